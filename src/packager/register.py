@@ -1,0 +1,42 @@
+"""What the backend adds to Pants."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+from pants.core.util_rules import source_files
+from pants.engine.target import Target
+
+from packager import drift, gateway, inputs, manifest, pex, release, render, targets, trees
+from packager.nfpm import contents
+from packager.nfpm import rules as nfpm_rules
+from packager.nfpm.targets import TARGETS as NFPM_TARGETS
+
+
+def target_types() -> Iterable[type[Target]]:
+    return (
+        targets.BackendaiPex,
+        targets.BackendaiTree,
+        targets.BackendaiRuntimeTree,
+        targets.RenderedFile,
+        targets.GatewayBundle,
+        targets.BackendaiRelease,
+        *NFPM_TARGETS,
+    )
+
+
+def rules() -> Iterable[Any]:
+    modules = (
+        contents,
+        drift,
+        gateway,
+        inputs,
+        manifest,
+        nfpm_rules,
+        pex,
+        release,
+        render,
+        source_files,
+        trees,
+    )
+    return [rule for module in modules for rule in module.rules()]

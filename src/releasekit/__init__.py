@@ -1,0 +1,1 @@
+"""Plain programs that turn locked inputs into packages. They know nothing of Pants."""

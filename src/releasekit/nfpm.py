@@ -1,0 +1,169 @@
+"""Make one deb or rpm with nfpm: `python -m releasekit.nfpm SPEC`.
+
+SPEC is a JSON file (see `PackageSpec`). nfpm's configuration is written as JSON, which is YAML, with
+every file named: its mode, owner and time stamp are stated, never taken from the sandbox. Written
+beside the package: `files.json`, the paths it installs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from releasekit import tarball
+from releasekit.errors import Failure, run_main
+from releasekit.licences import Part, copyright_file, expression
+
+# Folders that belong to the host's own packages: named by ours, never owned.
+SHARED_FOLDERS = frozenset(
+    ("opt", "etc", "usr", "usr/bin", "usr/lib", "usr/share", "usr/share/doc", "var", "var/lib")
+)
+
+
+@dataclass(frozen=True)
+class PackageSpec:
+    """A package for nfpm. `fields` are nfpm's own keys; paths of inputs are relative to the sandbox."""
+
+    format: str  # deb or rpm
+    output: str
+    nfpm: str
+    mtime: int  # seconds since the epoch
+    fields: dict[str, Any]
+    trees: list[str] = field(default_factory=list)
+    tree_facts: list[str] = field(default_factory=list)
+    contents: list[dict[str, Any]] = field(default_factory=list)
+    licenses: str = ""  # JSON list of {name, version, license, text}
+    changelog: list[dict[str, Any]] = field(default_factory=list)
+
+
+def rfc3339(seconds: int) -> str:
+    """The time stamp as nfpm reads it."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def entry(
+    dst: str, *, mtime: int, src: str = "", type: str = "", mode: int | None = None, **owner: str
+) -> dict[str, Any]:
+    """One entry of nfpm's `contents`, with everything stated."""
+    info: dict[str, Any] = {"owner": "root", "group": "root", "mtime": rfc3339(mtime), **owner}
+    if mode is not None:
+        info["mode"] = mode
+    made: dict[str, Any] = {"dst": dst, "file_info": info}
+    if src:
+        made["src"] = src
+    if type:
+        made["type"] = type
+    return made
+
+
+def tree_contents(root: Path, mtime: int) -> list[dict[str, Any]]:
+    """Entries for everything below `root`, sorted; folders of the host are left to the host."""
+    made = []
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_symlink():
+            made.append(entry(f"/{name}", src=os.readlink(path), type="symlink", mtime=mtime))
+        elif path.is_dir():
+            if name not in SHARED_FOLDERS:
+                made.append(entry(f"/{name}", type="dir", mode=0o755, mtime=mtime))
+        else:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            made.append(entry(f"/{name}", src=str(path), mode=mode, mtime=mtime))
+    return made
+
+
+def own_copyright(spec: PackageSpec, parts: list[Part], root: Path) -> None:
+    """Give a package without a tree its copyright file, and add what `licenses` lists."""
+    name = str(spec.fields["name"])
+    path = root / "usr/share/doc" / name / "copyright"
+    if path.exists() and not parts:
+        return
+    text = copyright_file(
+        package=name, homepage=spec.fields["homepage"], own=spec.fields["license"], parts=parts
+    )
+    if path.exists():
+        text = path.read_text("utf-8") + "\n" + text.split("\n\n", 2)[2]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    path.chmod(0o644)
+
+
+def bundled_parts(licenses: str) -> list[Part]:
+    """The works that a licences.json lists."""
+    if not licenses:
+        return []
+    rows = json.loads(Path(licenses).read_text("utf-8"))
+    return [Part(r["name"], r["version"], r["license"], (r["text"],)) for r in rows]
+
+
+def licence_of(spec: PackageSpec, parts: list[Part]) -> str:
+    """One SPDX expression over the trees and the extra parts."""
+    found = {expression(spec.fields["license"], parts)}
+    found |= {json.loads(Path(path).read_text("utf-8"))["license"] for path in spec.tree_facts}
+    terms: dict[str, None] = {spec.fields["license"]: None}
+    for said in sorted(found):
+        terms.update(dict.fromkeys(said.split(" AND ")))
+    return " AND ".join(terms)
+
+
+def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
+    """nfpm's configuration of the package whose tree lies below `root`."""
+    parts = bundled_parts(spec.licenses)
+    own_copyright(spec, parts, root)
+    contents = tree_contents(root, spec.mtime)
+    for row in spec.contents:
+        contents.append(entry(mtime=spec.mtime, **row))
+    seen: dict[str, str] = {}
+    for row in contents:
+        if row["dst"] in seen and (row.get("type"), seen[row["dst"]]) != ("dir", "dir"):
+            raise Failure(
+                f"package {spec.fields['name']}: {row['dst']} comes from two of its dependencies",
+                hint="remove one of them from `dependencies` or `files` in its BUILD file",
+            )
+        seen[row["dst"]] = row.get("type", "")
+    made = {**spec.fields, "license": licence_of(spec, parts), "contents": contents}
+    made["mtime"] = rfc3339(spec.mtime)
+    if spec.changelog:
+        Path("changelog.json").write_text(json.dumps(spec.changelog), "utf-8")
+        made["changelog"] = "changelog.json"
+    return made
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print("usage: python -m releasekit.nfpm SPEC.json", file=sys.stderr)
+        return 2
+    os.umask(0o022)
+    spec = PackageSpec(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
+    root = Path("root")
+    root.mkdir()
+    for tree in spec.trees:
+        tarball.unpack(Path(tree), root)
+    config = configuration(spec, root)
+    Path("nfpm.json").write_text(json.dumps(config), "utf-8")
+    Path(spec.output).parent.mkdir(parents=True, exist_ok=True)
+    # fmt: off
+    argv = [
+        os.path.abspath(spec.nfpm), "package",
+        "--config", "nfpm.json",
+        "--packager", spec.format,
+        "--target", spec.output,
+    ]
+    # fmt: on
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode:
+        raise Failure(f"nfpm failed on {spec.output}: {(done.stderr + done.stdout).strip()}")
+    paths = sorted(row["dst"] for row in config["contents"] if row.get("type") != "dir")
+    Path("files.json").write_text(json.dumps(paths, indent=0), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)
