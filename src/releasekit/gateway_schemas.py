@@ -74,7 +74,7 @@ def main() -> int:
     os.umask(0o022)
     home, schemas = Path("home").absolute(), Path("schemas")
     home.mkdir()
-    schemas.mkdir()
+    schemas.mkdir(exist_ok=True)  # Pants makes the folders of outputs
     for name, options in SCHEMAS.items():
         text = dump(Path(sys.argv[1]).absolute(), name, options, home)
         (schemas / f"{name}.graphql").write_text(text, "utf-8")
