@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pants.engine.fs import (
-    AddPrefix,
     CreateDigest,
     Digest,
     DigestContents,
     DownloadFile,
     FileContent,
     FileDigest,
+    FileEntry,
     GlobMatchErrorBehavior,
     MergeDigests,
     PathGlobs,
@@ -25,7 +26,7 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from packager.options import Packager
 from packager.release import Release
 from releasekit.errors import Failure
-from releasekit.files import fingerprint
+from releasekit.files import Entry, check_file, fingerprint
 
 LOCKS = "packaging/locks"
 
@@ -110,32 +111,34 @@ async def read_lock(request: LockFile) -> Lock:
     try:
         return Lock(request.name, json.loads(contents[0].content))
     except ValueError as error:
-        raise Failure(f"{path}: {error}", hint=f"renew it with scripts/lock-{request.name}") from error
+        raise Failure(
+            f"{path}: {error}", hint=f"renew it with scripts/lock-{request.name}"
+        ) from error
 
 
 @rule
-async def locked_files(request: LockedFiles, packager: Packager) -> LockedDigest:
+async def locked_file(file: LockedFile, packager: Packager) -> FileEntry:
+    """One file of the cache, checked here so that the error names it."""
     if not packager.cache:
         raise Failure("[backendai].cache is not set", hint="start Pants by ./pants, which sets it")
-    for file in request.files:
-        if not Path(packager.cache, file.place).exists():
-            raise Failure(
-                f"{file.filename} (sha256 {file.sha256}) is not in the cache {packager.cache}",
-                hint="run ./pants once with a network: it fetches every locked file",
-            )
-    digests = await MultiGet(
-        Get(
-            Digest,
-            DownloadFile(
-                f"file://{packager.cache}/{file.place}",
-                FileDigest(file.sha256, file.size),
-            ),
+    path = Path(packager.cache, file.place)
+    if not path.exists():
+        raise Failure(
+            f"{file.filename} (sha256 {file.sha256}) is not in the cache {packager.cache}",
+            hint="run ./pants once with a network: it fetches every locked file",
         )
-        for file in request.files
-    )
-    merged = await Get(Digest, MergeDigests(digests))
-    digest = await Get(Digest, AddPrefix(merged, request.folder))
-    return LockedDigest(digest, tuple(f"{request.folder}/{file.filename}" for file in request.files))
+    check_file(path, Entry("", file.filename, file.sha256, file.size))
+    digest = FileDigest(file.sha256, file.size)
+    await Get(Digest, DownloadFile(f"file://{path}", digest))
+    return FileEntry(file.filename, digest, is_executable=file.place.startswith("tools/"))
+
+
+@rule
+async def locked_files(request: LockedFiles) -> LockedDigest:
+    entries = await MultiGet(Get(FileEntry, LockedFile, file) for file in request.files)
+    placed = [dataclasses.replace(e, path=f"{request.folder}/{e.path}") for e in entries]
+    digest = await Get(Digest, CreateDigest(placed))
+    return LockedDigest(digest, tuple(entry.path for entry in placed))
 
 
 @dataclass(frozen=True)
@@ -159,12 +162,16 @@ async def kit_process(request: KitProcess, packager: Packager, release: Release)
     libraries, sources, spec = await MultiGet(
         Get(
             LockedDigest,
-            LockedFiles(tuple(LockedFile.of(group[name]) for name in request.libraries), "libraries"),
+            LockedFiles(
+                tuple(LockedFile.of(group[name]) for name in request.libraries), "libraries"
+            ),
         ),
         Get(
             Digest,
             PathGlobs(
-                ["src/releasekit/*.py"], GlobMatchErrorBehavior.error, description_of_origin="the packager"
+                ["src/releasekit/*.py"],
+                GlobMatchErrorBehavior.error,
+                description_of_origin="the packager",
             ),
         ),
         Get(Digest, CreateDigest([FileContent("spec.json", request.spec.encode())])),
@@ -186,7 +193,6 @@ async def kit_process(request: KitProcess, packager: Packager, release: Release)
             "TZ": "UTC",
         },
     )
-
 
 
 def rules() -> Any:

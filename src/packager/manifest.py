@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from pants.core.goals.package import (
     BuiltPackage,
@@ -91,9 +92,7 @@ async def package_release(
             for package, contents in zip(built, lists)
             if package.output.endswith(kind)
         )
-    merged = await Get(
-        Digest, MergeDigests([*(p.digest for p in built), *(p.digest for p in pex)])
-    )
+    merged = await Get(Digest, MergeDigests([*(p.digest for p in built), *(p.digest for p in pex)]))
     entries = await Get(DigestEntries, Digest, merged)
     artefacts = {
         e.path: (e.file_digest.fingerprint, e.file_digest.serialized_bytes_length)
@@ -109,7 +108,9 @@ async def package_release(
             [FileContent("release.json", text.encode()), FileContent("SHA256SUMS", sums.encode())]
         ),
     )
-    return BuiltPackage(digest, (BuiltPackageArtifact("release.json"), BuiltPackageArtifact("SHA256SUMS")))
+    return BuiltPackage(
+        digest, (BuiltPackageArtifact("release.json"), BuiltPackageArtifact("SHA256SUMS"))
+    )
 
 
 def rules() -> Any:

@@ -38,7 +38,9 @@ class Release:
 
     @property
     def mtime(self) -> int:
-        return int(datetime.fromisoformat(self.table["release"]["date"].replace("Z", "+00:00")).timestamp())
+        return int(
+            datetime.fromisoformat(self.table["release"]["date"].replace("Z", "+00:00")).timestamp()
+        )
 
     @property
     def paths(self) -> dict[str, str]:
@@ -75,7 +77,9 @@ def parse(text: str) -> Release:
     for section, keys in NEEDED.items():
         for key in keys:
             if key not in table.get(section, {}):
-                raise Failure(f"{TABLE}: [{section}] has no `{key}`", hint=f"add `{key}` to [{section}]")
+                raise Failure(
+                    f"{TABLE}: [{section}] has no `{key}`", hint=f"add `{key}` to [{section}]"
+                )
     return Release(table)
 
 

@@ -20,7 +20,8 @@ from pants.engine.target import GeneratedSources, GenerateSourcesRequest
 from pants.engine.unions import UnionRule
 
 from packager.release import Release
-from packager.targets import RenderedOutputField, RenderedSourceField, TemplateField, ValuesField
+from packager.targets import RenderedOutputField, RenderedSourceField, TemplateField
+from packager.values import ValuesField
 from releasekit.errors import Failure
 
 
@@ -29,7 +30,9 @@ class RenderRequest(GenerateSourcesRequest):
     output = FileSourceField
 
 
-def render(text: str, *, template: str, wanted_by: str, release: Release, values: dict[str, Any]) -> str:
+def render(
+    text: str, *, template: str, wanted_by: str, release: Release, values: dict[str, Any]
+) -> str:
     """Render a template; Failure names the template, its line, the variable and the target."""
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True

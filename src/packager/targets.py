@@ -175,4 +175,3 @@ class BackendaiRelease(Target):
         where locked packages that had left the mirror are recorded.
         """
     )
-

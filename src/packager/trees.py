@@ -21,6 +21,7 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllTargets, SourcesField, WrappedTarget, WrappedTargetRequest
 
+from packager.drift import Debs, DebsRequest
 from packager.inputs import (
     BuiltTool,
     KitProcess,
@@ -30,7 +31,6 @@ from packager.inputs import (
     LockedFiles,
     LockFile,
 )
-from packager.drift import Debs, DebsRequest
 from packager.release import Release
 from packager.targets import (
     DebianSetField,
@@ -85,7 +85,8 @@ async def find_owners(targets: AllTargets, release: Release) -> Owners:
     components = {
         target[PackageField].value or "": target[DistributionsField].value or ()
         for target in targets
-        if target.has_fields([PackageField, DistributionsField]) and target[DistributionsField].value
+        if target.has_fields([PackageField, DistributionsField])
+        and target[DistributionsField].value
     }
     return Owners(assign(lock.data["packages"], components, release.common_package))
 
@@ -94,7 +95,9 @@ async def find_owners(targets: AllTargets, release: Release) -> Owners:
 async def read_prune_table() -> PruneTable:
     contents = await Get(
         DigestContents,
-        PathGlobs([PRUNE_TABLE], GlobMatchErrorBehavior.error, description_of_origin="the packager"),
+        PathGlobs(
+            [PRUNE_TABLE], GlobMatchErrorBehavior.error, description_of_origin="the packager"
+        ),
     )
     rows = toml.loads(contents[0].content.decode()).get("prune", [])
     load(rows, file=PRUNE_TABLE)

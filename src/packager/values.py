@@ -12,7 +12,9 @@ from pants.util.frozendict import FrozenDict
 def freeze(value: Any, *, where: str) -> Any:
     """A hashable copy; InvalidFieldException names what is neither data nor a container of data."""
     if isinstance(value, dict):
-        return FrozenDict({str(key): freeze(item, where=f"{where}.{key}") for key, item in value.items()})
+        return FrozenDict(
+            {str(key): freeze(item, where=f"{where}.{key}") for key, item in value.items()}
+        )
     if isinstance(value, (list, tuple)):
         return tuple(freeze(item, where=where) for item in value)
     if value is None or isinstance(value, (str, int, float, bool)):

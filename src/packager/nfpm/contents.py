@@ -52,7 +52,9 @@ def produced(spec_path: str, src: str, files: tuple[str, ...], *, asked_by: str)
 def absolute(target: Target, release: Release) -> str:
     dst = release.fill(target[f.ContentDstField].value or "")
     if not dst.startswith("/"):
-        raise Failure(f"{target.address}: `dst` {dst!r} is not an absolute path", hint="start it with /")
+        raise Failure(
+            f"{target.address}: `dst` {dst!r} is not an absolute path", hint="start it with /"
+        )
     return dst
 
 
@@ -99,7 +101,11 @@ async def package_contents(request: ContentsRequest, release: Release) -> Conten
     sources = await Get(
         SourceFiles,
         SourceFilesRequest(
-            (t.get(SourcesField) for _, t in sorted(producers.items()) if t.has_field(SourcesField)),
+            (
+                t.get(SourcesField)
+                for _, t in sorted(producers.items())
+                if t.has_field(SourcesField)
+            ),
             for_sources_types=(FileSourceField,),
             enable_codegen=True,
         ),

@@ -170,7 +170,9 @@ async def build_nfpm_package(
         "output": output,
         "nfpm": nfpm.paths[0],
         "mtime": release.mtime,
-        "fields": nfpm_fields(target, request.format, release, needs, scripts, packager.compression),
+        "fields": nfpm_fields(
+            target, request.format, release, needs, scripts, packager.compression
+        ),
         "trees": [f"trees/{tree.package}/tree.tar" for tree in contents.trees],
         "tree_facts": [f"trees/{tree.package}/tree.json" for tree in contents.trees],
         "contents": [dict(row) for row in contents.entries],
@@ -202,13 +204,17 @@ async def build_nfpm_package(
 
 @rule(desc="Package a deb")
 async def package_deb(field_set: DebFieldSet) -> BuiltPackage:
-    built = await Get(NfpmPackage, NfpmRequest(field_set.address, "deb", field_set.output_path.value))
+    built = await Get(
+        NfpmPackage, NfpmRequest(field_set.address, "deb", field_set.output_path.value)
+    )
     return BuiltPackage(built.digest, (BuiltPackageArtifact(built.output),))
 
 
 @rule(desc="Package an rpm")
 async def package_rpm(field_set: RpmFieldSet) -> BuiltPackage:
-    built = await Get(NfpmPackage, NfpmRequest(field_set.address, "rpm", field_set.output_path.value))
+    built = await Get(
+        NfpmPackage, NfpmRequest(field_set.address, "rpm", field_set.output_path.value)
+    )
     return BuiltPackage(built.digest, (BuiltPackageArtifact(built.output),))
 
 

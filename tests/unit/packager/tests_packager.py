@@ -1,0 +1,205 @@
+"""A checkout in miniature: real backend, real nfpm, real templates; tiny wheels and a lock of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pants.core.goals.package import BuiltPackage
+from pants.core.target_types import rules as core_target_rules
+from pants.engine.addresses import Address
+from pants.engine.fs import DigestContents
+from pants.engine.internals.native_engine import Digest
+from pants.testutil.rule_runner import QueryRule, RuleRunner
+
+from packager import register
+from packager.manifest import ReleaseFieldSet
+from packager.nfpm.rules import DebFieldSet, RpmFieldSet
+from packager.pex import PexFieldSet
+from releasekit.files import fingerprint
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+CACHE = Path(
+    os.environ.get("BACKENDAI_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "backendai-packaged")
+)
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    files: dict[str, str],
+    version: str = "1.0",
+    requires: Iterable[str] = (),
+) -> Path:
+    """A real wheel with these files, the same bytes each time."""
+    info = f"{name}-{version}.dist-info"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    texts = {
+        **files,
+        f"{info}/METADATA": "\n".join(
+            [
+                "Metadata-Version: 2.1",
+                f"Name: {name}",
+                f"Version: {version}",
+                "License: MIT",
+                *(f"Requires-Dist: {need}" for need in requires),
+                "",
+            ]
+        ),
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{member},,\n" for member in [*texts, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as wheel:
+        for member, text in {**texts, f"{info}/RECORD": record}.items():
+            wheel.writestr(zipfile.ZipInfo(member), text)
+    return path
+
+
+@dataclass
+class Miniature:
+    """A build root with a cache. `packages` is the lock's table; write BUILD files, then build."""
+
+    runner: RuleRunner
+    cache: Path
+    packages: dict[str, Any] = field(default_factory=dict)
+
+    def lock_wheel(
+        self, name: str, files: dict[str, str], requires: Iterable[str] = (), version: str = "1.0"
+    ) -> dict[str, Any]:
+        """Put a wheel into the cache and the lock; returns its entry."""
+        wheel = make_wheel(self.cache, name, files, version, requires)
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        target = self.cache / "files" / digest / wheel.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size = wheel.stat().st_size
+        wheel.replace(target)
+        self.packages[name] = {
+            "version": version,
+            "filename": target.name,
+            "sha256": digest,
+            "size": size,
+            "requires": list(requires),
+            "extras": {},
+        }
+        entry: dict[str, Any] = self.packages[name]
+        return entry
+
+    def write(self, files: dict[str, str]) -> None:
+        """Write files of the build root, and the lock as it stands."""
+        lock = json.dumps({"packages": self.packages})
+        self.runner.write_files({"packaging/locks/python.lock": lock, **files})
+
+    def build(self, target: str, kind: str) -> Path:
+        """Package a target; the folder with what would go to dist/."""
+        kinds = {
+            "deb": DebFieldSet,
+            "rpm": RpmFieldSet,
+            "pex": PexFieldSet,
+            "release": ReleaseFieldSet,
+        }
+        address = Address(*target.lstrip("/").split(":")[:1], target_name=target.split(":")[1])
+        built = self.runner.request(
+            BuiltPackage, [kinds[kind].create(self.runner.get_target(address))]
+        )
+        dist = self.cache / "dist"
+        for file in self.runner.request(DigestContents, [built.digest]):
+            (dist / file.path).parent.mkdir(parents=True, exist_ok=True)
+            (dist / file.path).write_bytes(file.content)
+        return dist
+
+
+def tool_from_cache(name: str, locked: dict[str, Any]) -> Path:
+    path = CACHE / "tools" / f"{name}-{fingerprint(locked['sha256'])}" / name
+    if not path.exists():
+        pytest.skip(f"the launcher's cache has no {name}: run ./pants once")
+    return path
+
+
+def fill_cache(cache: Path, tools: dict[str, Any]) -> None:
+    """Give a scratch cache the real nfpm, pex and patchelf, and the libraries of releasekit's programs."""
+    for name, locked in tools["built"].items():
+        source = tool_from_cache(name, locked)
+        target = cache / source.relative_to(CACHE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    entry = tools["groups"]["build"]["packages"]["installer"]
+    place = Path("files", entry["sha256"], entry["filename"])
+    (cache / place).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(CACHE / place, cache / place)
+
+
+def make_miniature(tmp_path: Path) -> Miniature:
+    """The checkout in `tmp_path`; skips where the launcher has not set up its cache."""
+    pythons = sorted(CACHE.glob("pythons/3.13-*/bin/python3.13"))
+    if not pythons:
+        pytest.skip("the launcher's cache has no CPython 3.13: run ./pants once")
+    tools = json.loads((REPOSITORY / "packaging/locks/tools.lock").read_text("utf-8"))
+    fill_cache(tmp_path, tools)
+    runner = RuleRunner(
+        rules=[
+            *register.rules(),
+            *core_target_rules(),
+            QueryRule(BuiltPackage, [DebFieldSet]),
+            QueryRule(BuiltPackage, [RpmFieldSet]),
+            QueryRule(BuiltPackage, [PexFieldSet]),
+            QueryRule(BuiltPackage, [ReleaseFieldSet]),
+            QueryRule(DigestContents, [Digest]),
+        ],
+        target_types=list(register.target_types()),
+    )
+    runner.set_options(
+        [
+            "--build-file-prelude-globs=packaging/macros.py",
+            f"--backendai-cache={tmp_path}",
+            f"--backendai-python={pythons[-1]}",
+        ],
+        env_inherit={"PATH"},
+    )
+    shared = [
+        "packaging/release.toml",
+        "packaging/macros.py",
+        "packaging/locks/tools.lock",
+        *(
+            p.relative_to(REPOSITORY).as_posix()
+            for p in REPOSITORY.glob("packaging/templates/*.j2")
+        ),
+        *(p.relative_to(REPOSITORY).as_posix() for p in REPOSITORY.glob("src/releasekit/*.py")),
+    ]
+    runner.write_files({path: (REPOSITORY / path).read_text("utf-8") for path in shared})
+    runner.write_files({"packaging/common/prune.toml": ""})
+    small = Miniature(runner, tmp_path)
+    small.lock_wheel("shared", {"shared/__init__.py": "WHO = 'both'\n"})
+    small.lock_wheel("one", {"one/__init__.py": "import shared\n"}, ["shared"])
+    small.lock_wheel("two", {"two/__init__.py": "import shared\n"}, ["shared"])
+    small.write(
+        {"packaging/common/BUILD": COMMON, **{f"c/{n}/BUILD": component(n) for n in ("one", "two")}}
+    )
+    return small
+
+
+COMMON = """
+backendai_tree(name="tree", package="backendai-common", skeleton=True)
+backendai_package(
+    name="backendai-common", summary="Shared", description="Shared files.", dependencies=[":tree"],
+)
+"""
+
+
+def component(name: str, **fields: Any) -> str:
+    """The BUILD file of a small component."""
+    given = {
+        "summary": f"Component {name}",
+        "description": "For a test.",
+        "distributions": [name],
+        **fields,
+    }
+    return f"backendai_component(name={name!r}, **{given!r})\n"

@@ -1,0 +1,138 @@
+"""The linters are tests: ruff, mypy --strict, shellcheck, and the rules of the house."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+BIN = Path(sys.executable).parent
+HOUSE_LIMIT = 400  # lines of a module; data and locks may be longer
+
+
+def tracked() -> list[Path]:
+    """Files git knows or would take, that still exist."""
+    # fmt: off
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, check=True, capture_output=True,
+    ).stdout.decode()
+    # fmt: on
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def passes(*argv: str | Path) -> None:
+    done = subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_ruff_finds_nothing() -> None:
+    passes(BIN / "ruff", "check", "--no-cache", ".")
+
+
+def test_the_code_is_formatted() -> None:
+    passes(BIN / "ruff", "format", "--no-cache", "--check", ".")
+
+
+def test_mypy_strict_finds_nothing(tmp_path: Path) -> None:
+    pants = os.environ.get("BACKENDAI_PANTS_PYTHON")
+    if not pants:
+        pytest.skip("BACKENDAI_PANTS_PYTHON is not set: run by scripts/test")
+    # The types of Pants are those of the environment it is installed in.
+    # fmt: off
+    passes(
+        BIN / "mypy", "--cache-dir", tmp_path,
+        "--python-executable", pants,
+        "src/bootstrap", "src/packager", "src/releasekit",
+    )
+    # fmt: on
+
+
+def shell_scripts() -> list[Path]:
+    found = []
+    for path in tracked():
+        with path.open("rb") as stream:
+            first = stream.readline(80)
+        if re.match(rb"#!\s*/(usr/)?bin/(env )?(ba|da)?sh\b", first) and path.suffix != ".j2":
+            found.append(path)
+    return found
+
+
+def test_shellcheck_finds_nothing() -> None:
+    if not shutil.which("shellcheck"):
+        pytest.skip("shellcheck is not installed (apt install shellcheck)")
+    passes("shellcheck", *shell_scripts())
+
+
+@pytest.mark.parametrize("template", ["postinstall", "preremove", "postremove"])
+@pytest.mark.parametrize("has_user", [True, False])
+def test_shellcheck_finds_nothing_in_rendered_scripts(
+    template: str, has_user: bool, tmp_path: Path
+) -> None:
+    if not shutil.which("shellcheck"):
+        pytest.skip("shellcheck is not installed (apt install shellcheck)")
+    import tomllib
+
+    import jinja2
+
+    text = (ROOT / f"packaging/templates/{template}.sh.j2").read_text("utf-8")
+    table = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    script = tmp_path / template
+    values = {"package": "backendai-x", "services": ["x.service"], "has_user": has_user}
+    script.write_text(environment.from_string(text).render(**table, **values))
+    passes("shellcheck", script)
+
+
+def test_modules_stay_short() -> None:
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in tracked()
+        if path.suffix in (".py", ".mjs", ".sh")
+        and (lines := len(path.read_text("utf-8").splitlines())) > HOUSE_LIMIT
+    }
+    assert not long
+
+
+def test_imports_go_one_way() -> None:
+    forbidden = {
+        "bootstrap": ("packager", "pants"),
+        "releasekit": ("bootstrap", "packager", "pants"),
+        "packager": ("bootstrap",),
+    }
+    wrong = []
+    for room, others in forbidden.items():
+        for path in sorted((ROOT / "src" / room).rglob("*.py")):
+            for other in others:
+                if re.search(rf"^\s*(from|import) {other}\b", path.read_text("utf-8"), re.MULTILINE):
+                    wrong.append(f"{path.relative_to(ROOT)} imports {other}")
+    assert not wrong
+
+
+def test_no_file_names_a_registry_or_a_path_of_a_machine() -> None:
+    # Spelled in pieces, so that this file does not match itself.
+    hosts = [
+        "pypi" + r"\.org",
+        "pythonhosted" + r"\.org",
+        "registry" + r"\.npmjs",
+        r"(deb|security|snapshot)\." + r"debian\.org",
+    ]
+    homes = [r"(?<![\w.])/ro" + "ot/", r"(?<![\w.-])/wo" + "rk/", r"\.pye" + "nv/versions"]
+    pattern = re.compile("|".join([*hosts, *homes]))
+    found = []
+    for path in tracked():
+        text = path.read_bytes().decode("utf-8", "ignore")
+        found += [f"{path.relative_to(ROOT)}: {m.group(0)}" for m in pattern.finditer(text)]
+    assert not found
+
+
+def test_files_are_small() -> None:
+    assert not [path for path in tracked() if path.stat().st_size > 2_000_000]
