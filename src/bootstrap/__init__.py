@@ -1,0 +1,1 @@
+"""What `./pants` runs before Pants: fetch by hash, assemble, set up. Standard library only."""

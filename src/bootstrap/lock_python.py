@@ -1,0 +1,179 @@
+"""Renew `packaging/locks/python.lock`: every distribution that ships, resolved by pip.
+
+The roots are data: the `distributions=[...]` of packaging/components/*/BUILD.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bootstrap.cache import Cache, default_cache, exclusive
+from bootstrap.changes import print_changes
+from bootstrap.interpreters import Interpreters
+from bootstrap.progress import say
+from bootstrap.resolve import Resolved, evaluated, fetch_sizes, marker_environment, resolve
+from bootstrap.sdist import BuiltSdist, build_sdist_only
+from releasekit.errors import Failure
+from releasekit.files import Entry
+from releasekit.locks import (
+    Wheel,
+    canonical,
+    closure,
+    read_python_lock,
+    read_tools_lock,
+    split_requirement,
+    write_lock,
+)
+
+_ABOUT = "Distributions that ship, by sha256. Renew: scripts/lock-python"
+_PYTHON = "3.13"
+_PLATFORM = "manylinux_2_28_x86_64"
+
+
+def component_roots(root: Path) -> list[str]:
+    """The requirements of all components, "name==version", sorted.
+
+    A bare name is taken at its version in [inputs] of release.toml, else at the release's.
+    """
+    path = root / "packaging/release.toml"
+    release = _release_table(path, "release").get("version")
+    if not release:
+        raise Failure(f"{path}: table [release] has no version", hint='add version = "26.9.6"')
+    pins = {canonical(name): version for name, version in _release_table(path, "inputs").items()}
+    roots = set()
+    for build in sorted((root / "packaging/components").glob("*/BUILD")):
+        for text in _distributions(build):
+            name, _, version = text.partition("==")
+            plain = split_requirement(name)[0]
+            roots.add(f"{name}=={version or pins.get(plain, release)}")
+    if not roots:
+        raise Failure(
+            f"{root}/packaging/components/*/BUILD name no distributions",
+            hint='give a component distributions=["..."]',
+        )
+    return sorted(roots)
+
+
+def _distributions(path: Path) -> list[str]:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise Failure(f"{path}:{error.lineno}: not valid BUILD syntax: {error.msg}") from None
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg == "distributions":
+            try:
+                value = ast.literal_eval(node.value)
+            except ValueError:
+                value = None
+            if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+                raise Failure(f"{path}: distributions must be a plain list of strings")
+            found.extend(value)
+    return found
+
+
+def _release_table(path: Path, name: str) -> dict[str, str]:
+    """The strings of one table of release.toml, by lines: CPython 3.9 has no TOML module."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from None
+    table = re.search(rf"^\[{name}\][^\n]*\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
+    if table is None:
+        return {}
+    return dict(
+        re.findall(r"""^["']?([\w.-]+)["']?\s*=\s*["']([^"'\n]+)["']""", table[1], re.MULTILINE)
+    )
+
+
+def lock_packages(
+    resolved: Mapping[str, Resolved],
+    entries: Mapping[str, Entry],
+    sdists: Mapping[str, BuiltSdist],
+    library: Path,
+    environment: Mapping[str, str],
+) -> dict[str, Wheel]:
+    """The lock's packages."""
+    packages = {}
+    for name, item in resolved.items():
+        requires, extras = evaluated(library, environment, item.requires)
+        built = sdists.get(name)
+        entry = built.wheel if built else entries[name]
+        packages[name] = Wheel(
+            **vars(entry),
+            requires=tuple(requires),
+            extras={extra: tuple(names) for extra, names in extras.items()},
+            sdist=built.sdist if built else None,
+        )
+    return _without_absent(packages)
+
+
+def _without_absent(packages: Mapping[str, Wheel]) -> dict[str, Wheel]:
+    """Drop extras that name distributions outside the lock: nobody asked for them."""
+    kept = {}
+    for name, wheel in packages.items():
+        extras = {
+            extra: names
+            for extra, names in wheel.extras.items()
+            if all(split_requirement(text)[0] in packages for text in names)
+        }
+        kept[name] = Wheel(**{**vars(wheel), "extras": extras})
+    return kept
+
+
+def lock_data(packages: Mapping[str, Wheel]) -> dict[str, Any]:
+    """What is written to the lock file."""
+    table: dict[str, Any] = {}
+    for name, wheel in packages.items():
+        raw: dict[str, Any] = {
+            key: getattr(wheel, key) for key in ("version", "filename", "sha256", "size")
+        }
+        raw["requires"] = list(wheel.requires)
+        raw["extras"] = {extra: list(names) for extra, names in wheel.extras.items()}
+        if wheel.sdist:
+            sdist = wheel.sdist
+            raw["sdist"] = {"filename": sdist.filename, "sha256": sdist.sha256, "size": sdist.size}
+        table[name] = raw
+    return {"about": _ABOUT, "python": _PYTHON, "platform": _PLATFORM, "packages": table}
+
+
+def main(root: Path, argv: list[str]) -> int:
+    """Entry point of scripts/lock-python; `root` is the checkout."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/lock-python",
+        description="Renew packaging/locks/python.lock: the newest allowed version of everything "
+        "that the components need, for CPython 3.13 and manylinux_2_28. The roots are the "
+        "distributions=[...] of packaging/components/*/BUILD; a bare name is taken at the "
+        "version of packaging/release.toml. Needs debian.lock and tools.lock.",
+    )
+    parser.parse_args(argv)
+    path = root / "packaging/locks/python.lock"
+    roots = component_roots(root)
+    cache = default_cache()
+    old = read_python_lock(path).packages if path.exists() else {}
+    build = read_tools_lock(root / "packaging/locks/tools.lock").group("build").packages
+    with exclusive(cache):
+        pythons = Interpreters(cache, root)
+        pip = pythons.pip(_PYTHON)
+        sdists = build_sdist_only(cache, pip, build)
+        say(f"Resolving {len(roots)} roots (about half a minute)")
+        resolved = resolve(pip, _PYTHON, roots, *_find_links(cache, sdists))
+        for name, built in sdists.items():
+            if name in resolved and resolved[name].version != built.wheel.version:
+                raise Failure(f"{name}: pip chose {resolved[name].version}, not the built wheel")
+        plain = [item for name, item in resolved.items() if name not in sdists]
+        entries = fetch_sizes(cache, pip, plain, _PYTHON)
+        packages = lock_packages(resolved, entries, sdists, pip.library, marker_environment(pip))
+        needed = closure(packages, tuple(text.partition("==")[0] for text in roots))
+    write_lock(path, lock_data(needed))
+    print_changes(path, old, needed)
+    return 0
+
+
+def _find_links(cache: Cache, sdists: Mapping[str, BuiltSdist]) -> list[str]:
+    return [f"--find-links={cache.store.path(built.wheel).parent}" for built in sdists.values()]
