@@ -18,7 +18,3 @@ class Packager(Subsystem):
         default="",
         help="The CPython 3.13 that runs releasekit's programs, assembled by the launcher.",
     )
-    compression = StrOption(
-        default="zstd",
-        help="How debs and rpms are compressed, in nfpm's words: `zstd` or `zstd:LEVEL`.",
-    )

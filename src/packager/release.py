@@ -17,6 +17,7 @@ NEEDED = {
     "release": ("version", "revision", "date", "vendor", "maintainer", "homepage", "license"),
     "paths": ("prefix", "runtime", "environment", "current", "config", "state", "run", "volumes"),
     "python": ("version", "platform"),
+    "compression": ("deb_xz_preset", "rpm"),
     "user": ("name", "uid", "gid", "description"),
 }
 

@@ -17,7 +17,6 @@ from pants.engine.unions import UnionRule
 from packager.inputs import BuiltTool, KitProcess, LockedDigest
 from packager.nfpm import fields as f
 from packager.nfpm.contents import Contents, ContentsRequest, produced
-from packager.options import Packager
 from packager.release import Release
 
 RPM_ARCH = {"amd64": "x86_64", "all": "noarch"}
@@ -84,7 +83,7 @@ def taken_over(names: tuple[str, ...], kind: str, release: Release) -> list[str]
 
 
 def nfpm_fields(
-    target: Target, kind: str, release: Release, needs: set[str], scripts: dict[str, str], zip: str
+    target: Target, kind: str, release: Release, needs: set[str], scripts: dict[str, str]
 ) -> dict[str, Any]:
     """nfpm's own keys for a target; what it leaves out comes from the release table."""
     facts = release.table["release"]
@@ -119,10 +118,10 @@ def nfpm_fields(
         made["section"] = target[f.SectionField].value
         made["priority"] = target[f.PriorityField].value
         breaks = taken_over(target[f.BreaksField].value or (), kind, release)
-        made["deb"] = {"compression": zip, "breaks": breaks}
+        made["deb"] = {"compression": "none", "breaks": breaks}  # see releasekit.debxz
     else:
         made["rpm"] = {
-            "compression": zip,
+            "compression": release.table["compression"]["rpm"],
             "summary": summary,
             "group": target[f.RpmGroupField].value,
             "packager": made["maintainer"],
@@ -131,7 +130,7 @@ def nfpm_fields(
     return made
 
 
-def changelog(release: Release, kind: str) -> list[dict[str, Any]]:
+def changelog(release: Release) -> list[dict[str, Any]]:
     """The release's changelog in the form nfpm reads (chglog)."""
     return [
         {
@@ -146,9 +145,7 @@ def changelog(release: Release, kind: str) -> list[dict[str, Any]]:
 
 
 @rule
-async def build_nfpm_package(
-    request: NfpmRequest, release: Release, packager: Packager
-) -> NfpmPackage:
+async def build_nfpm_package(request: NfpmRequest, release: Release) -> NfpmPackage:
     wrapped = await Get(
         WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="a package")
     )
@@ -170,14 +167,13 @@ async def build_nfpm_package(
         "output": output,
         "nfpm": nfpm.paths[0],
         "mtime": release.mtime,
-        "fields": nfpm_fields(
-            target, request.format, release, needs, scripts, packager.compression
-        ),
+        "fields": nfpm_fields(target, request.format, release, needs, scripts),
         "trees": [f"trees/{tree.package}/tree.tar" for tree in contents.trees],
         "tree_facts": [f"trees/{tree.package}/tree.json" for tree in contents.trees],
         "contents": [dict(row) for row in contents.entries],
         "licenses": made(licenses) if licenses else "",
-        "changelog": changelog(release, request.format),
+        "changelog": changelog(release),
+        "xz_preset": release.table["compression"]["deb_xz_preset"],
     }
     process = await Get(
         Process,
