@@ -25,18 +25,19 @@ def backendai_package(
     services=(),
     has_user=False,
     licenses="",
+    section="admin",
 ):
     """One deb and one rpm with the same contents, scripts and relations.
 
     dependencies: the tree and the targets that produce files; files: {path produced: where it goes};
     links: {link: target}; requires, replaces: packages of ours (the version is pinned by the backend);
-    services: the units it owns; licenses: a licences.json among the files produced.
+    services: the units it owns; licenses: a licences.json among the files produced; section: of Debian.
     """
     rendered_file(
         name=f"{name}.lintian",
         template="packaging/templates/lintian-overrides.j2",
         output=f"{name}.lintian",
-        values={"package": name},
+        values={"package": name, "services": list(services), "role": section == "metapackages"},
     )
     nfpm_content_file(
         name=f"{name}.lintian-file",
@@ -78,7 +79,7 @@ def backendai_package(
     )
     nfpm_deb_package(
         name=f"{name}.deb",
-        section="admin",
+        section=section,
         breaks=list(replaces),
         dependencies=[*contents, f":{name}.lintian-file"],
         **same,
@@ -175,4 +176,5 @@ def backendai_role(*, name, summary, description, components, **unknown):
         description=description,
         requires=[f"backendai-{component}" for component in components],
         arch="all",
+        section="metapackages",
     )

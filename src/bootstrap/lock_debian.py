@@ -47,6 +47,8 @@ SETS: dict[str, list[str]] = {
     # `python3.13 -m venv` with pip, which pex uses: for the Python that builds, not for hosts.
     "ensurepip": ["trixie/python3.13-venv", "trixie/python3-pip-whl"],
     "pip": ["trixie/python3-pip-whl"],
+    # The wheel of Node.js leaves out the licences of what is linked into it; Debian states them.
+    "node-licences": ["trixie/nodejs", "trixie/libssl3t64", "trixie/icu-devtools"],
     "testsuite": ["trixie/libpython3.13-testsuite"],
 }
 

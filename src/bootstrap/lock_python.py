@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from bootstrap.interpreters import Interpreters
 from bootstrap.progress import say
 from bootstrap.resolve import Resolved, evaluated, fetch_sizes, marker_environment, resolve
 from bootstrap.sdist import BuiltSdist, build_sdist_only
+from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.files import Entry
 from releasekit.locks import (
     Wheel,
     canonical,
-    closure,
     read_python_lock,
     read_tools_lock,
     split_requirement,
@@ -169,10 +169,20 @@ def main(root: Path, argv: list[str]) -> int:
         plain = [item for name, item in resolved.items() if name not in sdists]
         entries = fetch_sizes(cache, pip, plain, _PYTHON)
         packages = lock_packages(resolved, entries, sdists, pip.library, marker_environment(pip))
-        needed = closure(packages, tuple(text.partition("==")[0] for text in roots))
+        needed = only_needed(packages, [text.partition("==")[0] for text in roots])
     write_lock(path, lock_data(needed))
     print_changes(path, old, needed)
     return 0
+
+
+def only_needed(packages: Mapping[str, Wheel], roots: Sequence[str]) -> dict[str, Wheel]:
+    """Without what was resolved for an extra that nobody asked for."""
+    raw = {
+        name: {"requires": wheel.requires, "extras": wheel.extras}
+        for name, wheel in packages.items()
+    }
+    names = closure(raw, roots, wanted_by="packaging/components")
+    return {name: packages[name] for name in sorted(names)}
 
 
 def _find_links(cache: Cache, sdists: Mapping[str, BuiltSdist]) -> list[str]:

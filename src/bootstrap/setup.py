@@ -141,7 +141,11 @@ class _Work:
         from releasekit.files import write_atomic
 
         debian = self.pythons.debian
-        debs = {**debian.of("pip"), **python_debs(debian, RELEASE_PYTHON)}
+        debs = {
+            **debian.of("pip"),
+            **debian.of("node-licences"),
+            **python_debs(debian, RELEASE_PYTHON),
+        }
         ensure_debs(self.cache, debs, frozen=self.frozen)
         ensure_wheels(self.cache, self.pythons.host_pip(), self._wheels())
         self.pythons.path(RELEASE_PYTHON)

@@ -18,6 +18,7 @@ from pants.engine.target import (
 )
 from pants.engine.unions import UnionRule
 
+from packager.drift import Debs, DebsRequest
 from packager.inputs import LOCKS, KitProcess, Lock, LockedDigest, LockedFile, LockedFiles, LockFile
 from packager.pex import ComponentPex
 from packager.targets import (
@@ -94,11 +95,12 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
     npm, python = await MultiGet(Get(Lock, LockFile("npm")), Get(Lock, LockFile("python")))
     tarballs = tuple(LockedFile.of(entry) for entry in npm.data["packages"].values())
     node = LockedFile.of(python.data["packages"][NODE])
-    schemas, packages, wheel, lock = await MultiGet(
+    schemas, packages, wheel, lock, licences = await MultiGet(
         Get(Schemas, SchemasRequest(manager)),
         Get(LockedDigest, LockedFiles(tuple(dict.fromkeys(tarballs)), "tarballs")),
         Get(LockedDigest, LockedFiles((node,), "node")),
         Get(Snapshot, PathGlobs([f"{LOCKS}/npm.lock"])),
+        Get(Debs, DebsRequest("node-licences")),
     )
     inputs = await Get(
         Digest,
@@ -108,6 +110,7 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
                 packages.digest,
                 wheel.digest,
                 lock.digest,
+                licences.digest,
                 request.protocol_sources.digest,
             ]
         ),
@@ -120,6 +123,7 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
         "--sources", folder,
         "--schemas", "schemas",
         "--out", "out",
+        "--licences", *licences.paths,
     )
     # fmt: on
     process = await Get(

@@ -20,7 +20,8 @@ from packager.inputs import BuiltTool, Lock, LockedDigest, LockedFile, LockedFil
 from packager.options import Packager
 from packager.release import Release
 from packager.targets import DistributionsField, PexOutputField, PexScriptField
-from releasekit.closure import closure, parse_requirement
+from releasekit.closure import closure
+from releasekit.locks import split_requirement
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ async def build_pex(request: ComponentPex, packager: Packager, release: Release)
         Get(LockedDigest, BuiltTool("pex")),
     )
     inputs = await Get(Digest, MergeDigests([wheels.digest, tool.digest]))
-    roots = [parse_requirement(root)[0] for root in request.distributions]
+    roots = [split_requirement(root)[0] for root in request.distributions]
     version = release.table["python"]["version"]
     # fmt: off
     argv = (

@@ -40,7 +40,8 @@ from packager.targets import (
     RuntimeSourceField,
     SkeletonField,
 )
-from releasekit.closure import Ownership, assign, canonical
+from releasekit.closure import Ownership, assign
+from releasekit.locks import canonical
 from releasekit.prune import load
 from releasekit.trees import PRUNE_TABLE
 

@@ -25,4 +25,6 @@ def compile_tree(root: Path, *, shown_as: str, jobs: int = 1) -> None:
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     )
     if any(root.rglob("*.py")) and not any(root.rglob("*.pyc")):
-        raise Failure(f"{root}: no module could be compiled", hint="is the interpreter CPython 3.13?")
+        raise Failure(
+            f"{root}: no module could be compiled", hint="is the interpreter CPython 3.13?"
+        )

@@ -6,27 +6,16 @@ evaluated for the one platform of the release, so no marker is left to interpret
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from releasekit.errors import Failure
+from releasekit.locks import split_requirement
 
 Packages = Mapping[str, Mapping[str, Any]]
 
 LOCK = "packaging/locks/python.lock"
-
-
-def canonical(name: str) -> str:
-    """The normalised form of a distribution's name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def parse_requirement(text: str) -> tuple[str, tuple[str, ...]]:
-    """Split `name[extra,extra]` into the canonical name and its extras."""
-    name, _, rest = text.partition("[")
-    extras = tuple(canonical(extra) for extra in rest.rstrip("]").split(",") if extra.strip())
-    return canonical(name.strip()), extras
 
 
 def closure(packages: Packages, roots: Iterable[str], *, wanted_by: str) -> frozenset[str]:
@@ -37,7 +26,7 @@ def closure(packages: Packages, roots: Iterable[str], *, wanted_by: str) -> froz
     seen: dict[str, set[str]] = {}
     queue: list[tuple[str, tuple[str, ...], str]] = []
     for root in roots:
-        name, extras = parse_requirement(root)
+        name, extras = split_requirement(root)
         queue.append((name, extras, wanted_by))
     while queue:
         name, extras, parent = queue.pop()
@@ -55,7 +44,7 @@ def closure(packages: Packages, roots: Iterable[str], *, wanted_by: str) -> froz
         needs = list(entry.get("requires", ())) if known is None else []
         for extra in sorted(fresh):
             needs += entry.get("extras", {}).get(extra, ())
-        queue += [(*parse_requirement(need), name) for need in needs]
+        queue += [(*split_requirement(need), name) for need in needs]
     return frozenset(seen)
 
 
@@ -74,7 +63,9 @@ def assign(packages: Packages, components: Mapping[str, Iterable[str]], common: 
     it needs all of that one's own distributions; what only one component (and those that build on it)
     needs belongs to it, the rest to the package `common`. All names are package names.
     """
-    roots = {pkg: frozenset(parse_requirement(d)[0] for d in dists) for pkg, dists in components.items()}
+    roots = {
+        pkg: frozenset(split_requirement(d)[0] for d in dists) for pkg, dists in components.items()
+    }
     needs = {
         pkg: closure(packages, dists, wanted_by=f"the component {pkg}")
         for pkg, dists in sorted(components.items())
@@ -83,7 +74,9 @@ def assign(packages: Packages, components: Mapping[str, Iterable[str]], common: 
         pkg: frozenset(
             other
             for other in needs
-            if other != pkg and roots[other] < needs[pkg] and roots[other] != roots[pkg]
+            if other != pkg
+            and roots[other] < needs[pkg]
+            and roots[other] != roots[pkg]
             and needs[other] < needs[pkg]
         )
         for pkg in needs

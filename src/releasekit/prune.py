@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any
 
-from releasekit.closure import canonical
 from releasekit.errors import Failure
+from releasekit.locks import canonical
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ def load(rows: Iterable[Mapping[str, Any]], *, file: str) -> tuple[Rule, ...]:
         if unknown:
             raise Failure(f"{file}: row {number}: unknown key `{unknown[0]}`", hint="remove it")
         name = row["distribution"]
-        rules.append(
-            Rule(name if name == "*" else canonical(name), row["pattern"], row["reason"])
-        )
+        rules.append(Rule(name if name == "*" else canonical(name), row["pattern"], row["reason"]))
     return tuple(rules)
 
 

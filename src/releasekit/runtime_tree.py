@@ -16,7 +16,8 @@ from typing import Any
 
 from releasekit import bytecode, runtime, tarball
 from releasekit.errors import run_main
-from releasekit.licences import Part, copyright_file, spdx_of_debian
+from releasekit.licences import Part, expression, write_doc
+from releasekit.spdx import of_debian
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def parts_of(licences: Path, provenance: list[dict[str, Any]]) -> list[Part]:
     for folder in sorted(licences.iterdir()):
         text = (folder / "copyright").read_text("utf-8", "replace").strip()
         version = versions.get(folder.name, "")
-        parts.append(Part(folder.name, version, spdx_of_debian(text), (text,)))
+        parts.append(Part(folder.name, version, of_debian(text), (text,)))
     return parts
 
 
@@ -65,14 +66,12 @@ def build(spec: RuntimeSpec, root: Path) -> dict[str, Any]:
     )
     parts = parts_of(prefix / "share/licenses", spec.provenance)
     doc = root / "usr/share/doc" / spec.package
-    doc.mkdir(parents=True)
-    text = copyright_file(package=spec.package, homepage=spec.homepage, own=spec.license, parts=parts)
-    (doc / "copyright").write_text(text, "utf-8")
+    write_doc(doc, package=spec.package, homepage=spec.homepage, own=spec.license, parts=parts)
     rows = json.dumps(spec.provenance, indent=1, sort_keys=True) + "\n"
     (doc / "debian-packages.json").write_text(rows, "utf-8")
     return {
         "package": spec.package,
-        "license": " AND ".join([spec.license, *sorted({p.licence for p in parts} - {spec.license})]),
+        "license": expression(spec.license, parts),
         "distributions": [],
     }
 

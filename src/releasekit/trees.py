@@ -17,7 +17,7 @@ from typing import Any
 
 from releasekit import bytecode, tarball
 from releasekit.errors import Failure, run_main
-from releasekit.licences import Part, copyright_file, expression, part_of_wheel
+from releasekit.licences import Part, expression, part_of_wheel, write_doc
 from releasekit.prune import load
 
 PRUNE_TABLE = "packaging/common/prune.toml"
@@ -54,15 +54,17 @@ def build(spec: TreeSpec, root: Path) -> dict[str, Any]:
     if spec.skeleton:
         make_skeleton(environment, spec)
     for program in spec.private_loader:
-        use_private_loader(environment / f"lib/python{spec.python}/site-packages" / program, spec)
-    bytecode.compile_tree(environment, shown_as=spec.environment, jobs=spec.jobs)
-    doc = root / "usr/share/doc" / spec.package
-    doc.mkdir(parents=True)
-    (doc / "copyright").write_text(
-        copyright_file(
-            package=spec.package, homepage=spec.homepage, own=spec.license, parts=parts
-        ),
-        "utf-8",
+        use_private_loader(environment, program, spec)
+    library = f"lib/python{spec.python}"  # not bin: a script there is no module, whatever its name
+    bytecode.compile_tree(
+        environment / library, shown_as=f"{spec.environment}/{library}", jobs=spec.jobs
+    )
+    write_doc(
+        root / "usr/share/doc" / spec.package,
+        package=spec.package,
+        homepage=spec.homepage,
+        own=spec.license,
+        parts=parts,
     )
     return {
         "package": spec.package,
@@ -92,8 +94,12 @@ def make_skeleton(environment: Path, spec: TreeSpec) -> None:
     )
 
 
-def use_private_loader(program: Path, spec: TreeSpec) -> None:
+def use_private_loader(environment: Path, name: str, spec: TreeSpec) -> None:
     """Make a program of a wheel start with the runtime's loader and libraries, not the host's."""
+    from releasekit.wheels import renew_record  # needs `installer`, which other programs do not
+
+    site = environment / f"lib/python{spec.python}/site-packages"
+    program = site / name
     if not program.is_file():
         raise Failure(
             f"{spec.package}: private_loader names {program.name}, which no wheel of it holds",
@@ -112,6 +118,7 @@ def use_private_loader(program: Path, spec: TreeSpec) -> None:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
         raise Failure(f"patchelf failed on {program.name}: {done.stderr.strip()}")
+    renew_record(site, name)
 
 
 def main() -> int:

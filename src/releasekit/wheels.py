@@ -12,9 +12,10 @@ import hashlib
 import io
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
+from zipfile import BadZipFile
 
 from installer import install
 from installer.destinations import SchemeDictionaryDestination
@@ -22,6 +23,7 @@ from installer.exceptions import InstallerError
 from installer.sources import WheelFile
 
 from releasekit.errors import Failure
+from releasekit.locks import canonical
 from releasekit.prune import Rule, rule_for
 
 PYTHON_DIR = "lib/python3.13"
@@ -29,7 +31,7 @@ PYTHON_DIR = "lib/python3.13"
 
 @dataclass(frozen=True)
 class Installed:
-    """A distribution as laid out: its name, version and `.dist-info` folder."""
+    """A distribution as laid out: its canonical name, version and `.dist-info` folder."""
 
     name: str
     version: str
@@ -63,28 +65,31 @@ def install_wheel(
                 destination=destination,
                 additional_metadata={"INSTALLER": b"backendai-packaged\n"},
             )
-            installed = Installed(
-                source.distribution, source.version, site / source.dist_info_dir
-            )
+            # file names spell a distribution with underscores, prune tables by its canonical name
+            name = canonical(source.distribution)
+            installed = Installed(name, source.version, site / source.dist_info_dir)
     except FileExistsError as error:
         raise Failure(
             f"{wheel.name}: {error}",
             hint="two distributions carry the same file: prune it from one in packaging/common/prune.toml",
         ) from error
-    except (InstallerError, ValueError, OSError) as error:
-        raise Failure(f"{wheel.name}: cannot be installed: {error}", hint="renew the lock") from error
+    except (InstallerError, BadZipFile, ValueError, OSError) as error:
+        raise Failure(
+            f"{wheel.name}: cannot be installed: {error}", hint="renew the lock"
+        ) from error
     shutil.rmtree(headers, ignore_errors=True)
     _settle(installed, environment, shown_as, tuple(rules))
     return installed
 
 
-def _settle(installed: Installed, environment: Path, shown_as: str, rules: tuple[Rule, ...]) -> None:
+def _settle(
+    installed: Installed, environment: Path, shown_as: str, rules: tuple[Rule, ...]
+) -> None:
     """Prune files, isolate scripts, and rewrite RECORD to what is there."""
     site = environment / PYTHON_DIR / "site-packages"
     record = installed.info / "RECORD"
-    rows = list(csv.reader(io.StringIO(record.read_text("utf-8"))))
     kept = []
-    for path, digest, size in rows:
+    for path, digest, size in _rows(record):
         file = Path(os.path.normpath(site / path))
         if not file.exists():
             continue  # a header
@@ -93,17 +98,46 @@ def _settle(installed: Installed, environment: Path, shown_as: str, rules: tuple
             _remove_empty(file.parent, site)
             continue
         if file.parent == environment / "bin" and _isolate(file, shown_as):
-            data = file.read_bytes()
-            encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            digest, size = f"sha256={encoded}", str(len(data))
+            digest, size = _fingerprint(file)
         kept.append((path, digest, size))
+    _write_rows(record, kept)
+
+
+def renew_record(site: Path, path: str) -> None:
+    """Record a file below `site` as it is now, after it was changed on purpose.
+
+    Raises Failure when no distribution lists it.
+    """
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        rows = _rows(record)
+        if any(row[0] == path for row in rows):
+            fresh = (path, *_fingerprint(site / path))
+            _write_rows(record, [fresh if row[0] == path else row for row in rows])
+            return
+    raise Failure(f"{path}: no RECORD lists it", hint="give a path relative to site-packages")
+
+
+def _rows(record: Path) -> list[tuple[str, str, str]]:
+    return [(row[0], row[1], row[2]) for row in csv.reader(io.StringIO(record.read_text("utf-8")))]
+
+
+def _write_rows(record: Path, rows: list[tuple[str, str, str]]) -> None:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(sorted(kept))
+    csv.writer(out, lineterminator="\n").writerows(sorted(rows))
     record.write_text(out.getvalue(), "utf-8")
 
 
+def _fingerprint(file: Path) -> tuple[str, str]:
+    data = file.read_bytes()
+    encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"sha256={encoded}", str(len(data))
+
+
 def _isolate(script: Path, shown_as: str) -> bool:
-    plain, isolated = f"#!{shown_as}/bin/python\n".encode(), f"#!{shown_as}/bin/python -I\n".encode()
+    plain, isolated = (
+        f"#!{shown_as}/bin/python\n".encode(),
+        f"#!{shown_as}/bin/python -I\n".encode(),
+    )
     data = script.read_bytes()
     if not data.startswith(plain):
         return False

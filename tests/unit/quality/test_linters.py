@@ -112,7 +112,9 @@ def test_imports_go_one_way() -> None:
     for room, others in forbidden.items():
         for path in sorted((ROOT / "src" / room).rglob("*.py")):
             for other in others:
-                if re.search(rf"^\s*(from|import) {other}\b", path.read_text("utf-8"), re.MULTILINE):
+                if re.search(
+                    rf"^\s*(from|import) {other}\b", path.read_text("utf-8"), re.MULTILINE
+                ):
                     wrong.append(f"{path.relative_to(ROOT)} imports {other}")
     assert not wrong
 

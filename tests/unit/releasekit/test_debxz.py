@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from releasekit.debxz import compress_deb
 from releasekit.errors import Failure
 

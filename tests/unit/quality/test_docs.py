@@ -1,0 +1,86 @@
+"""The documents are held against the code: commands exist, tables are complete, keys are real."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+README = (ROOT / "README.md").read_text("utf-8")
+BUILDING = (ROOT / "docs/BUILDING.md").read_text("utf-8")
+ARCHITECTURE = (ROOT / "docs/ARCHITECTURE.md").read_text("utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
+TABLE = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))
+
+
+def commands(text: str) -> list[str]:
+    """The first words of the indented lines that call something of this repository."""
+    lines = re.findall(r"^    (\S+)", text, re.MULTILINE)
+    return [word for word in lines if word.startswith(("./pants", "scripts/"))]
+
+
+@pytest.mark.parametrize("word", sorted({*commands(README), *commands(BUILDING)}))
+def test_a_command_of_the_documents_exists_and_is_executable(word: str) -> None:
+    path = ROOT / word
+    assert path.is_file()
+    assert path.stat().st_mode & 0o100
+
+
+def test_every_script_is_in_the_documents() -> None:
+    for path in sorted((ROOT / "scripts").iterdir()):
+        if path.is_file():
+            assert f"scripts/{path.name}" in README + BUILDING, path.name
+
+
+def test_every_component_and_role_is_in_the_readme() -> None:
+    components = [path.parent.name for path in (ROOT / "packaging/components").glob("*/BUILD")]
+    roles = re.findall(
+        r'backendai_role\(\n    name="([^"]+)"', (ROOT / "packaging/roles/BUILD").read_text()
+    )
+    assert len(components) > 15
+    assert len(roles) == 4
+    for name in components:
+        shown = (
+            f"`{name.removeprefix('accelerator-')}`"
+            if "accelerator" in name
+            else f"`backendai-{name}`"
+        )
+        assert shown in README, name
+    for name in roles:
+        assert f"`backendai-{name}`" in README, name
+
+
+def test_every_package_in_the_readme_exists() -> None:
+    named = set(re.findall(r"`backendai-([a-z-]+)`", README))
+    built = {path.parent.name for path in (ROOT / "packaging/components").glob("*/BUILD")}
+    roles = re.findall(r'name="([^"]+)"', (ROOT / "packaging/roles/BUILD").read_text())
+    assert named <= {*built, *roles, "runtime", "common", "accelerator-"}
+
+
+def test_every_variable_of_the_documents_is_read_by_the_code() -> None:
+    source = "".join(
+        path.read_text("utf-8") for path in [ROOT / "pants", *(ROOT / "src/bootstrap").glob("*.py")]
+    )
+    for name in set(re.findall(r"BACKENDAI_[A-Z0-9_]+", BUILDING)):
+        assert name in source, name
+
+
+def test_every_room_is_in_the_architecture() -> None:
+    for path in sorted((ROOT / "src").iterdir()):
+        if path.is_dir() and any(path.glob("*.py")):
+            assert f"src/{path.name}/" in ARCHITECTURE, path.name
+    for path in sorted((ROOT / "tests").iterdir()):
+        if path.is_dir() and not path.name.startswith("__"):
+            assert f"tests/{path.name}/" in ARCHITECTURE, path.name
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version, revision = TABLE["release"]["version"], TABLE["release"]["revision"]
+    assert CHANGELOG.split("## ")[1].startswith(f"{version}-{revision} ")
+    assert TABLE["changelog"][0]["version"] == version
+    assert TABLE["changelog"][0]["revision"] == revision
+    assert TABLE["paths"]["environment"].endswith(f"/{version}")
+    assert version in README

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from releasekit.licences import (
+    Part,
+    copyright_file,
+    expression,
+    part_of_wheel,
+    stated,
+    without_common,
+    write_doc,
+)
+
+APACHE = (
+    "                 Apache License\n           Version 2.0, January 2004\n"
+    "   TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n\n"
+    "   1. Definitions.\n\n   END OF TERMS AND CONDITIONS"
+)
+
+
+def info(folder: Path, metadata: str, **texts: str) -> Path:
+    (folder / "licenses").mkdir(parents=True)
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: a\nVersion: 1\n{metadata}\n")
+    for name, text in texts.items():
+        (folder / "licenses" / name).write_text(text)
+    return folder
+
+
+def test_a_wheel_tells_licence_author_and_texts(tmp_path: Path) -> None:
+    folder = info(
+        tmp_path, "License: MIT License\nAuthor: Some  One", LICENSE="the text\n", other="x"
+    )
+    assert part_of_wheel(folder) == Part("a", "1", "MIT", ("the text",), "Some One")
+
+
+@pytest.mark.parametrize(
+    ("expression", "field", "classifiers", "texts", "licence"),
+    [
+        ("ISC", "MIT", ["MIT License"], (), "ISC"),
+        ("", "MIT", ["ISC License (ISCL)"], (), "MIT"),
+        ("", "", ["MIT License", "Apache Software License"], (), "MIT AND Apache-2.0"),
+        ("", "", [], ("Permission is hereby granted, free of charge",), "MIT"),
+        ("", "BSD", ["BSD License"], ("Redistributions in binary form",), "BSD-2-Clause"),
+        ("", "BSD", ["BSD License"], (), "BSD-3-Clause"),
+        ("", "Dual License", ["BSD License", "Apache Software License"], (), "Apache-2.0"),
+        ("", "", [], (), "LicenseRef-unstated"),
+    ],
+)
+def test_the_surest_statement_counts(
+    expression: str, field: str, classifiers: list[str], texts: tuple[str, ...], licence: str
+) -> None:
+    assert stated(expression, field, classifiers, texts) == licence
+
+
+def test_the_copyright_file_is_machine_readable() -> None:
+    parts = [Part("b", "2", "ISC", ("one\n\n  two  ",)), Part("A", "1", "MIT", (), "Some One")]
+    text = copyright_file(package="p", homepage="https://h", own="LGPL-3.0-only", parts=parts)
+    paragraphs = text.rstrip("\n").split("\n\n")
+    assert paragraphs[0].startswith(
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright"
+    )
+    assert paragraphs[2] == "Files: A-1\nCopyright: Some One\nLicense: MIT"
+    assert paragraphs[3] == (
+        "Files: b-2\nCopyright: the authors of b\nLicense: ISC\n one\n .\n   two"
+    )
+
+
+def test_a_common_text_is_replaced_by_a_reference_and_kept_once() -> None:
+    parts = [
+        Part("b", "1", "Apache-2.0", (f"{APACHE}\n\nCopyright B",)),
+        Part("a", "1", "MIT", ("x",)),
+    ]
+    shortened, common = without_common(parts)
+    assert list(common) == ["Apache-2.0.txt"]
+    assert "1. Definitions." in common["Apache-2.0.txt"]
+    assert shortened[0].texts == ("x",)
+    (text,) = shortened[1].texts
+    assert "Definitions" not in text and "Apache-2.0.txt beside this file" in text
+    assert text.endswith("Copyright B"), "what the part says beyond the licence was lost"
+
+
+def test_documentation_is_readable_by_all(tmp_path: Path) -> None:
+    parts = [Part("b", "1", "Apache-2.0", (APACHE,))]
+    write_doc(tmp_path / "doc", package="p", homepage="h", own="MIT", parts=parts)
+    files = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "doc").iterdir()}
+    assert files == {"copyright": 0o644, "Apache-2.0.txt": 0o644}
+
+
+def test_the_licence_of_a_package_covers_its_parts() -> None:
+    parts = [Part("b", "1", "MIT OR ISC"), Part("a", "1", "LicenseRef-unstated")]
+    assert expression("LGPL-3.0-only", parts) == "LGPL-3.0-only AND (MIT OR ISC)"
