@@ -29,7 +29,6 @@ RELEASE_PYTHON = "3.13"
 SITECUSTOMIZE = "packaging/runtime/sitecustomize.py"
 # Folders of version managers, relative to the home folder unless absolute.
 _MANAGERS = (
-    ".pyenv/versions/3.9*/bin",
     ".asdf/installs/python/3.9*/bin",
     ".local/share/mise/installs/python/3.9*/bin",
     ".local/share/rtx/installs/python/3.9*/bin",
@@ -69,9 +68,8 @@ def candidates(name: str = "python3.9") -> list[Path]:
     folders = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if part]
     home = Path(os.path.expanduser("~"))
     patterns = list(_MANAGERS)
-    pyenv = os.environ.get("PYENV_ROOT")
-    if pyenv:
-        patterns.insert(0, f"{pyenv}/versions/3.9*/bin")
+    pyenv = os.environ.get("PYENV_ROOT") or f"{home}/.pyenv"
+    patterns.insert(0, f"{pyenv}/versions/3.9*/bin")
     for pattern in patterns:
         base = Path("/") if pattern.startswith("/") else home
         folders.extend(sorted(base.glob(pattern.lstrip("/")), reverse=True))

@@ -6,8 +6,9 @@ Usage::
         --sources packaging/components/gateway --schemas DIR --out OUT [--licences DEB...]
 
 `--licences` are Debian packages whose copyright files cover what is linked into Node.js; its own
-distribution leaves them out. `--schemas` holds graphene.graphql, strawberry.graphql and public.graphql as the manager dumps
-them. The three results do not depend on where, when or by whom they are made.
+distribution leaves them out. `--schemas` holds graphene.graphql, strawberry.graphql and
+public.graphql as the manager dumps them. The three results do not depend on where, when or by whom
+they are made.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ COMMON = {
     "Apache-2.0.txt": re.compile(
         r"Apache License\s+Version 2\.0, January 2004.*?"
         r"TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION"
-        r".*?END OF TERMS AND CONDITIONS",
+        r".*?accepting\s+any\s+such\s+warranty\s+or\s+additional\s+liability\."
+        r"(?:\s+END OF TERMS AND CONDITIONS)?",
         re.DOTALL,
     ),
     "GPL-3.0.txt": re.compile(

@@ -162,16 +162,17 @@ def description(fields: dict[str, Any], format: str) -> str:
     return f"{first}\n{body}".strip()
 
 
-def wrapped(changelog: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The changelog with its notes wrapped, continued as Debian's form asks."""
-
-    def note(text: str) -> str:
-        return textwrap.fill(text, LINE, initial_indent="    ", subsequent_indent="    ").strip()
-
-    return [
-        {**row, "changes": [{**change, "note": note(change["note"])} for change in row["changes"]]}
-        for row in changelog
-    ]
+def checked(changelog: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The changelog, whose notes must fit on a line: nfpm makes a list of a note with line breaks."""
+    for row in changelog:
+        for change in row["changes"]:
+            note = str(change["note"])
+            if "\n" in note or len(note) > LINE - 4:
+                raise Failure(
+                    f"packaging/release.toml: changelog {row['semver']}: a note has {len(note)} characters",
+                    hint=f"say it in one line of at most {LINE - 4}, or make two notes of it",
+                )
+    return changelog
 
 
 def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
     made["description"] = description(spec.fields, spec.format)
     made["mtime"] = rfc3339(spec.mtime)
     if spec.changelog:
-        Path("changelog.json").write_text(json.dumps(wrapped(spec.changelog)), "utf-8")
+        Path("changelog.json").write_text(json.dumps(checked(spec.changelog)), "utf-8")
         made["changelog"] = "changelog.json"
     return made
 

@@ -49,7 +49,7 @@ def test_mypy_strict_finds_nothing(tmp_path: Path) -> None:
     passes(
         BIN / "mypy", "--cache-dir", tmp_path,
         "--python-executable", pants,
-        "src/bootstrap", "src/packager", "src/releasekit",
+        "src/bootstrap", "src/devtools", "src/packager", "src/releasekit",
     )
     # fmt: on
 
@@ -77,9 +77,8 @@ def test_shellcheck_finds_nothing_in_rendered_scripts(
 ) -> None:
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed (apt install shellcheck)")
-    import tomllib
-
     import jinja2
+    import tomllib
 
     text = (ROOT / f"packaging/templates/{template}.sh.j2").read_text("utf-8")
     table = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))

@@ -17,7 +17,8 @@ from releasekit.licences import (
 APACHE = (
     "                 Apache License\n           Version 2.0, January 2004\n"
     "   TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n\n"
-    "   1. Definitions.\n\n   END OF TERMS AND CONDITIONS"
+    "   1. Definitions.\n\n of your accepting any such warranty or additional liability.\n"
+    "\n   END OF TERMS AND CONDITIONS"
 )
 
 
@@ -80,6 +81,12 @@ def test_a_common_text_is_replaced_by_a_reference_and_kept_once() -> None:
     (text,) = shortened[1].texts
     assert "Definitions" not in text and "Apache-2.0.txt beside this file" in text
     assert text.endswith("Copyright B"), "what the part says beyond the licence was lost"
+
+
+def test_a_common_text_is_known_without_its_closing_line() -> None:
+    text = APACHE.rsplit("\n\n", 1)[0]
+    shortened, common = without_common([Part("b", "1", "Apache-2.0", (text,))])
+    assert common and "Definitions" not in shortened[0].texts[0]
 
 
 def test_documentation_is_readable_by_all(tmp_path: Path) -> None:

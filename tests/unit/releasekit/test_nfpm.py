@@ -107,13 +107,17 @@ def test_descriptions_are_wrapped_and_an_rpm_says_its_summary_once() -> None:
     assert description({"description": "Summary"}, "rpm") == "Summary"
 
 
-def test_notes_of_the_changelog_are_wrapped_as_debian_asks() -> None:
-    log = [{"semver": "1-1", "changes": [{"note": "word " * 40}]}]
-    configuration(spec(changelog=log), tree(a=""))
-    (row,) = json.loads(Path("changelog.json").read_text())
-    first, *rest = row["changes"][0]["note"].split("\n")
-    assert rest and all(line.startswith("    ") and len(line) <= 80 for line in rest)
-    assert not first.startswith(" ") and row["semver"] == "1-1"
+def test_the_changelog_is_passed_on() -> None:
+    log = [{"semver": "1-1", "changes": [{"note": "One."}]}]
+    made = configuration(spec(changelog=log), tree(a=""))
+    assert json.loads(Path(made["changelog"]).read_text()) == log
+
+
+@pytest.mark.parametrize("note", ["word " * 40, "two\nlines"])
+def test_a_note_that_nfpm_would_turn_into_a_list_is_refused(note: str) -> None:
+    log = [{"semver": "1-1", "changes": [{"note": note}]}]
+    with pytest.raises(Failure, match=r"release\.toml: changelog 1-1: a note has"):
+        configuration(spec(changelog=log), tree(a=""))
 
 
 def test_the_licence_covers_trees_and_bundled_works() -> None:

@@ -1,0 +1,1 @@
+"""What scripts/reproduce, bench-build and bench-start are made of. Never shipped."""

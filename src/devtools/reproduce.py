@@ -1,0 +1,235 @@
+"""scripts/reproduce: build the release twice, everything around it varied, and compare."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from bootstrap.cache import default_cache
+from devtools.cache import built_here, fetch_all, share_inputs
+from devtools.compare import SAME, Row, compare, explain, most_telling
+from devtools.rooms import SHIFT, Machine, Room, furnish, probe_machine, script, unshare
+from devtools.tables import duration, megabytes, table
+from releasekit.elf import is_elf, read_elf
+from releasekit.errors import Failure
+from releasekit.files import remove_tree
+
+_HERE = Path(__file__).resolve().parent
+_SHOWN = ("error", "warning", "hint", "DRIFT")
+_ABOUT = """\
+Build the release twice from the same sources, from empty Pants stores and with as much of the
+surroundings varied as this machine allows, and compare the sha256 of every artefact. Locked files
+are shared with the user's cache; all that is derived from them is made anew. Nothing outside the
+two builds changes: not the host name, not the clock. Needs about 12 GB on the disk of --scratch,
+and about four times as long as one cold build. Exit status: 0 same, 1 different, 2 wrong usage."""
+
+
+def main(root: Path, argv: Sequence[str]) -> int:
+    """0 when every artefact is the same, 1 when not."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/reproduce",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="+", metavar="SPEC", default=["::"], help="Pants addresses")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave both results here")
+    parser.add_argument(
+        "--scratch",
+        type=Path,
+        metavar="DIR",
+        default=Path(os.environ.get("TMPDIR", "/var/tmp")),
+        help="folder to work below, which other users can enter (default: $TMPDIR or /var/tmp)",
+    )
+    options = parser.parse_args(argv)
+    keep: Path | None = options.keep
+    if keep and keep.exists() and any(keep.iterdir()):
+        parser.error(f"--keep: {keep} is not empty")
+    signal.signal(signal.SIGTERM, _interrupt)
+    machine = probe_machine()
+    fetch_all(root)
+    with _scratch(options.scratch) as scratch:
+        first, second = furnish(scratch, machine)
+        clock = _make_clock(scratch, machine)
+        seen = [_build(root, room, machine, clock, options.only) for room in (first, second)]
+        print(f"\n{varied(seen[0], seen[1], reasons(machine))}\n\n{_notes(machine)}\n")
+        rows = compare(first.dist, second.dist)
+        code = report(rows, first.dist, second.dist)
+        if keep:
+            _keep(keep, first, second)
+    return code
+
+
+def reasons(machine: Machine) -> dict[str, str]:
+    """Why something may be the same in both rooms."""
+    found = {"static programs": "what no library reaches"}
+    if not machine.namespaces:
+        closed = "this machine refuses namespaces (unshare)"
+        names = ("clock", "clock in a sandbox", "host name", "domain", "user", "file order")
+        found.update(dict.fromkeys(names, closed))
+    elif not machine.compiler:
+        found.update(dict.fromkeys(("clock", "clock in a sandbox"), "no cc to make its library"))
+    if not machine.root:
+        found["user"] = "only root can become another user"
+    if len(machine.cores) < 2:
+        found["cores"] = "there is but one"
+    if not machine.old_kernel:
+        found["kernel"] = "setarch cannot pretend another"
+    return found
+
+
+def varied(first: Mapping[str, str], second: Mapping[str, str], why_not: Mapping[str, str]) -> str:
+    """The table of what was seen in both rooms."""
+    rows = []
+    for name in first:
+        if first[name] == second[name]:
+            reason = why_not.get(name, "both rooms turned out alike")
+            rows.append((name, first[name], f"not varied: {reason}"))
+        else:
+            rows.append((name, first[name], second[name]))
+    return table(("varied", "first build", "second build"), rows)
+
+
+def report(rows: Sequence[Row], first: Path, second: Path) -> int:
+    """Print the artefacts and where the first difference lies; the exit status."""
+    cells = [(row.name, megabytes(row.size), row.sha256[:16], row.result) for row in rows]
+    print(table(("artefact", "size", "sha256", "result"), cells))
+    bad = [row for row in rows if row.result != SAME]
+    print(f"\n{len(rows)} artefacts, {len(rows) - len(bad)} the same, {len(bad)} different")
+    telling = most_telling(list(rows))
+    if telling:
+        print(f"\n{telling.name} differs:\n{explain(first / telling.name, second / telling.name)}")
+    if not rows:
+        raise Failure("nothing was built", hint="does --only name packages?")
+    return 1 if bad else 0
+
+
+@contextlib.contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    scratch = Path(tempfile.mkdtemp(prefix="backendai-reproduce-", dir=parent))
+    scratch.chmod(0o755)  # another user enters it
+    try:
+        yield scratch
+    finally:
+        remove_tree(scratch)
+
+
+def _make_clock(scratch: Path, machine: Machine) -> Path:
+    library = scratch / "clock.so"
+    if machine.compiler:
+        argv = [machine.compiler, "-shared", "-fPIC", "-O1", f"-DSHIFT={SHIFT}L"]
+        subprocess.run([*argv, "-o", str(library), str(_HERE / "clock.c"), "-ldl"], check=True)
+        library.chmod(0o755)
+    return library
+
+
+def _build(
+    root: Path, room: Room, machine: Machine, clock: Path, specs: Sequence[str]
+) -> dict[str, str]:
+    """Build in one room; what was seen there. Its cache goes afterwards, for the disk's sake."""
+    for folder in (room.checkout, room.cache, room.home, room.temporary, room.dist):
+        folder.mkdir(parents=True)
+    count = share_inputs(default_cache().root, room.cache, without=built_here(root))
+    print(f"{room.name} build: {count} locked files shared, all else from nothing", flush=True)
+    copy = _program(
+        room.dist.parent / "copy-sources",
+        f"import sys; sys.path.insert(0, {str(root / 'src')!r})\n"
+        "from pathlib import Path\nfrom devtools.checkout import copy_sources\n"
+        f"source, target = Path({str(root)!r}), Path({str(room.checkout)!r})\n"
+        f"copy_sources(source, target, backwards={room.in_memory})\n",
+    )
+    probe = _program(room.dist.parent / "probe", (_HERE / "probe.py").read_text(encoding="utf-8"))
+    if room.user:
+        _give(room.dist.parent, room.user[1])
+    text = script(room, machine, copy, clock, probe, list(specs))
+    start = time.monotonic()
+    argv = [*(unshare(machine.root) if machine.namespaces else []), "sh", "-c", text]
+    _run(argv, room, start)
+    dist = room.dist if machine.namespaces else room.checkout / "dist"
+    if dist != room.dist:
+        room.dist.rmdir()
+        dist.rename(room.dist)
+    static = ", ".join(_static(room.cache / "tools")) or "none"
+    print(f"{room.name} build: done in {duration(time.monotonic() - start)}", flush=True)
+    seen: dict[str, str] = json.loads((room.dist.parent / "seen.json").read_text(encoding="utf-8"))
+    seen["static programs"] = static
+    remove_tree(room.cache)
+    return seen
+
+
+def _program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/usr/bin/env -S python3 -B\n{text}", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def _give(folder: Path, uid: int) -> None:
+    """Give folders to the user of a room; the locked files in them stay whose they are."""
+    os.chown(folder, uid, uid)
+    for parent, folders, _ in os.walk(folder):
+        for name in folders:
+            os.chown(Path(parent, name), uid, uid)
+
+
+def _run(argv: list[str], room: Room, start: float) -> None:
+    """Run a build, showing its steps; Failure with the end of its output when it fails."""
+    log: list[str] = []
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                log.append(line)
+                step = line.partition("[INFO] Completed: ")[2].strip()
+                if step or line.startswith(_SHOWN):
+                    seconds = time.monotonic() - start
+                    print(f"  {seconds:5.0f} s  {step or line.strip()}", flush=True)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # with it ends all in its namespace
+            raise
+    if process.returncode != 0:
+        raise Failure(
+            f"the {room.name} build failed:\n{''.join(log[-40:])}",
+            hint="does ./pants package :: work in the checkout?",
+        )
+
+
+def _static(tools: Path) -> list[str]:
+    """The tools that load no library, so that no library can move their clock."""
+    found = [path for path in sorted(tools.glob("*/*")) if path.is_file() and is_elf(path)]
+    return [path.name for path in found if not read_elf(path).interpreter]
+
+
+def _notes(machine: Machine) -> str:
+    lines = []
+    if machine.namespaces:
+        lines.append("Neither build had a network.")
+    if machine.namespaces and machine.compiler:
+        lines.append("Static programs load no library, so they read the true clock in both builds.")
+    lines.append("Times that the kernel gives to files differ by the time between the builds only.")
+    return "\n".join(lines)
+
+
+def _keep(folder: Path, first: Room, second: Room) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for room in (first, second):
+        subprocess.run(["cp", "-r", str(room.dist), str(folder / room.name)], check=True)
+    print(f"both are in {folder}", file=sys.stderr)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

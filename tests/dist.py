@@ -1,0 +1,32 @@
+"""Where the artefacts under test are: --dist DIR, else $BACKENDAI_DIST, else dist/ of the repository."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def add_option(parser: pytest.Parser) -> None:
+    """Add ``--dist``; another room of the tests may have added it, then there is nothing to do."""
+    with contextlib.suppress(ValueError):
+        parser.addoption("--dist", help="folder of the packages under test (default: dist/)")
+
+
+def folder(config: pytest.Config) -> Path:
+    """The folder of artefacts, which need not exist."""
+    given = config.getoption("--dist", default=None) or os.environ.get("BACKENDAI_DIST")
+    # pytest-xdist has an option of that name; its values are no folders
+    return (Path(given) if given and Path(given).is_dir() else REPOSITORY / "dist").resolve()
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip; or fail where artefacts must be there (BACKENDAI_REQUIRE_DIST=1)."""
+    if os.environ.get("BACKENDAI_REQUIRE_DIST") == "1":
+        pytest.fail(f"BACKENDAI_REQUIRE_DIST=1, but {reason}", pytrace=False)
+    pytest.skip(reason)

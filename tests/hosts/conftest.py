@@ -1,0 +1,88 @@
+"""Fixtures of the host scenarios.
+
+``hosts`` boots hosts. ``installed`` is a running host with every package of ours, one per
+suite, shared by all tests of the session; pytest runs all tests of one suite before it goes
+to the next, so at most one such host is up. Tests must leave it as it was. A scenario that
+changes its host boots its own: ``with hosts.boot("trixie") as host: ...``.
+
+    pytest tests/hosts [--dist DIR] [-k trixie]
+
+Without root, systemd-nspawn or packages everything is skipped with the reason; with
+BACKENDAI_REQUIRE_DIST=1 (continuous integration) that is a failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+for _folder in (HERE, HERE.parent, HERE.parents[1] / "src"):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+import artefacts  # noqa: E402
+import locked  # noqa: E402
+from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, install, unmet  # noqa: E402
+from suites import REPO, SUITES  # noqa: E402
+
+from dist import add_option, folder, unavailable  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--dist``."""
+    add_option(parser)
+
+
+@pytest.fixture(scope="session")
+def hosts() -> Hosts:
+    """The way to boot hosts; skips when this machine cannot."""
+    reason = unmet()
+    if reason:
+        unavailable(reason)
+    return Hosts()
+
+
+@pytest.fixture(scope="session")
+def dist(request: pytest.FixtureRequest) -> artefacts.Dist:
+    """The packages under test: --dist, else $BACKENDAI_DIST, else dist/ of the repository."""
+    try:
+        return artefacts.find(folder(request.config))
+    except artefacts.NoArtefacts as missing:
+        unavailable(str(missing))
+
+
+@pytest.fixture(scope="session")
+def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the packages as an apt and as a dnf repository."""
+    return artefacts.index(dist, tmp_path_factory.mktemp("repositories"))
+
+
+@pytest.fixture(scope="session")
+def cpython_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds CPython's package ``test`` in the runtime's version."""
+    try:
+        return locked.unpack_testsuite(REPOSITORY, tmp_path_factory.mktemp("cpython-tests"))
+    except locked.NotInCache as missing:
+        unavailable(str(missing))
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def installed(
+    request: pytest.FixtureRequest,
+    hosts: Hosts,
+    dist: artefacts.Dist,
+    repositories: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Installed]:
+    """A host of each suite on which all our packages were installed from a repository."""
+    binds = {repositories: REPO}
+    with contextlib.suppress(locked.NotInCache):  # the tests that need it say so themselves
+        tests = locked.unpack_testsuite(REPOSITORY, tmp_path_factory.mktemp("cpython-tests"))
+        binds[tests] = CPYTHON_TESTS
+    with install(hosts, request.param, dist, binds) as found:
+        yield found

@@ -1,0 +1,128 @@
+"""lintian and rpmlint have nothing to say that packaging/ does not explain.
+
+What is by design is overridden with its reason: packaging/templates/lintian-overrides.j2 for debs, in
+the packages themselves, and rpmlint.toml beside this file for rpms. Errors and warnings are both refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import tomllib
+
+import dist as artefacts
+
+HERE = Path(__file__).resolve().parent
+TEMPLATE = artefacts.REPOSITORY / "packaging/templates/lintian-overrides.j2"
+CONFIG = HERE / "rpmlint.toml"
+LIMIT = 900  # seconds for one package on a busy machine
+WORKERS = 2  # linters run on one core each
+
+Outputs = Mapping[str, str]
+
+
+def lint_all(files: list[Path], lint: Callable[[Path], str]) -> Outputs:
+    """What a linter prints of each file, by file name; the largest files start first."""
+    ordered = sorted(files, key=lambda file: -file.stat().st_size)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return dict(zip((file.name for file in ordered), pool.map(lint, ordered), strict=True))
+
+
+def run(argv: list[str], **environment: str) -> str:
+    """Standard output and error of a linter, whatever its exit status."""
+    done = subprocess.run(
+        argv,
+        env={**os.environ, "LC_ALL": "C.UTF-8", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=LIMIT,
+    )
+    return done.stdout
+
+
+def lintian(file: Path) -> str:
+    # fmt: off
+    return run([
+        "lintian", "--no-cfg", "--allow-root", "--show-overrides", "--tag-display-limit", "0",
+        "--fail-on", "error", str(file),
+    ])
+    # fmt: on
+
+
+def rpmlint(config: Path) -> Callable[[Path], str]:
+    def lint(file: Path) -> str:
+        return run(["rpmlint", "--config", str(config), str(file)], CONFIG_DISABLE_AUTOLOADING="1")
+
+    return lint
+
+
+@pytest.fixture(scope="module")
+def of_lintian(dist: Path) -> Outputs:
+    if not shutil.which("lintian"):
+        artefacts.unavailable("lintian is not installed (apt install lintian)")
+    return lint_all(list(dist.glob("*.deb")), lintian)
+
+
+@pytest.fixture(scope="module")
+def of_rpmlint(dist: Path) -> Outputs:
+    if not shutil.which("rpmlint"):
+        artefacts.unavailable("rpmlint is not installed (apt install rpmlint)")
+    return lint_all(list(dist.glob("*.rpm")), rpmlint(CONFIG))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per file, so that a report names it."""
+    for argument, pattern in (("deb_file", "*.deb"), ("rpm_file", "*.rpm")):
+        if argument in metafunc.fixturenames:
+            found = sorted(p.name for p in artefacts.folder(metafunc.config).glob(pattern))
+            metafunc.parametrize(argument, found or [""])
+
+
+def test_lintian_has_nothing_to_say(of_lintian: Outputs, deb_file: str) -> None:
+    said = of_lintian[deb_file].splitlines()
+    assert [line for line in said if re.match(r"[EW]:|lintian|warning|error", line)] == []
+
+
+def test_rpmlint_has_nothing_to_say(of_rpmlint: Outputs, rpm_file: str) -> None:
+    said = of_rpmlint[rpm_file]
+    assert "1 packages and 0 specfiles checked" in said, f"rpmlint failed:\n{said}"
+    assert [line for line in said.splitlines() if re.search(r": [EW]: ", line)] == []
+
+
+def test_every_lintian_override_is_needed(of_lintian: Outputs) -> None:
+    tags = set(re.findall(r"^\{\{ package \}\}: (\S+)", TEMPLATE.read_text("utf-8"), re.MULTILINE))
+    used = {
+        match.group(1)
+        for said in of_lintian.values()
+        for match in re.finditer(r"^O: [^:]+: (\S+)", said, re.MULTILINE)
+    }
+    assert sorted(tags - used) == []
+
+
+def test_every_rpmlint_filter_is_needed(dist: Path, of_rpmlint: Outputs, tmp_path: Path) -> None:
+    table = tomllib.loads(CONFIG.read_text("utf-8"))
+    bare = tmp_path / "bare.toml"
+    bare.write_text(f"ValidLicenses = {table['ValidLicenses']!r}\n")
+    said = "\n".join(lint_all(list(dist.glob("*.rpm")), rpmlint(bare)).values())
+    unused = [f for f in table["Filters"] if not re.search(f, said, re.MULTILINE)]
+    assert unused == []
+
+
+def test_every_override_says_why() -> None:
+    for file, entry in ((TEMPLATE, r"\{\{ package \}\}: "), (CONFIG, r'\s+" [EW]: ')):
+        explained = False
+        for line in file.read_text("utf-8").splitlines():
+            if re.match(entry, line):
+                assert explained, f"{file.name}: no comment above: {line.strip()}"
+            elif line.strip().startswith("#"):
+                explained = True
+            elif not line.strip() or line.startswith("{%"):
+                explained = False

@@ -1,0 +1,216 @@
+"""What the packages say of themselves: names, versions, relations, licences, changelog."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from payload import Package, output
+from unpacked import Unpacked
+from wheelhouse import canonical
+
+from releasekit.spdx import EXCEPTIONS, IDENTIFIERS, UNKNOWN
+
+Packages = Mapping[str, Package]
+Release = Mapping[str, Any]
+
+ROLES = {
+    "backendai-all-in-one": (
+        "agent appproxy-coordinator appproxy-worker client gateway manager storage-proxy webserver"
+    ),
+    "backendai-management-node": (
+        "appproxy-coordinator appproxy-worker client gateway manager webserver"
+    ),
+    "backendai-compute-node": "agent",
+    "backendai-storage-node": "storage-proxy",
+}
+FORMAT = "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
+
+
+@pytest.fixture(scope="session")
+def version(release: Release) -> str:
+    return f"{release['release']['version']}-{release['release']['revision']}"
+
+
+def ours(requirements: list[str]) -> list[str]:
+    return sorted(text for text in requirements if text.startswith("backendai-"))
+
+
+def test_deb_says_what_it_is(deb: Package, release: Release, version: str) -> None:
+    facts, fields = release["release"], deb.fields
+    role = deb.name in ROLES
+    assert fields["Version"] == version
+    assert fields["Architecture"] == ("all" if role else "amd64")
+    assert fields["Maintainer"] == facts["maintainer"]
+    assert fields["Homepage"] == facts["homepage"]
+    assert fields["Section"] == ("metapackages" if role else "admin")
+    assert fields["Priority"] == "optional"
+    summary, *rest = fields["Description"].splitlines()
+    assert summary.startswith("Backend.AI") and len(summary) <= 80
+    assert rest and max(map(len, rest)) <= 80
+
+
+def test_rpm_says_what_it_is(rpm: Package, release: Release, version: str) -> None:
+    facts, fields = release["release"], rpm.fields
+    assert f"{fields['VERSION']}-{fields['RELEASE']}" == version
+    assert fields["ARCH"] == ("noarch" if rpm.name in ROLES else "x86_64")
+    assert fields["PACKAGER"] == facts["maintainer"]
+    assert fields["VENDOR"] == facts["vendor"]
+    assert fields["URL"] == facts["homepage"]
+    assert fields["SUMMARY"].startswith("Backend.AI")
+    assert fields["SUMMARY"] not in fields["DESCRIPTION"] and fields["DESCRIPTION"]
+    assert fields["GROUP"] not in ("", "(none)")
+
+
+def test_rpm_does_not_tell_where_and_when_it_was_built(rpm: Package, release: Release) -> None:
+    assert rpm.fields["BUILDHOST"] == "localhost"
+    members = {member.mtime for member in rpm.members.values()}
+    assert members <= {int(rpm.fields["BUILDTIME"])}
+
+
+def test_deb_and_rpm_need_the_same_packages_of_ours_in_this_very_version(
+    deb: Package, rpms: Packages, version: str
+) -> None:
+    debian = ours(deb.fields.get("Depends", "").split(", "))
+    names = [text.split(" ")[0] for text in debian]
+    assert debian == [f"{name} (= {version})" for name in names]
+    rpm = rpms[deb.name].fields["REQUIRES"].splitlines()
+    assert ours(rpm) == [f"{name} = {version}" for name in names]
+
+
+def test_packages_need_no_package_of_the_host(deb: Package) -> None:
+    needs = [text for text in deb.fields.get("Depends", "").split(", ") if text]
+    assert [text for text in needs if not text.startswith("backendai-")] == []
+
+
+def test_every_package_of_the_environment_needs_runtime_and_common(deb: Package) -> None:
+    if deb.name in ROLES or deb.name == "backendai-runtime":
+        return
+    needs = deb.fields["Depends"]
+    assert "backendai-runtime " in needs
+    assert deb.name == "backendai-common" or "backendai-common " in needs
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_need_their_components_and_hold_no_program(debs: Packages, role: str) -> None:
+    needs = [text.split(" ")[0] for text in debs[role].fields["Depends"].split(", ")]
+    assert sorted(needs) == sorted(f"backendai-{name}" for name in ROLES[role].split())
+    assert all(path.startswith("/usr/share/") for path in debs[role].paths("file"))
+
+
+@pytest.mark.parametrize("name", ["backendai-common", "backendai-agent", "backendai-client"])
+def test_maintainer_scripts_are_the_same_in_deb_and_rpm(
+    debs: Packages, rpms: Packages, tmp_path: Path, name: str
+) -> None:
+    output(["dpkg-deb", "--control", str(debs[name].file), str(tmp_path)])
+    tags = {"postinst": "POSTIN", "prerm": "PREUN", "postrm": "POSTUN"}
+    for script, tag in tags.items():
+        query = ["rpm", "-qp", "--nosignature", "--qf", f"%{{{tag}}}", str(rpms[name].file)]
+        inside = output(query).replace("(none)", "")
+        path = tmp_path / script
+        assert inside == (path.read_text("utf-8").rstrip("\n") if path.exists() else ""), script
+
+
+# --- licences ---
+
+
+def stanzas(text: str) -> list[dict[str, str]]:
+    """The paragraphs of a DEP-5 file; AssertionError where it is not one."""
+    found = []
+    for paragraph in text.strip("\n").split("\n\n"):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in paragraph.split("\n"):
+            if line.startswith(" "):
+                assert name, f"continuation without a field: {line!r}"
+                fields[name] += "\n" + line
+                continue
+            match = re.fullmatch(r"([A-Za-z-]+):[ \t]*(.*)", line)
+            assert match, f"neither a field nor its continuation: {line!r}"
+            name = match.group(1)
+            assert name not in fields, f"{name} twice in one paragraph"
+            fields[name] = match.group(2)
+        found.append(fields)
+    return found
+
+
+def copyright_of(unpacked: Unpacked, package: str) -> list[dict[str, str]]:
+    path = unpacked.root / "usr/share/doc" / package / "copyright"
+    return stanzas(path.read_text("utf-8"))
+
+
+def test_copyright_file_is_machine_readable(unpacked: Unpacked, deb: Package) -> None:
+    header, own, *parts = copyright_of(unpacked, deb.name)
+    assert header["Format"] == FORMAT
+    assert own["Files"] == "*"
+    for stanza in (own, *parts):
+        assert stanza["Copyright"].strip() and stanza["License"].strip(), stanza["Files"]
+        licence = stanza["License"].split("\n")[0]
+        assert unknown_terms(licence) == [], stanza["Files"]
+        assert licence != "LicenseRef-unstated", f"{stanza['Files']} states no licence"
+
+
+def words(expression: str) -> set[str]:
+    """Licences and exceptions in an SPDX expression."""
+    return set(re.findall(r"[^\s()]+", expression)) - {"AND", "OR", "WITH"}
+
+
+def unknown_terms(expression: str) -> list[str]:
+    return sorted(words(expression) - IDENTIFIERS - EXCEPTIONS)
+
+
+def test_every_bundled_distribution_is_in_the_copyright_file(
+    unpacked: Unpacked, deb: Package
+) -> None:
+    listed = {stanza.get("Files", "") for stanza in copyright_of(unpacked, deb.name)}
+    listed = {canonical(text) for text in listed}
+    absent = []
+    for info in unpacked.distributions(deb.name):
+        metadata = (info / "METADATA").read_text("utf-8")
+        name, version = re.findall(r"^(?:Name|Version): (.*)$", metadata, re.MULTILINE)[:2]
+        name, version = (version, name) if re.match(r"\d", name) else (name, version)
+        if canonical(f"{name}-{version}") not in listed:
+            absent.append(info.name)
+    assert absent == []
+
+
+def test_every_debian_package_of_the_runtime_is_in_the_copyright_file(unpacked: Unpacked) -> None:
+    folder = unpacked.root / "usr/share/doc/backendai-runtime"
+    rows = json.loads((folder / "debian-packages.json").read_text("utf-8"))
+    listed = {stanza.get("Files", "") for stanza in copyright_of(unpacked, "backendai-runtime")}
+    wanted = {f"{row['package'].split('/')[-1]}-{row['version']}" for row in rows}
+    assert rows and sorted(wanted - listed) == []
+
+
+def test_texts_that_a_copyright_file_points_to_are_beside_it(
+    unpacked: Unpacked, deb: Package
+) -> None:
+    folder = unpacked.root / "usr/share/doc" / deb.name
+    text = (folder / "copyright").read_text("utf-8")
+    for name in set(re.findall(r"is in (\S+) beside this file", text)):
+        assert (folder / name).stat().st_size > 5_000, name
+
+
+def test_license_of_an_rpm_is_spdx_and_covers_its_copyright_file(
+    unpacked: Unpacked, rpm: Package
+) -> None:
+    said = rpm.fields["LICENSE"]
+    assert unknown_terms(said) == []
+    parts = (s["License"].split("\n")[0] for s in copyright_of(unpacked, rpm.name)[1:])
+    assert sorted(set().union(*map(words, parts)) - {UNKNOWN} - words(said)) == []
+
+
+def test_changelog_opens_with_this_version(
+    unpacked: Unpacked, deb: Package, rpms: Packages, version: str, release: Release
+) -> None:
+    path = unpacked.root / "usr/share/doc" / deb.name / "changelog.Debian.gz"
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert text.startswith(f"{deb.name} ({version}) ")
+    heading, note = rpms[deb.name].fields["CHANGELOG"].splitlines()[:2]
+    assert heading == f"{release['release']['maintainer']} - {version}"
+    assert note.strip()
