@@ -14,6 +14,7 @@ BACKENDAI_REQUIRE_DIST=1 (continuous integration) that is a failure.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,9 +58,11 @@ def dist(request: pytest.FixtureRequest) -> artefacts.Dist:
 
 
 @pytest.fixture(scope="session")
-def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the packages as an apt and as a dnf repository."""
-    return artefacts.index(dist, tmp_path_factory.mktemp("repositories"))
+    made = artefacts.index(dist, tmp_path_factory.mktemp("repositories"))
+    yield made
+    shutil.rmtree(made)  # large, and pytest would keep it for three runs
 
 
 @pytest.fixture(scope="session")

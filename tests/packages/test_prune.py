@@ -2,8 +2,8 @@
 
 Two environments are made from the debs: one with every pruned file put back from its wheel, one as the
 prune table says. All modules that stay are imported in both by the private CPython; each must end the
-same way, be it an error (wheels hold modules for other systems). 14,000 modules twice take about three
-minutes on two cores, so all of them are imported every time.
+same way, be it an error (wheels hold modules for other systems). 14,000 modules twice are 3 minutes of
+work, shared by two cores, so all of them are imported every time.
 """
 
 from __future__ import annotations
