@@ -54,6 +54,15 @@ def test_mypy_strict_finds_nothing(tmp_path: Path) -> None:
     # fmt: on
 
 
+@pytest.mark.parametrize("room", ["hosts", "packages"])
+def test_mypy_strict_finds_nothing_in_the_harness(room: str, tmp_path: Path) -> None:
+    files = sorted((ROOT / "tests" / room).glob("*.py"))
+    environment = {**os.environ, "MYPYPATH": f"src:tests:tests/{room}"}
+    argv = [BIN / "mypy", "--cache-dir", tmp_path, *files]
+    done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
 def shell_scripts() -> list[Path]:
     found = []
     for path in tracked():
