@@ -56,5 +56,5 @@ def unpack_testsuite(repository: Path, out: Path) -> Path:
 
 def _present(path: Path) -> Path:
     if not path.is_file():
-        raise NotInCache(f"not in the cache: {path.name}: run ./pants package :: first")
+        raise NotInCache(f"not in the cache: {path.name}: run scripts/test hosts, which fetches it")
     return path
