@@ -131,7 +131,7 @@ def test_no_file_names_a_registry_or_a_path_of_a_machine() -> None:
     # Spelled in pieces, so that this file does not match itself.
     hosts = [
         "pypi" + r"\.org",
-        "pythonhosted" + r"\.org",
+        "pythonhos" + r"ted\.org",
         "registry" + r"\.npmjs",
         r"(deb|security|snapshot)\." + r"debian\.org",
     ]
