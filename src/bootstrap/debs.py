@@ -11,7 +11,6 @@ import json
 import tempfile
 import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Callable
@@ -20,7 +19,7 @@ from bootstrap.apt import PrivateApt
 from bootstrap.cache import Cache, vendor_dir
 from bootstrap.download import Gone, fetch_url
 from bootstrap.mirrors import Mirrors, apt_proxies, find_mirrors
-from bootstrap.progress import Progress, warn_loudly
+from bootstrap.progress import Progress, at_once, warn_loudly
 from releasekit.errors import Failure
 from releasekit.files import Entry, Store, sha256_of, write_atomic
 from releasekit.locks import Deb
@@ -120,17 +119,7 @@ def _fetch_all(
             cache.store.add(deb, part)
         progress.add(1, deb.size)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        jobs = [pool.submit(one, key) for key in sorted(debs)]
-        try:
-            for job in jobs:
-                job.result()
-        except BaseException:
-            for job in jobs:
-                job.cancel()
-            progress.clear()
-            raise
-    progress.end()
+    at_once(_AT_ONCE, one, sorted(debs), progress)
     return gone
 
 

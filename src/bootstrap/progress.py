@@ -6,7 +6,11 @@ import os
 import sys
 import threading
 import time
-from typing import TextIO
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, TextIO, TypeVar
+
+Job = TypeVar("Job")
 
 _LOG_EVERY = 10.0  # seconds between two lines of one step in a log
 _WIDTH = 24
@@ -83,3 +87,23 @@ class Progress:
             self._last = now
             self._stream.write(f"  {self.text()}\n")
             self._stream.flush()
+
+
+def at_once(
+    count: int, work: Callable[[Job], None], jobs: Iterable[Job], progress: Progress
+) -> None:
+    """Do `work` for every job, `count` at a time, and close the step.
+
+    The first error ends it: jobs not yet begun are dropped, those under way are waited for.
+    """
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(work, job) for job in jobs]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            progress.clear()
+            raise
+    progress.end()

@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -15,7 +14,7 @@ from typing import Callable
 from bootstrap.cache import Cache
 from bootstrap.debs import from_vendor
 from bootstrap.pip import Pip
-from bootstrap.progress import Progress
+from bootstrap.progress import Progress, at_once
 from releasekit.errors import Failure
 from releasekit.files import Entry
 
@@ -81,19 +80,11 @@ def ensure_wheels(
         return
     progress = Progress("wheels", len(missing), sum(item.entry.size for item in missing))
     cache.tmp.mkdir(parents=True, exist_ok=True)
-    shards = _shards(missing)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        jobs = [pool.submit(_fetch_shard, cache, pip, shard, progress, sleep) for shard in shards]
-        try:
-            for job in jobs:
-                job.result()
-        except BaseException:
-            for job in jobs:
-                job.cancel()
-            progress.clear()
-            raise
-    progress.end()
+    def one(shard: Sequence[Wanted]) -> None:
+        _fetch_shard(cache, pip, shard, progress, sleep)
+
+    at_once(_AT_ONCE, one, _shards(missing), progress)
 
 
 def _shards(missing: Sequence[Wanted]) -> list[list[Wanted]]:
