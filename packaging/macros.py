@@ -10,6 +10,10 @@ def _refuse_unknown(macro, name, unknown, known):
         raise ValueError(f"{macro}(name={name!r}): unknown field `{field}`\nhint: {cure}")
 
 
+# A trigger of dpkg: what several packages of one transaction ask for is done once, at its end.
+_TRIGGER = "backendai-configure"
+
+
 def backendai_package(
     *,
     name,
@@ -17,21 +21,34 @@ def backendai_package(
     description,
     dependencies=(),
     files=None,
+    folders=None,
     links=None,
     requires=(),
-    suggests=(),
     replaces=(),
+    depends=None,
+    recommends=None,
+    suggests=None,
     arch="amd64",
     services=(),
     has_user=False,
+    configured=False,
+    handler=False,
+    marks=(),
+    generated=(),
     licenses="",
     section="admin",
 ):
     """One deb and one rpm with the same contents, scripts and relations.
 
     dependencies: the tree and the targets that produce files; files: {path produced: where it goes};
-    links: {link: target}; requires, replaces: packages of ours (the version is pinned by the backend);
-    services: the units it owns; licenses: a licences.json among the files produced; section: of Debian.
+    folders: {folder produced: where it goes}; links: {link: target}; requires, replaces: packages of
+    ours (the version is pinned by the backend); depends, recommends, suggests: packages of the
+    distribution, {"deb": [...], "rpm": [...]}; services: the units it owns; licenses: a licences.json
+    among the files produced; section: of Debian.
+
+    What scripts do: has_user: make the user and folders; configured: have backendai-ctl configure the
+    host at the end of the transaction, which is the work of the package with `handler`; marks: files
+    that let its services start, emptied by a new version; generated: what backendai-ctl made for it.
     """
     rendered_file(
         name=f"{name}.lintian",
@@ -51,20 +68,41 @@ def backendai_package(
             name=f"{name}.file{number}", src=src, dst=dst, dependencies=list(dependencies)
         )
         contents.append(f":{name}.file{number}")
+    for number, (src, dst) in enumerate(sorted((folders or {}).items())):
+        nfpm_content_folder(
+            name=f"{name}.folder{number}", src=src, dst=dst, dependencies=list(dependencies)
+        )
+        contents.append(f":{name}.folder{number}")
     for number, (dst, src) in enumerate(sorted((links or {}).items())):
         nfpm_content_symlink(name=f"{name}.link{number}", src=src, dst=dst)
         contents.append(f":{name}.link{number}")
 
-    scripts = {}
-    for moment in ("postinstall", "preremove", "postremove") if services or has_user else ():
-        scripts[moment] = f"{name}.{moment}"
+    moments = ["postinstall", "postremove"] if services or has_user or handler else []
+    moments += ["preremove"] if services else []
+    moments += ["postinstall", "posttrans"] if configured else []
+    scripts = {moment: f"{name}.{moment}" for moment in dict.fromkeys(moments)}
+    for moment, script in scripts.items():
         rendered_file(
-            name=f"{name}.{moment}",
-            template=f"packaging/templates/{moment}.sh.j2",
-            output=f"{name}.{moment}",
-            values={"package": name, "services": list(services), "has_user": has_user},
+            name=script,
+            template="packaging/templates/maintainer.sh.j2",
+            output=script,
+            values={
+                "package": name,
+                "moment": moment,
+                "services": list(services),
+                "has_user": has_user,
+                "configured": configured,
+                "handler": handler,
+                "marks": list(marks),
+                "generated": list(generated),
+            },
         )
-        contents.append(f":{name}.{moment}")
+    triggers = {"activate_noawait": [_TRIGGER]} if configured else {}
+    triggers = {"interest_noawait": [_TRIGGER]} if handler else triggers
+
+    def relations(format):
+        found = {"depends": depends, "recommends": recommends, "suggests": suggests}
+        return {key: list((value or {}).get(format, ())) for key, value in found.items()}
 
     same = dict(
         package_name=name,
@@ -72,19 +110,30 @@ def backendai_package(
         description=description.strip(),
         arch=arch,
         requires=list(requires),
-        suggests=list(suggests),
         replaces=list(replaces),
-        scripts=scripts,
         licenses=licenses,
     )
     nfpm_deb_package(
         name=f"{name}.deb",
         section=section,
         breaks=list(replaces),
-        dependencies=[*contents, f":{name}.lintian-file"],
+        scripts={moment: script for moment, script in scripts.items() if moment != "posttrans"},
+        triggers=triggers,
+        dependencies=[
+            *contents,
+            *(f":{script}" for moment, script in scripts.items() if moment != "posttrans"),
+            f":{name}.lintian-file",
+        ],
+        **relations("deb"),
         **same,
     )
-    nfpm_rpm_package(name=f"{name}.rpm", dependencies=contents, **same)
+    nfpm_rpm_package(
+        name=f"{name}.rpm",
+        scripts=scripts,
+        dependencies=[*contents, *(f":{script}" for script in scripts.values())],
+        **relations("rpm"),
+        **same,
+    )
 
 
 def backendai_component(
@@ -97,29 +146,36 @@ def backendai_component(
     command=None,
     program=None,
     config=None,
+    credentials=(),
+    tls=False,
     listens=None,
     health=None,
     environment=None,
     after=(),
+    wants=(),
     hardening=None,
     private_loader=(),
     files=None,
     licenses="",
     dependencies=(),
-    suggests=(),
+    recommends=None,
+    suggests=None,
     replaces=(),
     **unknown,
 ):
     """A component of Backend.AI: its PEX, its share of the environment, its unit, its deb and rpm.
 
     distributions: Python distributions of the lock that make it up; command: words after `backend.ai`
-    that start its server (none: no service); program: the whole command where it is not Python;
-    config: its file under /etc/backendai; listens: {what for: port}; health: URL that answers when it
-    is well; hardening: unit settings that differ from the common ones, each with its reason.
+    that start its server (none: no service); program: the whole command where it is not Python; either
+    is given the path of its configuration as its last word; config: its file under {config}, made by
+    backendai-ctl from CONFIG.j2 beside the BUILD file; credentials: further files there that it reads;
+    tls: it serves with the site's certificate; listens: {what for: port}; health: URL that answers when
+    it is well; hardening: unit settings that differ from the common ones, each with its reason.
     """
     known = (
-        "name summary description distributions pex command program config listens health environment "
-        "after hardening private_loader files licenses dependencies suggests replaces"
+        "name summary description distributions pex command program config credentials tls listens "
+        "health environment after wants hardening private_loader files licenses dependencies "
+        "recommends suggests replaces"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
     package = f"backendai-{name}"
@@ -131,50 +187,112 @@ def backendai_component(
         distributions=distributions,
         private_loader=list(private_loader),
     )
-    contents, files, services = [":tree", *dependencies], dict(files or {}), []
+    contents, files, service = [":tree", *dependencies], dict(files or {}), {}
     if command or program:
-        ports = dict(listens or {})
-        rendered_file(
-            name="unit",
-            template="packaging/templates/service.j2",
-            output=f"{package}.service",
-            values={
-                "component": name,
-                "summary": summary,
-                "program": program
-                or ["{current}/bin/backend.ai", *command, "-f", "{config}/" + config],
-                "config": config,
-                "ports": ports,
-                "health": (health or "").format(**ports),
-                "environment": dict(environment or {}),
-                "after": list(after),
-                "hardening": dict(hardening or {}),
-            },
+        unit, mark = f"{package}.service", "{state}/ctl/ready/" + name
+        _backendai_service(
+            name=name,
+            summary=summary,
+            program=program or ["{current}/bin/backend.ai", *command, "-f"],
+            config=config,
+            credentials=list(credentials),
+            optional=["tls/server.crt", "tls/server.key"] if tls else [],
+            ports=dict(listens or {}),
+            health=health or "",
+            environment=dict(environment or {}),
+            after=list(after),
+            wants=list(wants),
+            hardening=dict(hardening or {}),
         )
         contents.append(":unit")
-        files[f"{package}.service"] = f"/usr/lib/systemd/system/{package}.service"
-        services.append(f"{package}.service")
+        files[unit] = f"/usr/lib/systemd/system/{unit}"
+        service = dict(
+            requires=["backendai-ctl"],
+            services=[unit],
+            configured=True,
+            marks=[mark],
+            generated=["{config}/" + config, f"/etc/systemd/system/{unit}.d", mark],
+        )
     backendai_package(
         name=package,
         summary=summary,
         description=description,
         dependencies=contents,
         files=files,
+        recommends=recommends,
         suggests=suggests,
         replaces=replaces,
-        services=services,
         licenses=licenses,
+        **service,
     )
 
 
-def backendai_role(*, name, summary, description, components, **unknown):
-    """A metapackage: what a node of this role needs, by component."""
-    _refuse_unknown("backendai_role", name, unknown, ["name", "summary", "description", "components"])
+def _backendai_service(*, name, summary, config, ports, health, after, **values):
+    """The unit of a component, and what backendai-ctl must know of it."""
+    unit = f"backendai-{name}.service"
+    rendered_file(
+        name="unit",
+        template="packaging/templates/service.j2",
+        output=unit,
+        values={
+            "component": name,
+            "summary": summary,
+            "config": config,
+            "ports": ports,
+            "health": health.format(**ports),
+            "after": after,
+            **values,
+        },
+    )
+    component_facts(
+        name="facts",
+        values={
+            "name": name,
+            "summary": summary,
+            "unit": unit,
+            "config": config,
+            "ports": ports,
+            "health": health,
+            "after": after,
+            "credentials": [*values["credentials"], *values["optional"]],
+        },
+    )
+
+
+def backendai_role(
+    *,
+    name,
+    summary,
+    description,
+    components,
+    depends=None,
+    recommends=None,
+    suggests=None,
+    **unknown,
+):
+    """A metapackage: what a node of this role needs, by component and by package of the distribution.
+
+    Where one is installed, packages configure the host; see /usr/share/backendai/roles.
+    """
+    known = "name summary description components depends recommends suggests".split()
+    _refuse_unknown("backendai_role", name, unknown, known)
+    rendered_file(
+        name=f"{name}.role",
+        template="packaging/templates/role.j2",
+        output=f"roles/{name}",
+        values={"summary": summary, "components": list(components)},
+    )
     backendai_package(
         name=f"backendai-{name}",
         summary=summary,
         description=description,
-        requires=[f"backendai-{component}" for component in components],
+        dependencies=[f":{name}.role"],
+        files={f"roles/{name}": f"/usr/share/backendai/roles/{name}"},
+        requires=["backendai-ctl", *(f"backendai-{component}" for component in components)],
+        depends=depends,
+        recommends=recommends,
+        suggests=suggests,
         arch="all",
         section="metapackages",
+        configured=True,
     )

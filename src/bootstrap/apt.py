@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
@@ -75,6 +75,27 @@ class PrivateApt:
             raise Failure(f"the index of Debian {self.suite} is empty", hint="try another mirror")
         return {name: _newest_of(debs) for name, debs in found.items()}
 
+    def needed(self, names: Sequence[str], *, beyond: Sequence[str]) -> list[str]:
+        """Names of all that installing `names` brings to a host which has the packages `beyond`.
+
+        The host is a minimal Debian, recommended packages are left out. Call `update` first.
+        """
+        there = self._would_install(beyond)
+        return sorted(self._would_install([*beyond, *names]) - there)
+
+    def _would_install(self, names: Sequence[str]) -> set[str]:
+        minimal = ("?essential", "?priority(required)", "apt")
+        flags = ("--print-uris", "--yes", "-qq", "--no-install-recommends")
+        done = self._run("apt-get", "install", *flags, *minimal, *names)
+        found = re.findall(r"^'[^']+' ([^_\s]+)_\S+\.deb ", done.stdout, re.MULTILINE)
+        if done.returncode != 0 or not found:
+            raise Failure(
+                f"apt finds no way to install {', '.join(names)} on Debian {self.suite}:\n"
+                f"{done.stderr.strip()[-800:]}",
+                hint="mend the table in src/bootstrap/lock_debian.py",
+            )
+        return set(found)
+
     def _run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         folder = self.folder
         options = {
@@ -88,6 +109,7 @@ class PrivateApt:
             "APT::Architecture": "amd64",
             "APT::Architectures": "amd64",
             "APT::Sandbox::User": "",
+            "Debug::NoLocking": "true",
             "Acquire::GzipIndexes": "false",
             "Acquire::Languages": "none",
             "Acquire::Retries": "3",

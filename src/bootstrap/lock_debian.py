@@ -51,12 +51,37 @@ SETS: dict[str, list[str]] = {
     "node-licences": ["trixie/nodejs", "trixie/libssl3t64", "trixie/icu-devtools"],
     "testsuite": ["trixie/libpython3.13-testsuite"],
 }
+# What the roles depend on and suggest, and etcdctl, with all that these need: for hosts under test,
+# which see no network. HOST is what such a host has already (tests/hosts/roots.py).
+SERVICES = [
+    "postgresql",
+    "postgresql-client",
+    "valkey-server",
+    "etcd-server",
+    "etcd-client",
+    "docker.io",
+    "docker-cli",
+    "nfs-common",
+]
+HOST = [
+    "adduser",
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "libpam-systemd",
+    "procps",
+    "systemd",
+    "systemd-sysv",
+]
+SERVICES_SUITE = "trixie"
+
+Sets = dict[str, list[str]]
 
 
-def newest_entries(indexes: dict[str, dict[str, Deb]]) -> dict[str, Deb]:
-    """The newest package for every key of SETS."""
+def newest_entries(indexes: dict[str, dict[str, Deb]], sets: Sets) -> dict[str, Deb]:
+    """The newest package for every key of the sets."""
     entries = {}
-    for key in sorted({key for keys in SETS.values() for key in keys}):
+    for key in sorted({key for keys in sets.values() for key in keys}):
         suite, name = key.split("/", 1)
         if name not in indexes[suite]:
             raise Failure(
@@ -67,12 +92,12 @@ def newest_entries(indexes: dict[str, dict[str, Deb]]) -> dict[str, Deb]:
     return entries
 
 
-def lock_data(entries: dict[str, Deb]) -> dict[str, Any]:
+def lock_data(entries: dict[str, Deb], sets: Sets) -> dict[str, Any]:
     """What is written to the lock file."""
     fields = ("version", "filename", "sha256", "size", "suite", "archive", "path", "source")
     return {
         "about": _ABOUT,
-        "sets": {name: sorted(keys) for name, keys in SETS.items()},
+        "sets": {name: sorted(keys) for name, keys in sets.items()},
         "packages": {
             key: {field: getattr(deb, field) for field in fields} for key, deb in entries.items()
         },
@@ -93,14 +118,18 @@ def main(root: Path, argv: list[str]) -> int:
     mirrors = find_mirrors()
     old = read_debian_lock(path).packages if path.exists() else {}
     indexes = {}
+    sets = dict(SETS)
     with exclusive(cache):
         for suite in sorted({key.split("/")[0] for keys in SETS.values() for key in keys}):
             say(f"Reading the signed index of Debian {suite}")
             apt = PrivateApt(suite, cache.root / "apt" / suite, mirrors)
             apt.update()
             indexes[suite] = apt.newest()
-        entries = newest_entries(indexes)
+            if suite == SERVICES_SUITE:
+                needed = apt.needed(SERVICES, beyond=HOST)
+                sets["services"] = [f"{suite}/{name}" for name in needed]
+        entries = newest_entries(indexes, sets)
         ensure_debs(cache, entries, frozen=True)
-    write_lock(path, lock_data(entries))
+    write_lock(path, lock_data(entries, sets))
     print_changes(path, old, entries)
     return 0

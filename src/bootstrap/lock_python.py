@@ -1,6 +1,8 @@
 """Renew `packaging/locks/python.lock`: every distribution that ships, resolved by pip.
 
-The roots are data: the `distributions=[...]` of packaging/components/*/BUILD.
+The roots are data: the `distributions=[...]` of packaging/components/*/BUILD, and what our own code
+`imports=[...]` in packaging/*/BUILD. Of wheels named by `unpacked_wheel` there only files are taken:
+they are locked without what they require.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 from bootstrap.cache import Cache, default_cache, exclusive
 from bootstrap.changes import print_changes
 from bootstrap.interpreters import Interpreters
+from bootstrap.pip import Pip
 from bootstrap.progress import say
 from bootstrap.resolve import Resolved, evaluated, fetch_sizes, marker_environment, resolve
 from bootstrap.sdist import BuiltSdist, build_sdist_only
@@ -22,6 +25,7 @@ from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.files import Entry
 from releasekit.locks import (
+    PythonLock,
     Wheel,
     canonical,
     read_python_lock,
@@ -47,7 +51,7 @@ def component_roots(root: Path) -> list[str]:
     pins = {canonical(name): version for name, version in _release_table(path, "inputs").items()}
     roots = set()
     for build in sorted((root / "packaging/components").glob("*/BUILD")):
-        for text in _distributions(build):
+        for text in _strings(build, "distributions"):
             name, _, version = text.partition("==")
             plain = split_requirement(name)[0]
             roots.add(f"{name}=={version or pins.get(plain, release)}")
@@ -56,23 +60,37 @@ def component_roots(root: Path) -> list[str]:
             f"{root}/packaging/components/*/BUILD name no distributions",
             hint='give a component distributions=["..."]',
         )
-    return sorted(roots)
+    own = [text for path in _own_builds(root) for text in _strings(path, "imports")]
+    return sorted({*roots, *own})
 
 
-def _distributions(path: Path) -> list[str]:
+def unpacked_roots(root: Path) -> list[str]:
+    """Wheels of which only files are taken, "name==version", at the release's version."""
+    release = _release_table(root / "packaging/release.toml", "release")["version"]
+    names = {text for path in _own_builds(root) for text in _strings(path, "unpacked_wheel")}
+    return [f"{name}=={release}" for name in sorted(names)]
+
+
+def _own_builds(root: Path) -> list[Path]:
+    return sorted((root / "packaging").glob("*/BUILD"))
+
+
+def _strings(path: Path, field: str) -> list[str]:
+    """What the keyword `field` of a BUILD file names: a string or a list of them."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise Failure(f"{path}:{error.lineno}: not valid BUILD syntax: {error.msg}") from None
     found: list[str] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "distributions":
+        if isinstance(node, ast.keyword) and node.arg == field:
             try:
                 value = ast.literal_eval(node.value)
             except ValueError:
                 value = None
+            value = [value] if isinstance(value, str) else value
             if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
-                raise Failure(f"{path}: distributions must be a plain list of strings")
+                raise Failure(f"{path}: {field} must be a plain list of strings")
             found.extend(value)
     return found
 
@@ -126,7 +144,9 @@ def _without_absent(packages: Mapping[str, Wheel]) -> dict[str, Wheel]:
     return kept
 
 
-def lock_data(packages: Mapping[str, Wheel]) -> dict[str, Any]:
+def lock_data(
+    packages: Mapping[str, Wheel], unpacked: Mapping[str, Entry] | None = None
+) -> dict[str, Any]:
     """What is written to the lock file."""
     table: dict[str, Any] = {}
     for name, wheel in packages.items():
@@ -139,7 +159,13 @@ def lock_data(packages: Mapping[str, Wheel]) -> dict[str, Any]:
             sdist = wheel.sdist
             raw["sdist"] = {"filename": sdist.filename, "sha256": sdist.sha256, "size": sdist.size}
         table[name] = raw
-    return {"about": _ABOUT, "python": _PYTHON, "platform": _PLATFORM, "packages": table}
+    return {
+        "about": _ABOUT,
+        "python": _PYTHON,
+        "platform": _PLATFORM,
+        "packages": table,
+        "unpacked": {name: vars(entry) for name, entry in (unpacked or {}).items()},
+    }
 
 
 def main(root: Path, argv: list[str]) -> int:
@@ -155,7 +181,8 @@ def main(root: Path, argv: list[str]) -> int:
     path = root / "packaging/locks/python.lock"
     roots = component_roots(root)
     cache = default_cache()
-    old = read_python_lock(path).packages if path.exists() else {}
+    before = read_python_lock(path) if path.exists() else PythonLock("", "", {})
+    old = {**before.packages, **before.unpacked}
     build = read_tools_lock(root / "packaging/locks/tools.lock").group("build").packages
     with exclusive(cache):
         pythons = Interpreters(cache, root)
@@ -170,9 +197,16 @@ def main(root: Path, argv: list[str]) -> int:
         entries = fetch_sizes(cache, pip, plain, _PYTHON)
         packages = lock_packages(resolved, entries, sdists, pip.library, marker_environment(pip))
         needed = only_needed(packages, [text.partition("==")[0] for text in roots])
-    write_lock(path, lock_data(needed))
-    print_changes(path, old, needed)
+        unpacked = lock_unpacked(root, cache, pip)
+    write_lock(path, lock_data(needed, unpacked))
+    print_changes(path, old, {**needed, **unpacked})
     return 0
+
+
+def lock_unpacked(root: Path, cache: Cache, pip: Pip) -> dict[str, Entry]:
+    """The entries of the wheels of which only files are taken."""
+    found = resolve(pip, _PYTHON, unpacked_roots(root), "--no-deps")
+    return fetch_sizes(cache, pip, list(found.values()), _PYTHON)
 
 
 def only_needed(packages: Mapping[str, Wheel], roots: Sequence[str]) -> dict[str, Wheel]:

@@ -14,7 +14,7 @@ from bootstrap.progress import say
 from bootstrap.resolve import Resolved, fetch_sizes, resolve
 from bootstrap.tools import build_pex, nfpm_bytes, patchelf_bytes
 from releasekit.files import Entry
-from releasekit.locks import canonical, read_tools_lock, write_lock
+from releasekit.locks import canonical, read_python_lock, read_tools_lock, write_lock
 
 _ABOUT = "Tools that build and test, by sha256; they never ship. Renew: scripts/lock-tools"
 PANTS = "2.17.1"
@@ -42,12 +42,16 @@ GROUPS: Mapping[str, tuple[str, Sequence[str]]] = {
     ),
     # What pex installs as its pip when Pants asks for CPython 3.13 (see facts on pip_version).
     "pex-pip": ("3.13", ("pip==24.1", "setuptools==70.1.0", "wheel==0.43.0")),
-    "test": ("3.13", ("pytest", "ruff", "mypy", "jinja2", "packaging", "installer")),
+    "test": ("3.13", ("pytest", "ruff", "mypy", "packaging", "installer", "selenium")),
 }
+# What backendai_ctl imports: tested in the versions that ship (python.lock), in the group "test".
+CTL = ("asyncpg", "click", "cryptography", "jinja2", "pydantic", "pyzmq", "rich", "tomlkit")
 
 
-def resolve_groups(cache: Cache, pythons: Interpreters) -> dict[str, dict[str, Entry]]:
-    """Resolve every group and fetch its wheels."""
+def resolve_groups(
+    cache: Cache, pythons: Interpreters, shipped: Sequence[str] = ()
+) -> dict[str, dict[str, Entry]]:
+    """Resolve every group and fetch its wheels. `shipped`: pins of what is tested as it ships."""
     groups: dict[str, dict[str, Entry]] = {}
     for group, (python, roots) in GROUPS.items():
         say(f"Resolving tools: {group} (Python {python})")
@@ -58,7 +62,9 @@ def resolve_groups(cache: Cache, pythons: Interpreters) -> dict[str, dict[str, E
             found = resolve(pip, python, [*roots, *pins])
             found = {name: item for name, item in found.items() if name not in groups["pants"]}
         else:
-            found = resolve(pip, python, [root for root in roots if root != PEX])
+            extra = shipped if group == "test" else ()
+            wanted = [root for root in roots if root != PEX]
+            found = resolve(pip, python, [*wanted, *extra])
         groups[group] = fetch_sizes(cache, pip, list(found.values()), python)
         if PEX in roots:
             universal = _universal_pex(pythons)
@@ -105,7 +111,9 @@ def main(root: Path, argv: list[str]) -> int:
         old = _flat({name: g.packages for name, g in read_tools_lock(path).groups.items()})
     with exclusive(cache):
         pythons = Interpreters(cache, root)
-        groups = resolve_groups(cache, pythons)
+        packages = read_python_lock(root / "packaging/locks/python.lock").packages
+        pins = [f"{name}=={packages[name].version}" for name in CTL]
+        groups = resolve_groups(cache, pythons, pins)
         store, build = cache.store, groups["build"]
         built = {
             "nfpm": nfpm_bytes(store.path(build["nfpm"])),

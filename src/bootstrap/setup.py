@@ -181,6 +181,8 @@ class _Work:
             for name, wheel in self.python_lock.packages.items()
             if wheel.sdist is None
         ]
+        unpacked = self.python_lock.unpacked
+        wanted += [Item(name, entry, self.python_lock.python) for name, entry in unpacked.items()]
         for group in ("pants", "build", "pex-pip"):
             found = self.tools.groups.get(group)
             if found is not None:

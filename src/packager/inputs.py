@@ -99,6 +99,7 @@ class KitProcess:
     description: str
     argv: tuple[str, ...] = ("spec.json",)
     libraries: tuple[str, ...] = ()
+    output_directories: tuple[str, ...] = ()
 
 
 @rule
@@ -184,6 +185,7 @@ async def kit_process(request: KitProcess, packager: Packager, release: Release)
         description=request.description,
         input_digest=digest,
         output_files=request.output_files,
+        output_directories=request.output_directories,
         env={
             "PYTHONPATH": ":".join(["src", *libraries.paths]),
             "PYTHONDONTWRITEBYTECODE": "1",

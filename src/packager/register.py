@@ -8,7 +8,18 @@ from typing import Any
 from pants.core.util_rules import source_files
 from pants.engine.target import Target
 
-from packager import drift, gateway, inputs, manifest, pex, release, render, targets, trees
+from packager import (
+    drift,
+    gateway,
+    inputs,
+    manifest,
+    own,
+    pex,
+    release,
+    render,
+    targets,
+    trees,
+)
 from packager.nfpm import contents
 from packager.nfpm import rules as nfpm_rules
 from packager.nfpm.targets import TARGETS as NFPM_TARGETS
@@ -21,6 +32,9 @@ def target_types() -> Iterable[type[Target]]:
         targets.BackendaiRuntimeTree,
         targets.RenderedFile,
         targets.GatewayBundle,
+        targets.BackendaiWheel,
+        targets.BackendaiShare,
+        targets.ComponentFacts,
         targets.BackendaiRelease,
         *NFPM_TARGETS,
     )
@@ -34,6 +48,7 @@ def rules() -> Iterable[Any]:
         inputs,
         manifest,
         nfpm_rules,
+        own,
         pex,
         release,
         render,

@@ -15,7 +15,10 @@ from releasekit.errors import Failure
 TABLE = "packaging/release.toml"
 NEEDED = {
     "release": ("version", "revision", "date", "vendor", "maintainer", "homepage", "license"),
-    "paths": ("prefix", "runtime", "environment", "current", "config", "state", "run", "volumes"),
+    "paths": (
+        *("prefix", "runtime", "environment", "current"),
+        *("config", "state", "run", "volumes", "backups"),
+    ),
     "python": ("version", "platform"),
     "compression": ("deb_xz_preset", "rpm"),
     "user": ("name", "uid", "gid", "description"),

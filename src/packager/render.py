@@ -21,7 +21,7 @@ from pants.engine.unions import UnionRule
 
 from packager.release import Release
 from packager.targets import RenderedOutputField, RenderedSourceField, TemplateField
-from packager.values import ValuesField
+from packager.values import ValuesField, thaw
 from releasekit.errors import Failure
 
 
@@ -65,7 +65,7 @@ async def render_file(request: RenderRequest, release: Release) -> GeneratedSour
         template=template,
         wanted_by=str(target.address),
         release=release,
-        values=dict(target[ValuesField].value),
+        values=thaw(target[ValuesField].value),
     )
     path = posixpath.join(target.address.spec_path, target[RenderedOutputField].value or "")
     snapshot = await Get(Snapshot, CreateDigest([FileContent(path, text.encode())]))

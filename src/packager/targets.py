@@ -6,6 +6,7 @@ from pants.core.goals.package import OutputPathField
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
     BoolField,
+    DictStringToStringField,
     MultipleSourcesField,
     SingleSourceField,
     StringField,
@@ -133,6 +134,96 @@ class RenderedFile(Target):
         """
         A file made from a jinja2 template, `values` and the table packaging/release.toml. A variable
         that does not exist is an error.
+        """
+    )
+
+
+class WheelDistributionField(StringField):
+    alias = "distribution"
+    required = True
+    help = "The name of the distribution."
+
+
+class SummaryLineField(StringField):
+    alias = "summary"
+    required = True
+    help = "One line: what it is."
+
+
+class WheelPackagesField(StringSequenceField):
+    alias = "packages"
+    required = True
+    help = "Top-level Python packages below src/ that are in the wheel."
+
+
+class ImportsField(StringSequenceField):
+    alias = "imports"
+    default = ()
+    help = "Distributions of packaging/locks/python.lock that it imports."
+
+
+class WheelScriptsField(DictStringToStringField):
+    alias = "scripts"
+    help = "Console scripts: {name: module:function}."
+
+
+class BackendaiWheel(Target):
+    alias = "backendai_wheel"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        WheelDistributionField,
+        SummaryLineField,
+        WheelPackagesField,
+        ImportsField,
+        WheelScriptsField,
+    )
+    help = help_text(
+        """
+        Our own Python as a distribution of the release's version. Trees take it by its name like one
+        of the lock.
+        """
+    )
+
+
+class ComponentFacts(Target):
+    alias = "component_facts"
+    core_fields = (*COMMON_TARGET_FIELDS, ValuesField)
+    help = "What backendai-ctl must know of a component: its unit, configuration, ports, health."
+
+
+class ShareSourcesField(MultipleSourcesField):
+    """Always empty: everything is gathered from elsewhere."""
+
+    alias = "_sources"
+    default = ()
+    expected_num_files = 0
+    uses_source_roots = False
+
+
+class UnpackedWheelField(StringField):
+    alias = "unpacked_wheel"
+    required = True
+    help = "A distribution among `unpacked` of packaging/locks/python.lock."
+
+
+class ShareFilesField(DictStringToStringField):
+    alias = "files"
+    help = "What is taken out of that wheel: {pattern: folder below share/}."
+
+
+class BackendaiShare(Target):
+    alias = "backendai_share"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        ShareSourcesField,
+        UnpackedWheelField,
+        ShareFilesField,
+    )
+    help = help_text(
+        """
+        The folder `share` that backendai-ctl works with: the facts of the release and of every
+        component, the templates of their configuration (CONFIG.j2 beside their BUILD files), and
+        files of a wheel that is not installed. And `licenses.json` for the latter.
         """
     )
 

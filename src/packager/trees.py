@@ -31,6 +31,7 @@ from packager.inputs import (
     LockedFiles,
     LockFile,
 )
+from packager.own import OwnWheel, OwnWheels
 from packager.release import Release
 from packager.targets import (
     DebianSetField,
@@ -82,14 +83,15 @@ class PruneTable:
 
 @rule(desc="Decide which package owns which distribution")
 async def find_owners(targets: AllTargets, release: Release) -> Owners:
-    lock = await Get(Lock, LockFile("python"))
+    lock, own = await MultiGet(Get(Lock, LockFile("python")), Get(OwnWheels))
+    packages = {**lock.data["packages"], **own.packages(release.version)}
     components = {
         target[PackageField].value or "": target[DistributionsField].value or ()
         for target in targets
         if target.has_fields([PackageField, DistributionsField])
         and target[DistributionsField].value
     }
-    return Owners(assign(lock.data["packages"], components, release.common_package))
+    return Owners(assign(packages, components, release.common_package))
 
 
 @rule(desc="Read the prune table")
@@ -117,14 +119,17 @@ class EnvironmentTree:
 
 @rule
 async def tree_process(request: EnvironmentTree, release: Release, table: PruneTable) -> Process:
-    lock = await Get(Lock, LockFile("python"))
-    entries = [LockedFile.of(lock.data["packages"][name]) for name in request.distributions]
+    lock, own = await MultiGet(Get(Lock, LockFile("python")), Get(OwnWheels))
+    ours = [own.by_name[name] for name in request.distributions if name in own.by_name]
+    locked = [name for name in request.distributions if name not in own.by_name]
+    entries = [LockedFile.of(lock.data["packages"][name]) for name in locked]
     wheels, patchelf = await MultiGet(
         Get(LockedDigest, LockedFiles(tuple(entries), "wheels")),
         Get(LockedDigest, BuiltTool("patchelf")),
     )
+    built = await MultiGet(Get(LockedDigest, OwnWheel, wheel) for wheel in ours)
     tools = [patchelf.digest] if request.private_loader else []
-    spec = {
+    spec: dict[str, Any] = {
         "package": request.package,
         "environment": release.paths["environment"],
         "runtime": release.paths["runtime"],
@@ -132,7 +137,7 @@ async def tree_process(request: EnvironmentTree, release: Release, table: PruneT
         "mtime": release.mtime,
         "homepage": release.table["release"]["homepage"],
         "license": release.table["release"]["license"],
-        "wheels": list(wheels.paths),
+        "wheels": [*wheels.paths, *(path for wheel in built for path in wheel.paths)],
         "prune": table.rows_for(request.distributions),
         "skeleton": request.skeleton,
         "private_loader": list(request.private_loader),
@@ -144,10 +149,12 @@ async def tree_process(request: EnvironmentTree, release: Release, table: PruneT
         KitProcess(
             program="trees",
             spec=json.dumps(spec, indent=1, sort_keys=True),
-            input_digest=await Get(Digest, MergeDigests([wheels.digest, *tools])),
+            input_digest=await Get(
+                Digest, MergeDigests([wheels.digest, *(w.digest for w in built), *tools])
+            ),
             output_files=("tree.tar", "tree.json"),
             libraries=("installer",),
-            description=f"Build the tree of {request.package} from {len(entries)} wheels",
+            description=f"Build the tree of {request.package} from {len(spec['wheels'])} wheels",
         ),
     )
 

@@ -22,6 +22,15 @@ def freeze(value: Any, *, where: str) -> Any:
     raise InvalidFieldException(f"{where}: {value!r} is not a string, number, list or dictionary")
 
 
+def thaw(value: Any) -> Any:
+    """Dictionaries and lists again, as templates and JSON want them."""
+    if isinstance(value, FrozenDict):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [thaw(item) for item in value]
+    return value
+
+
 class ValuesField(Field):
     alias = "values"
     default = FrozenDict()

@@ -38,11 +38,12 @@ class Deb(Entry):
 
 @dataclass(frozen=True)
 class PythonLock:
-    """`python.lock`: every distribution that ships."""
+    """`python.lock`: every distribution that ships, and wheels of which only files are taken."""
 
     python: str
     platform: str
     packages: Mapping[str, Wheel]
+    unpacked: Mapping[str, Entry] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,13 @@ def read_python_lock(path: Path) -> PythonLock:
             extras=extras,
             sdist=None if sdist is None else _plain(sdist, f"{where}.sdist", raw["version"]),
         )
-    return PythonLock(str(data.get("python", "")), str(data.get("platform", "")), packages)
+    unpacked = {
+        name: _plain(raw, f"{path}: unpacked.{name}")
+        for name, raw in data.get("unpacked", {}).items()
+    }
+    return PythonLock(
+        str(data.get("python", "")), str(data.get("platform", "")), packages, unpacked
+    )
 
 
 def read_debian_lock(path: Path) -> DebianLock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,12 @@ class Dist:
     folder: Path
     debs: tuple[Path, ...]
     rpms: tuple[Path, ...]
+
+    def without_roles(self) -> Dist:
+        """The same without the packages of roles: these need servers, and configure the host."""
+        debs = tuple(deb for deb in self.debs if not deb.name.endswith("_all.deb"))
+        rpms = tuple(rpm for rpm in self.rpms if not rpm.name.endswith(".noarch.rpm"))
+        return Dist(self.folder, debs, rpms)
 
     @property
     def deb_names(self) -> tuple[str, ...]:
@@ -44,9 +51,12 @@ def find(folder: Path) -> Dist:
     return Dist(folder, debs, rpms)
 
 
-def index(dist: Dist, out: Path) -> Path:
-    """Make repositories ``out/deb`` (flat, for apt) and ``out/rpm`` (for dnf)."""
-    for kind, files in (("deb", dist.debs), ("rpm", dist.rpms)):
+def index(dist: Dist, out: Path, debian: Iterable[Path] = ()) -> Path:
+    """Make repositories ``out/deb`` (flat, for apt) and ``out/rpm`` (for dnf).
+
+    ``debian``: packages of Debian's that ours depend on.
+    """
+    for kind, files in (("deb", (*dist.debs, *debian)), ("rpm", dist.rpms)):
         folder = out / kind
         folder.mkdir(parents=True)
         for file in files:

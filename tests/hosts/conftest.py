@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+SMALL_DISK_MB = 1500
 HERE = Path(__file__).resolve().parent
 for _folder in (HERE, HERE.parent, HERE.parents[1] / "src"):
     if str(_folder) not in sys.path:
@@ -28,6 +30,8 @@ for _folder in (HERE, HERE.parent, HERE.parents[1] / "src"):
 
 import artefacts  # noqa: E402
 import locked  # noqa: E402
+import stack as stacks  # noqa: E402
+from host import Host  # noqa: E402
 from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, install, unmet  # noqa: E402
 from suites import REPO, SUITES  # noqa: E402
 
@@ -59,8 +63,12 @@ def dist(request: pytest.FixtureRequest) -> artefacts.Dist:
 
 @pytest.fixture(scope="session")
 def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the packages as an apt and as a dnf repository."""
-    made = artefacts.index(dist, tmp_path_factory.mktemp("repositories"))
+    """A folder with the packages, and those of Debian 13 that roles need, as repositories."""
+    try:
+        debian = locked.debs(REPOSITORY, "services")
+    except locked.NotInCache as missing:
+        unavailable(str(missing))
+    made = artefacts.index(dist, tmp_path_factory.mktemp("repositories"), debian)
     yield made
     shutil.rmtree(made)  # large, and pytest would keep it for three runs
 
@@ -89,3 +97,34 @@ def installed(
         binds[tests] = CPYTHON_TESTS
     with install(hosts, request.param, dist, binds) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def stack(
+    hosts: Hosts,
+    dist: artefacts.Dist,
+    repositories: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[stacks.Stack]:
+    """Debian 13 with every package of ours and the servers they use, nothing configured."""
+    with stacks.make(hosts, dist, repositories, tmp_path_factory.mktemp("stack")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def configured(stack: stacks.Stack) -> Iterator[Host]:
+    """A host of the module's own: all steps of backendai-ctl done, no service of ours started."""
+    with stack.boot() as host:
+        stacks.configure(host)
+        yield host
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory with room for little more than what is installed: it can be filled."""
+    size = f"size={SMALL_DISK_MB}m"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(tmp_path)], check=True)
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=False)

@@ -51,6 +51,7 @@ class Hosts:
         writable: Mapping[Path, str] | None = None,
         netns: str | None = None,
         privileged: bool = False,
+        upper: Path | None = None,
         hostname: str = "testhost",
     ) -> AbstractContextManager[Host]:
         """A running host until the ``with`` block ends; see host.boot for the options."""
@@ -61,6 +62,7 @@ class Hosts:
             writable=writable,
             netns=netns,
             privileged=privileged,
+            upper=upper,
         )
 
 

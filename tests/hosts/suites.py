@@ -18,7 +18,7 @@ SUITES = (*DEBIAN, "el9")
 
 @dataclass(frozen=True)
 class Family(ABC):
-    """A package manager; ``names`` are all packages of ours, ``files`` their files in the host."""
+    """A package manager; ``names`` are our packages, ``files`` their files in the host."""
 
     names: tuple[str, ...]
     files: tuple[str, ...]
@@ -126,7 +126,8 @@ class Rpm(Family):
 
 
 def family(suite: str, dist: Dist) -> Family:
-    """How packages are handled on ``suite``."""
+    """How packages are handled on ``suite``: all of ours but those of roles."""
+    dist = dist.without_roles()
     if suite in DEBIAN:
         return Debian(dist.deb_names, tuple(f"{REPO}/deb/{deb.name}" for deb in dist.debs))
     return Rpm(dist.rpm_names, tuple(f"{REPO}/rpm/{rpm.name}" for rpm in dist.rpms))

@@ -72,10 +72,13 @@ def test_deb_installs_only_where_it_may(deb: Package) -> None:
     places = (
         "/opt/backendai/",
         "/usr/bin/backend.ai",
-        "/usr/lib/systemd/system/backendai-",
+        "/usr/bin/backendai-ctl",
+        "/usr/lib/systemd/system/backendai",
+        "/usr/lib/systemd/system/multi-user.target.wants/backendai-reconfigure.service",
         "/usr/lib/sysctl.d/",
         "/usr/lib/sysusers.d/",
         "/usr/lib/tmpfiles.d/",
+        "/usr/share/backendai/",
         "/usr/share/doc/backendai-",
         "/usr/share/lintian/overrides/",
     )

@@ -25,6 +25,8 @@ Packages = Mapping[str, Package]
 
 # Files the agent mounts into every container.
 MOUNTED = ("ai/backend/runner/", "ai/backend/kernel/", "ai/backend/helpers/")
+# Our own distributions: built here, in no lock.
+OURS = ("backendai-ctl",)
 SHEBANG = f"#!{ENVIRONMENT}/bin/python -I"
 OWN = "backendai-packaged\n"
 
@@ -45,7 +47,7 @@ def test_every_locked_distribution_is_installed_once(
     infos: Mapping[str, Path], unpacked: Unpacked, wheels: Wheelhouse
 ) -> None:
     assert len(infos) == len(list(unpacked.site.glob("*.dist-info")))
-    assert sorted(infos) == sorted(wheels.files)
+    assert sorted(infos) == sorted([*wheels.files, *OURS])
 
 
 def test_entry_points_are_those_of_the_wheels(
@@ -86,11 +88,22 @@ def encoded(file: Path) -> str:
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def test_our_own_modules_are_those_of_the_checkout(unpacked: Unpacked, debs: Packages) -> None:
+    sources = artefacts.REPOSITORY / "src"
+    for package in ("backendai_ctl", "backendai_serve"):
+        found = {path.relative_to(sources) for path in (sources / package).rglob("*.py")}
+        inside = (unpacked.site / package).rglob("*.py")
+        assert found == {path.relative_to(unpacked.site) for path in inside}
+        for path in found:
+            assert (unpacked.site / path).read_bytes() == (sources / path).read_bytes(), path
+            assert f"{SITE}/{path}" in debs["backendai-ctl"].members
+
+
 def test_scripts_start_the_private_interpreter_isolated(unpacked: Unpacked, debs: Packages) -> None:
     binaries = f"{ENVIRONMENT}/bin/"
     modes = {path: m.mode for deb in debs.values() for path, m in deb.paths("file").items()}
     names = [path for path in modes if path.startswith(binaries)]
-    assert f"{binaries}backend.ai" in names and f"{binaries}alembic" in names
+    assert {f"{binaries}{name}" for name in ("backend.ai", "alembic", "backendai-ctl")} <= {*names}
     for path in names:
         head = (unpacked.root / path.lstrip("/")).read_bytes().split(b"\n", 1)[0]
         if head.startswith(b"#!") and b"python" in head:

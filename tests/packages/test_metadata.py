@@ -29,6 +29,19 @@ ROLES = {
     "backendai-compute-node": "agent",
     "backendai-storage-node": "storage-proxy",
 }
+# What roles need of Debian itself; other packages need nothing of the host.
+DEBIAN = {
+    "backendai-all-in-one": (
+        "postgresql, postgresql-client, valkey-server, etcd-server, docker.io | docker-ce, "
+        "docker-cli | docker-ce-cli"
+    ),
+    "backendai-management-node": "postgresql-client",
+    "backendai-compute-node": "docker.io | docker-ce, docker-cli | docker-ce-cli",
+}
+SERVICES = (
+    *("agent", "appproxy-coordinator", "appproxy-worker", "gateway"),
+    *("manager", "storage-proxy", "webserver"),
+)
 FORMAT = "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
 
 
@@ -83,9 +96,35 @@ def test_deb_and_rpm_need_the_same_packages_of_ours_in_this_very_version(
     assert ours(rpm) == [f"{name} = {version}" for name in names]
 
 
-def test_packages_need_no_package_of_the_host(deb: Package) -> None:
+def test_packages_need_no_package_of_the_host_but_what_roles_bring(deb: Package) -> None:
     needs = [text for text in deb.fields.get("Depends", "").split(", ") if text]
-    assert [text for text in needs if not text.startswith("backendai-")] == []
+    foreign = [text for text in needs if not text.startswith("backendai-")]
+    assert ", ".join(foreign) == DEBIAN.get(deb.name, "")
+
+
+def test_rpms_need_no_package_of_the_host(rpm: Package) -> None:
+    needs = [text.split(" ")[0] for text in rpm.fields["REQUIRES"].splitlines()]
+    foreign = [name for name in needs if not name.startswith(("backendai-", "rpmlib(", "/bin/sh"))]
+    assert foreign == []
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_need_what_sets_them_up(debs: Packages, name: str) -> None:
+    assert "backendai-ctl (= " in debs[f"backendai-{name}"].fields["Depends"]
+
+
+def test_hosts_are_configured_once_at_the_end_of_a_transaction(
+    debs: Packages, rpms: Packages, tmp_path: Path
+) -> None:
+    """By a trigger of dpkg that backendai-ctl waits for, and by %posttrans of rpm."""
+    packages = [f"backendai-{name}" for name in SERVICES] + list(ROLES)
+    for name in (*packages, "backendai-ctl"):
+        control = tmp_path / name
+        output(["dpkg-deb", "--control", str(debs[name].file), str(control)])
+        kind = "interest" if name == "backendai-ctl" else "activate"
+        assert (control / "triggers").read_text() == f"{kind}-noawait backendai-configure\n"
+        query = ["rpm", "-qp", "--nosignature", "--qf", "%{POSTTRANS}", str(rpms[name].file)]
+        assert "backendai-ctl hook triggered" in output(query)
 
 
 def test_every_package_of_the_environment_needs_runtime_and_common(deb: Package) -> None:
@@ -98,12 +137,15 @@ def test_every_package_of_the_environment_needs_runtime_and_common(deb: Package)
 
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_need_their_components_and_hold_no_program(debs: Packages, role: str) -> None:
-    needs = [text.split(" ")[0] for text in debs[role].fields["Depends"].split(", ")]
-    assert sorted(needs) == sorted(f"backendai-{name}" for name in ROLES[role].split())
+    needs = ours(debs[role].fields["Depends"].split(", "))
+    wanted = sorted(f"backendai-{name}" for name in [*ROLES[role].split(), "ctl"])
+    assert [text.split(" ")[0] for text in needs] == wanted
     assert all(path.startswith("/usr/share/") for path in debs[role].paths("file"))
 
 
-@pytest.mark.parametrize("name", ["backendai-common", "backendai-agent", "backendai-client"])
+@pytest.mark.parametrize(
+    "name", ["backendai-common", "backendai-agent", "backendai-client", "backendai-ctl"]
+)
 def test_maintainer_scripts_are_the_same_in_deb_and_rpm(
     debs: Packages, rpms: Packages, tmp_path: Path, name: str
 ) -> None:

@@ -14,11 +14,18 @@ from pants.engine.target import DependenciesRequest, SourcesField, Target, Targe
 from pants.util.frozendict import FrozenDict
 
 from packager.nfpm import fields as f
-from packager.nfpm.targets import NfpmContentDir, NfpmContentFile, NfpmContentSymlink
+from packager.nfpm.targets import (
+    NfpmContentDir,
+    NfpmContentFile,
+    NfpmContentFolder,
+    NfpmContentSymlink,
+)
 from packager.release import Release
 from packager.targets import PackageField
 from packager.trees import BuiltTree, TreeRequest
 from releasekit.errors import Failure
+
+KINDS = (NfpmContentFile, NfpmContentFolder, NfpmContentSymlink, NfpmContentDir)
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,35 @@ def ownership(target: Target) -> dict[str, Any]:
     return {"owner": target[f.FileOwnerField].value, "group": target[f.FileGroupField].value}
 
 
+def folder_entries(
+    target: Target, files: tuple[str, ...], release: Release
+) -> list[FrozenDict[str, Any]]:
+    """The entries of an nfpm_content_folder: the folder and all files produced in it."""
+    dst = absolute(target, release)
+    top = posixpath.join(target.address.spec_path, target[f.FolderSrcField].value or "")
+    inside = [path for path in files if path.startswith(f"{top}/")]
+    if not inside:
+        raise Failure(
+            f"{target.address}: no dependency produces a file in `{top}`",
+            hint=f"its dependencies produce: {', '.join(sorted(files)) or 'nothing'}",
+        )
+    owner = ownership(target)
+    made = [FrozenDict({"dst": dst, "type": "dir", "mode": 0o755, **owner})]
+    for path in inside:
+        place = {"dst": f"{dst}{path[len(top) :]}", "src": path, "type": ""}
+        made.append(FrozenDict({**place, "mode": target[f.FileModeField].value, **owner}))
+    return made
+
+
+def entries(target: Target, files: tuple[str, ...], release: Release) -> list[FrozenDict[str, Any]]:
+    """The entries of one nfpm_content_* target."""
+    if isinstance(target, NfpmContentFolder):
+        return folder_entries(target, files, release)
+    return [entry(target, files, release)]
+
+
 def entry(target: Target, files: tuple[str, ...], release: Release) -> FrozenDict[str, Any]:
-    """The entry of one nfpm_content_* target."""
+    """The entry of one file, link or empty folder."""
     dst = absolute(target, release)
     if isinstance(target, NfpmContentSymlink):
         src = release.fill(target[f.ContentSrcField].value or "")
@@ -89,9 +123,7 @@ def entry(target: Target, files: tuple[str, ...], release: Release) -> FrozenDic
 @rule
 async def package_contents(request: ContentsRequest, release: Release) -> Contents:
     targets = await Get(Targets, DependenciesRequest(request.dependencies))
-    contents = [
-        t for t in targets if isinstance(t, (NfpmContentFile, NfpmContentSymlink, NfpmContentDir))
-    ]
+    contents = [t for t in targets if isinstance(t, KINDS)]
     below = await MultiGet(
         Get(Targets, DependenciesRequest(t[f.ContentDependencies]))
         for t in contents
@@ -117,7 +149,8 @@ async def package_contents(request: ContentsRequest, release: Release) -> Conten
         Digest, MergeDigests([sources.snapshot.digest, *(tree.digest for tree in trees)])
     )
     files = sources.snapshot.files
-    return Contents(digest, tuple(trees), tuple(entry(t, files, release) for t in contents), files)
+    rows = tuple(row for t in contents for row in entries(t, files, release))
+    return Contents(digest, tuple(trees), rows, files)
 
 
 def rules() -> Any:

@@ -13,6 +13,7 @@ from pants.engine.addresses import Address
 from pants.engine.target import (
     Dependencies,
     DictStringToStringField,
+    DictStringToStringSequenceField,
     IntField,
     InvalidFieldException,
     StringField,
@@ -139,7 +140,7 @@ class ScriptsField(DictStringToStringField):
         dependency produces, relative to the BUILD file}.
         """
     )
-    known = ("preinstall", "postinstall", "preremove", "postremove")
+    known: tuple[str, ...] = ("preinstall", "postinstall", "preremove", "postremove")
 
     @classmethod
     def compute_value(cls, raw_value, address):  # type: ignore[no-untyped-def]
@@ -150,6 +151,22 @@ class ScriptsField(DictStringToStringField):
                     f"{address}: field `scripts`: unknown script `{key}`; known are: {', '.join(cls.known)}"
                 )
         return value
+
+
+class RpmScriptsField(ScriptsField):
+    help = help_text(
+        """
+        Maintainer scripts as of a deb, and `posttrans`: what runs once the whole transaction is done.
+        """
+    )
+    known = (*ScriptsField.known, "posttrans")
+
+
+class TriggersField(DictStringToStringSequenceField):
+    alias = "triggers"
+    help = (
+        "Triggers of dpkg: {interest_noawait, activate_noawait, ...: names}; see deb-triggers(5)."
+    )
 
 
 class LicensesField(StringField):
@@ -199,6 +216,12 @@ class ContentSrcField(StringField):
     alias = "src"
     required = True
     help = "For files: the path a dependency produces, relative to the BUILD file. For links: the target."
+
+
+class FolderSrcField(StringField):
+    alias = "src"
+    required = True
+    help = "A folder in which dependencies produce files, relative to the BUILD file."
 
 
 class ContentDstField(StringField):

@@ -110,7 +110,7 @@ def nfpm_fields(
         "conflicts": list(target[f.ConflictsField].value or ()),
         "replaces": taken_over(target[f.ReplacesField].value or (), kind, release),
         "provides": list(target[f.ProvidesField].value or ()),
-        "scripts": scripts,
+        "scripts": {key: path for key, path in scripts.items() if key != "posttrans"},
     }
     if target[f.VersionEpochField].value is not None:
         made["epoch"] = str(target[f.VersionEpochField].value)
@@ -118,7 +118,11 @@ def nfpm_fields(
         made["section"] = target[f.SectionField].value
         made["priority"] = target[f.PriorityField].value
         breaks = taken_over(target[f.BreaksField].value or (), kind, release)
-        made["deb"] = {"compression": "none", "breaks": breaks}  # see releasekit.debxz
+        triggers = {
+            key: list(names) for key, names in (target[f.TriggersField].value or {}).items()
+        }
+        # Uncompressed: see releasekit.debxz.
+        made["deb"] = {"compression": "none", "breaks": breaks, "triggers": triggers}
     else:
         made["rpm"] = {
             "compression": release.table["compression"]["rpm"],
@@ -126,6 +130,7 @@ def nfpm_fields(
             "group": target[f.RpmGroupField].value,
             "packager": made["maintainer"],
             "buildhost": "localhost",  # nfpm would record this machine's name
+            "scripts": {key: path for key, path in scripts.items() if key == "posttrans"},
         }
     return made
 
@@ -158,7 +163,8 @@ async def build_nfpm_package(request: NfpmRequest, release: Release) -> NfpmPack
     def made(src: str) -> str:
         return produced(target.address.spec_path, src, contents.files, asked_by=str(target.address))
 
-    scripts = {key: made(src) for key, src in (target[f.ScriptsField].value or {}).items()}
+    field = f.ScriptsField if request.format == "deb" else f.RpmScriptsField
+    scripts = {key: made(src) for key, src in (target[field].value or {}).items()}
     needs = {name for tree in contents.trees for name in tree.requires}
     licenses = target[f.LicensesField].value
     output = request.output_path or file_name(target, request.format, release)

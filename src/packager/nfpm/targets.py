@@ -26,7 +26,6 @@ PACKAGE_FIELDS = (
     f.ConflictsField,
     f.ReplacesField,
     f.ProvidesField,
-    f.ScriptsField,
     f.LicensesField,
 )
 
@@ -35,6 +34,8 @@ class NfpmDebPackage(Target):
     alias = "nfpm_deb_package"
     core_fields = (
         *PACKAGE_FIELDS,
+        f.ScriptsField,
+        f.TriggersField,
         f.SectionField,
         f.PriorityField,
         f.BreaksField,
@@ -45,7 +46,7 @@ class NfpmDebPackage(Target):
 
 class NfpmRpmPackage(Target):
     alias = "nfpm_rpm_package"
-    core_fields = (*PACKAGE_FIELDS, f.RpmGroupField, f.RpmOutputField)
+    core_fields = (*PACKAGE_FIELDS, f.RpmScriptsField, f.RpmGroupField, f.RpmOutputField)
     help = "An rpm package."
 
 
@@ -66,6 +67,19 @@ class NfpmContentFile(Target):
     help = "A file that packages install."
 
 
+class NfpmContentFolder(Target):
+    alias = "nfpm_content_folder"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        f.ContentDependencies,
+        f.FolderSrcField,
+        f.ContentDstField,
+        f.FileModeField,
+        *OWNERSHIP,
+    )
+    help = "A folder that packages own with all files that dependencies produce in one."
+
+
 class NfpmContentSymlink(Target):
     alias = "nfpm_content_symlink"
     core_fields = (*COMMON_TARGET_FIELDS, f.ContentSrcField, f.ContentDstField)
@@ -78,4 +92,11 @@ class NfpmContentDir(Target):
     help = "A folder that packages own, empty or not."
 
 
-TARGETS = (NfpmDebPackage, NfpmRpmPackage, NfpmContentFile, NfpmContentSymlink, NfpmContentDir)
+TARGETS = (
+    NfpmDebPackage,
+    NfpmRpmPackage,
+    NfpmContentFile,
+    NfpmContentFolder,
+    NfpmContentSymlink,
+    NfpmContentDir,
+)

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from bootstrap.changes import changes
-from bootstrap.lock_debian import SETS, lock_data, newest_entries
+from bootstrap.lock_debian import HOST, SERVICES, SETS, lock_data, newest_entries
 from releasekit.errors import Failure
 from releasekit.files import Entry
 from releasekit.locks import read_debian_lock
@@ -15,16 +16,23 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_the_lock_of_the_repository_holds_the_sets_of_the_table() -> None:
     lock = read_debian_lock(ROOT / "packaging/locks/debian.lock")
-    assert {name: sorted(keys) for name, keys in SETS.items()} == {
-        name: list(keys) for name, keys in lock.sets.items()
-    }
-    assert set(lock.packages) == {key for keys in SETS.values() for key in keys}
-    assert lock_data(dict(lock.packages))["packages"].keys() == lock.packages.keys()
+    sets = {name: list(keys) for name, keys in lock.sets.items()}
+    services = sets["services"]
+    assert {name: sorted(keys) for name, keys in SETS.items()} | {"services": services} == sets
+    assert {f"trixie/{name}" for name in SERVICES} <= set(services)
+    assert set(lock.packages) == {key for keys in sets.values() for key in keys}
+    assert lock_data(dict(lock.packages), sets)["packages"].keys() == lock.packages.keys()
+
+
+def test_a_host_under_test_has_what_the_services_are_locked_beyond() -> None:
+    text = (ROOT / "tests/hosts/roots.py").read_text("utf-8")
+    base = re.search(r"^BASE = \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    assert base and re.findall(r'"([^"]+)"', base[1]) == HOST
 
 
 def test_a_package_that_debian_lacks_is_named() -> None:
     with pytest.raises(Failure, match="Debian bullseye has no package"):
-        newest_entries({"bullseye": {}, "trixie": {}})
+        newest_entries({"bullseye": {}, "trixie": {}}, SETS)
 
 
 def test_the_summary_tells_what_changed() -> None:

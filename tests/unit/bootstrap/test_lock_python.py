@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.lock_python import component_roots, lock_data, lock_packages
+from bootstrap.lock_python import component_roots, lock_data, lock_packages, unpacked_roots
 from bootstrap.resolve import Resolved
 from bootstrap.sdist import BuiltSdist
 from releasekit.errors import Failure
@@ -38,6 +38,17 @@ def test_the_roots_come_from_the_components(checkout: Path) -> None:
     ]
 
 
+def test_our_own_imports_and_unpacked_wheels_come_from_the_other_build_files(
+    checkout: Path,
+) -> None:
+    component(checkout, "a", 'c(distributions=["x"])')
+    (checkout / "packaging/ctl").mkdir()
+    text = 'w(imports=["click", "rich"])\ns(unpacked_wheel="data", name="y")\n'
+    (checkout / "packaging/ctl/BUILD").write_text(text)
+    assert component_roots(checkout) == ["click", "rich", "x==26.9.6"]
+    assert unpacked_roots(checkout) == ["data==26.9.6"]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -65,7 +76,8 @@ def test_a_release_without_version_is_a_clear_error(checkout: Path) -> None:
 def test_the_repository_has_roots() -> None:
     roots = component_roots(ROOT)
     assert [root for root in roots if root.startswith("backend.ai-manager==")]
-    assert all("==" in root for root in roots)
+    assert {"click", "pydantic"} <= set(roots)  # what our own code imports, in any version
+    assert unpacked_roots(ROOT) == ["backend.ai-install==26.9.6"]
 
 
 def test_an_entry_holds_evaluated_requirements_and_known_extras_only(
@@ -79,7 +91,9 @@ def test_an_entry_holds_evaluated_requirements_and_known_extras_only(
     entry = Entry("1", "b.whl", "0" * 64, 5)
     built = BuiltSdist(Entry("1", "a.tar.gz", "1" * 64, 6), Entry("1", "a.whl", "2" * 64, 7))
     packages = lock_packages(found, {"b": entry}, {"a": built}, Path("/none"), {})
-    raw = lock_data(packages)["packages"]
+    data = lock_data(packages, {"c": entry})
+    assert data["unpacked"] == {"c": vars(entry)}
+    raw = data["packages"]
     assert raw["a"]["extras"] == {"x": ["b"]}
     assert raw["a"]["sdist"] == {"filename": "a.tar.gz", "sha256": "1" * 64, "size": 6}
     assert (raw["a"]["sha256"], raw["b"]["size"]) == ("2" * 64, 5)

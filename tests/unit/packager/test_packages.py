@@ -61,7 +61,13 @@ def test_the_rpm_says_the_same_as_the_deb_and_names_no_build_host(miniature: Any
 
 
 def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
-    fields = {"command": ["mgr", "start-server"], "config": "one.toml", "listens": {"api": 1234}}
+    fields = {
+        "command": ["mgr", "start-server"],
+        "config": "one.toml",
+        "credentials": ["rpc/x.key"],
+        "listens": {"api": 1234},
+        "health": "http://127.0.0.1:{api}/health",
+    }
     miniature.write({"c/one/BUILD": component("one", **fields)})
     deb = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
     assert "usr/lib/systemd/system/backendai-one.service" in deb_paths(deb)
@@ -73,10 +79,18 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
         text=True,
     ).stdout
     assert (
-        "ExecStart=/opt/backendai/current/bin/backend.ai mgr start-server -f /etc/backendai/one.toml"
-        in unit
+        "backendai_serve --health http://127.0.0.1:1234/health"
+        " -- /opt/backendai/current/bin/backend.ai mgr start-server"
+        " -f /run/credentials/backendai-one.service/one.toml" in unit
     )
+    assert "LoadCredential=one.toml:/etc/backendai/one.toml" in unit
+    assert "LoadCredential=x.key:/etc/backendai/rpc/x.key" in unit
     assert "port 1234" in unit
+    control = miniature.cache / "control"
+    subprocess.run(["dpkg-deb", "--control", str(deb), str(control)], check=True)
+    assert "/var/lib/backendai/ctl/ready/one" in (control / "postinst").read_text("utf-8")
+    assert (control / "triggers").read_text("utf-8") == "activate-noawait backendai-configure\n"
+    assert "backendai-ctl (= 26.9.6-1)" in deb_field(deb, "Depends")
 
 
 def test_the_same_sources_give_the_same_bytes_in_another_build_root(
@@ -104,3 +118,66 @@ def test_a_pex_holds_the_closure_of_its_component(miniature: Any) -> None:
         [python, str(pex)], capture_output=True, text=True, env={"HOME": str(pex.parent)}
     )
     assert done.stdout == "both\n", done.stderr
+
+
+def test_what_packages_of_the_distribution_are_called_is_said_for_each_format(
+    miniature: Any,
+) -> None:
+    suggests = {"deb": ["docker.io"], "rpm": ["docker-ce"]}
+    miniature.write({"c/one/BUILD": component("one", suggests=suggests)})
+    deb = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
+    assert deb_field(deb, "Suggests") == "docker.io"
+    rpm = miniature.build("c/one:backendai-one.rpm", "rpm") / "backendai-one-26.9.6-1.x86_64.rpm"
+    assert b"docker-ce" in rpm.read_bytes() and b"docker.io" not in rpm.read_bytes()
+
+
+OWN = """
+backendai_wheel(
+    name="wheel", distribution="our-own", summary="Ours", packages=["our_own"], imports=["shared"],
+    scripts={"our-own": "our_own:main"},
+)
+backendai_tree(name="tree", package="backendai-own", distributions=["our-own"])
+backendai_share(name="share", unpacked_wheel="data", files={"data/*.json": "fixtures"})
+backendai_package(
+    name="backendai-own", summary="Ours", description="For a test.",
+    dependencies=[":tree", ":share"], folders={"share": "/usr/share/backendai"},
+    licenses="licenses.json",
+)
+"""
+
+
+def test_our_own_python_is_a_distribution_like_any_other(miniature: Any) -> None:
+    write_own(miniature)
+    deb = miniature.build("c/own:backendai-own.deb", "deb") / "backendai-own_26.9.6-1_amd64.deb"
+    paths = deb_paths(deb)
+    assert f"{SITE}/our_own/__pycache__/__init__.cpython-313.pyc" in paths
+    assert f"{SITE}/our_own-26.9.6.dist-info/entry_points.txt" in paths
+    assert "opt/backendai/26.9.6/bin/our-own" in paths
+    assert not [path for path in paths if "site-packages/shared" in path]
+    assert "backendai-common" in deb_field(deb, "Depends")
+
+
+def test_the_facts_of_components_and_files_of_an_unpacked_wheel_are_shared(miniature: Any) -> None:
+    write_own(miniature)
+    deb = miniature.build("c/own:backendai-own.deb", "deb") / "backendai-own_26.9.6-1_amd64.deb"
+    share = "usr/share/backendai"
+    assert [path for path in deb_paths(deb) if path.startswith(share) and path[-1] != "/"] == [
+        f"{share}/components/one.json",
+        f"{share}/fixtures/a.json",
+        f"{share}/release.json",
+        f"{share}/templates/one.toml.j2",
+    ]
+
+
+def write_own(miniature: Any) -> None:
+    miniature.lock_wheel("data", {"data/a.json": "{}", "data/__init__.py": ""})
+    miniature.unpacked["data"] = miniature.packages.pop("data")
+    service = {"command": ["x"], "config": "one.toml", "health": "http://127.0.0.1:1/"}
+    miniature.write(
+        {
+            "c/own/BUILD": OWN,
+            "c/one/BUILD": component("one", **service),
+            "c/one/one.toml.j2": "x = 1\n",
+            "src/our_own/__init__.py": "def main():\n    print('ours')\n",
+        }
+    )

@@ -37,6 +37,7 @@ def test_broken_toml_is_reported_with_its_file() -> None:
 def test_values_keep_their_nesting_and_refuse_what_is_no_data() -> None:
     frozen = values.freeze({"a": [1, {"b": None}]}, where="x")
     assert frozen["a"][1]["b"] is None
+    assert values.thaw(frozen) == {"a": [1, {"b": None}]}
     with pytest.raises(InvalidFieldException, match=r"x\.a"):
         values.freeze({"a": object()}, where="x")
 

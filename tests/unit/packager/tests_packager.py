@@ -71,6 +71,7 @@ class Miniature:
     runner: RuleRunner
     cache: Path
     packages: dict[str, Any] = field(default_factory=dict)
+    unpacked: dict[str, Any] = field(default_factory=dict)  # wheels of which only files are taken
 
     def lock_wheel(
         self, name: str, files: dict[str, str], requires: Iterable[str] = (), version: str = "1.0"
@@ -95,7 +96,7 @@ class Miniature:
 
     def write(self, files: dict[str, str]) -> None:
         """Write files of the build root, and the lock as it stands."""
-        lock = json.dumps({"packages": self.packages})
+        lock = json.dumps({"packages": self.packages, "unpacked": self.unpacked})
         self.runner.write_files({"packaging/locks/python.lock": lock, **files})
 
     def build(self, target: str, kind: str) -> Path:

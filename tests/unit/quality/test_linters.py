@@ -79,25 +79,46 @@ def test_shellcheck_finds_nothing() -> None:
     passes("shellcheck", *shell_scripts())
 
 
-@pytest.mark.parametrize("template", ["postinstall", "preremove", "postremove"])
-@pytest.mark.parametrize("has_user", [True, False])
-def test_shellcheck_finds_nothing_in_rendered_scripts(
-    template: str, has_user: bool, tmp_path: Path
+@pytest.mark.parametrize("moment", ["postinstall", "posttrans", "preremove", "postremove"])
+@pytest.mark.parametrize("own", [True, False])
+def test_shellcheck_finds_nothing_in_maintainer_scripts(
+    moment: str, own: bool, tmp_path: Path
 ) -> None:
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed (apt install shellcheck)")
+    script = tmp_path / moment
+    script.write_text(maintainer_script(moment, own=own))
+    passes("shellcheck", script)
+
+
+@pytest.mark.parametrize("moment", ["postinstall", "posttrans", "preremove", "postremove"])
+def test_maintainer_scripts_are_short(moment: str) -> None:
+    lines = maintainer_script(moment, own=False).splitlines()
+    assert len([line for line in lines if not line.startswith("#")]) <= 10
+
+
+def maintainer_script(moment: str, *, own: bool) -> str:
+    """A script of a service, or (own) of a package that makes the user and has the handler."""
     import jinja2
     import tomllib
 
-    text = (ROOT / f"packaging/templates/{template}.sh.j2").read_text("utf-8")
     table = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    script = tmp_path / template
-    values = {"package": "backendai-x", "services": ["x.service"], "has_user": has_user}
-    script.write_text(environment.from_string(text).render(**table, **values))
-    passes("shellcheck", script)
+    environment.filters["fill"] = lambda text: text.format_map(table["paths"])
+    values = {
+        "package": "backendai-x",
+        "moment": moment,
+        "services": ["x.service"],
+        "has_user": own,
+        "configured": True,
+        "handler": own,
+        "marks": ["{state}/ctl/ready/x"],
+        "generated": ["{config}/x.toml"],
+    }
+    text = (ROOT / "packaging/templates/maintainer.sh.j2").read_text("utf-8")
+    return environment.from_string(text).render(**table, **values)
 
 
 def test_modules_stay_short() -> None:
@@ -115,6 +136,7 @@ def test_imports_go_one_way() -> None:
         "bootstrap": ("packager", "pants"),
         "releasekit": ("bootstrap", "packager", "pants"),
         "packager": ("bootstrap",),
+        "backendai_serve": ("backendai_ctl", "bootstrap", "packager", "releasekit"),
     }
     wrong = []
     for room, others in forbidden.items():

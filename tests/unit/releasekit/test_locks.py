@@ -9,6 +9,7 @@ import pytest
 
 from releasekit.closure import closure
 from releasekit.errors import Failure
+from releasekit.files import Entry
 from releasekit.locks import (
     canonical,
     read_debian_lock,
@@ -138,3 +139,13 @@ def test_locks_name_no_host(name: str) -> None:
     text = (LOCKS / name).read_text()
     assert "://" not in text
     assert not re.search(r'"/', text)
+
+
+def test_wheels_of_which_only_files_are_taken_are_a_table_of_their_own(tmp_path: Path) -> None:
+    entry = {"version": "1", "filename": "x.whl", "sha256": "0" * 64, "size": 1}
+    path = tmp_path / "python.lock"
+    path.write_text(json.dumps({"packages": {}, "unpacked": {"x": entry}}))
+    assert read_python_lock(path).unpacked == {"x": Entry(**entry)}
+    path.write_text(json.dumps({"packages": {}, "unpacked": {"x": {**entry, "size": "1"}}}))
+    with pytest.raises(Failure, match=r"unpacked\.x.*size"):
+        read_python_lock(path)

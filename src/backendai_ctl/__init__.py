@@ -1,0 +1,1 @@
+"""backendai-ctl: sets up, migrates, checks and mends a Backend.AI site. Stands alone."""

@@ -1,0 +1,188 @@
+"""backendai-ctl db."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from backendai_ctl.cli.output import (
+    context,
+    dry_run_option,
+    emit,
+    example,
+    json_option,
+    mark,
+    need_root,
+    table,
+)
+from backendai_ctl.context import Context
+from backendai_ctl.database import backup as backups
+from backendai_ctl.database import status as states
+from backendai_ctl.database.databases import ALL, Database, Target, named
+from backendai_ctl.database.migration import migrate
+from backendai_ctl.database.schema_step import plan
+from backendai_ctl.errors import EXIT_FAILED, BadRequest, Problem
+from backendai_ctl.steps.base import Change
+
+_GOOD = {"head": True, "behind": None, "empty": None}
+_which = click.option(
+    "--database",
+    "which",
+    type=click.Choice([database.name for database in ALL]),
+    help="Only this one.",
+)
+
+
+@click.group(**example("backendai-ctl db status"))
+def command() -> None:
+    """Databases of the manager and of the app proxy's coordinator."""
+
+
+@command.command("status", **example("backendai-ctl db status --json"))
+@json_option
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Show revision, state, size and last dump of every database.
+
+    Exit status 1 if one of them is not at the schema of the installed release.
+    """
+    need_root()
+    rows = states.rows(context(ctx))
+    data = {row.database: asdict(row) for row in rows}
+    emit(data, as_json=as_json, text=lambda console: _status(console, rows))
+    if not all(row.well for row in rows):
+        ctx.exit(EXIT_FAILED)
+
+
+@command.command(
+    "migrate", **example("backendai-ctl db migrate --dry-run\nbackendai-ctl db migrate")
+)
+@json_option
+@dry_run_option
+@_which
+@click.pass_context
+def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None) -> None:
+    """Bring the databases to the schema of the installed release.
+
+    The service that uses a database is stopped, the database dumped to /var/backups/backendai,
+    the dump verified, the schema migrated and the service started again. If anything fails the
+    database is as it was before.
+    """
+    need_root()
+    found = context(ctx)
+    planned: dict[str, list[Change]] = {}
+    failed: Problem | None = None
+    for database in _chosen(found, which):
+        try:
+            changes = plan(found, database)
+            if changes and not dry_run:
+                migrate(found, database)
+            planned[database.name] = changes
+        except Problem as problem:
+            if failed:
+                click.echo(f"backendai-ctl: {failed}", err=True)
+            failed = problem
+    data = {name: [asdict(change) for change in changes] for name, changes in planned.items()}
+    emit(
+        {"dry_run": dry_run, "databases": data},
+        as_json=as_json,
+        text=lambda console: _plan(console, planned, dry_run, failed is not None),
+    )
+    if failed:
+        raise failed
+
+
+@command.command("backup", **example("backendai-ctl db backup --database manager"))
+@json_option
+@_which
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write, with --database. A new one below /var/backups/backendai if left out.",
+)
+@click.pass_context
+def backup(ctx: click.Context, as_json: bool, which: str | None, output: Path | None) -> None:
+    """Dump the databases while they are in use, and read the dumps back.
+
+    These dumps are kept until you remove them.
+    """
+    need_root()
+    if output and not which:
+        raise BadRequest("--output is for one database", hint="add --database NAME")
+    found = context(ctx)
+    made = {
+        database.name: str(backups.backup(found, database, output and output.absolute()))
+        for database in _chosen(found, which)
+    }
+    emit(made, as_json=as_json, text=lambda console: console.print("\n".join(made.values())))
+
+
+@command.command(
+    "restore", **example("backendai-ctl db restore /var/backups/backendai/NAME.dump --dry-run")
+)
+@json_option
+@dry_run_option
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> None:
+    """Put a database back to what is in FILE; all that was written since is gone.
+
+    What is there now is dumped first, so that this can be undone. The service that uses the
+    database is stopped, and started again if the dump is of the installed release's schema.
+    """
+    need_root()
+    found = context(ctx)
+    if dry_run:
+        database = backups.whose(found, file.absolute())
+        where = Target(found, database).where
+        emit(
+            {"database": database.name, "where": where, "file": str(file)},
+            as_json=as_json,
+            text=lambda console: console.print(f"{where}: would be dumped, then be as in {file}"),
+        )
+        return
+    done = backups.restore_file(found, file)
+    emit(asdict(done), as_json=as_json, text=lambda console: _restored(console, done))
+
+
+def _chosen(found: Context, which: str | None) -> list[Database]:
+    if which:
+        return [named(which)]
+    return [database for database in ALL if found.here(database.component)]
+
+
+def _status(console: Console, rows: list[states.Row]) -> None:
+    shown = table("DATABASE", "STATE", "REVISION", "HEAD", "SIZE", "LAST DUMP")
+    for row in rows:
+        state = f"{row.pending} behind" if row.pending else row.state
+        shown.add_row(
+            row.database,
+            mark(state, _GOOD.get(row.state, False)),
+            row.revision or "-",
+            row.head or "-",
+            f"{row.size / 1e6:.0f} MB" if row.size else "-",
+            row.last_dump or "-",
+        )
+    console.print(shown)
+    for row in rows:
+        if row.why:
+            console.print(f"{row.database}: {row.why}")
+
+
+def _plan(console: Console, planned: dict[str, list[Change]], dry_run: bool, failed: bool) -> None:
+    for changes in planned.values():
+        for change in changes:
+            console.print(f"{change.what}: {change.how}{'' if dry_run else ': done'}")
+    if not any(planned.values()) and not failed:
+        console.print("Nothing to do.")
+
+
+def _restored(console: Console, done: backups.Restored) -> None:
+    console.print(f"{done.database}: is at revision {done.revision}")
+    if done.before:
+        console.print(f"what was there before: {done.before}")
+    if not done.at_head:
+        console.print("its service stays stopped; go on with: backendai-ctl db migrate")

@@ -1,0 +1,28 @@
+"""backendai-ctl hook: what maintainer scripts of packages and the unit of the first boot call."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from backendai_ctl import facts, hooks
+from backendai_ctl.cli.output import context, example
+
+
+@click.command(**example("backendai-ctl hook triggered backendai-manager"))
+@click.argument("action", type=click.Choice(["triggered", "boot"]))
+@click.argument("package", required=False)
+@click.argument("args", nargs=-1)
+@click.pass_context
+def command(ctx: click.Context, action: str, package: str | None, args: tuple[str, ...]) -> None:
+    """Finish what packages left pending; for maintainer scripts.
+
+    `triggered` ends a transaction of the package manager: it never fails, and prints one line if
+    something stays to be done. `boot` tries again and fails if something is still not done.
+    """
+    known = facts.load()
+    do = hooks.triggered if action == "triggered" else hooks.configure
+    line = do(known, lambda: context(ctx), os.environ)
+    if line:
+        click.echo(f"backendai: {line}")

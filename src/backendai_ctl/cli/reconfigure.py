@@ -1,0 +1,84 @@
+"""backendai-ctl reconfigure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+
+from backendai_ctl.cli.output import (
+    context,
+    dry_run_option,
+    emit,
+    example,
+    json_option,
+    mark,
+    need_root,
+    table,
+)
+from backendai_ctl.errors import EXIT_FAILED, Problem
+from backendai_ctl.reconfigure import Report, reconfigure
+from backendai_ctl.steps.base import Change
+
+_GOOD = {"done": True, "same": True, "pending": None, "blocked": None, "failed": False}
+
+
+@click.command(**example("backendai-ctl reconfigure --dry-run\nbackendai-ctl reconfigure"))
+@json_option
+@dry_run_option
+@click.option("--only", multiple=True, metavar="STEP", help="Only this step; may be repeated.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, dry_run: bool, only: tuple[str, ...]) -> None:
+    """Bring this host to what /etc/backendai/site.toml says.
+
+    Every step looks first and does only what differs, so it may be run at any time, and again
+    after it was interrupted. Exit status 1: a step failed or waits for something.
+    """
+    need_root()
+    report = reconfigure(context(ctx), dry_run=dry_run, only=only)
+    emit(_data(report), as_json=as_json, text=lambda console: _text(console, report, dry_run))
+    if report.state != "done":
+        ctx.exit(EXIT_FAILED)
+
+
+def _data(report: Report) -> dict[str, Any]:
+    plan = {
+        name: {"problem": found.what, "hint": found.hint}
+        if isinstance(found, Problem)
+        else {"changes": [asdict(change) for change in found]}
+        for name, found in report.plan.items()
+    }
+    steps = {name: asdict(outcome) for name, outcome in report.outcomes.items()}
+    return {"state": report.state, "steps": steps, "plan": plan}
+
+
+def _text(console: Console, report: Report, dry_run: bool) -> None:
+    if dry_run:
+        _plan(console, report.plan)
+        return
+    shown = table("STEP", "STATE", "SECONDS", "")
+    hints = []
+    for name, outcome in report.outcomes.items():
+        seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
+        shown.add_row(name, mark(outcome.state, _GOOD[outcome.state]), seconds, outcome.what)
+        if outcome.hint and outcome.state != "blocked":
+            hints.append(outcome.hint)
+    console.print(shown)
+    for hint in dict.fromkeys(hints):
+        console.print(f"hint: {hint}")
+
+
+def _plan(console: Console, plan: dict[str, list[Change] | Problem]) -> None:
+    nothing = True
+    for name, found in plan.items():
+        if isinstance(found, Problem):
+            console.print(f"{name}: cannot be said now: {found.what}")
+            nothing = False
+            continue
+        for change in found:
+            console.print(f"{name}: {change.what}: {change.how}")
+            nothing = False
+    if nothing:
+        console.print("Nothing to do.")

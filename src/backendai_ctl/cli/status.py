@@ -1,0 +1,85 @@
+"""`backendai-ctl status`: what runs here, how it is, and why not."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from backendai_ctl import status as gathered
+from backendai_ctl.cli.output import context, emit, example, json_option, mark, table
+from backendai_ctl.errors import EXIT_FAILED
+from backendai_ctl.status import Part, Status
+
+
+@click.command(**example("backendai-ctl status\nbackendai-ctl status --wait 120 --json"))
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=0.0, help="Wait until healthy, for SECONDS."
+)
+@json_option
+@click.pass_context
+def command(click_ctx: click.Context, wait: float, as_json: bool) -> None:
+    """Show the components of this host and the servers they use.
+
+    Exit status 0: all healthy; 1: something is not.
+    """
+    status = gathered.wait(context(click_ctx), wait)
+    emit(status.data(), as_json=as_json, text=lambda console: show(status, console))
+    if not status.healthy:
+        sys.exit(EXIT_FAILED)
+
+
+def show(status: Status, console: Console) -> None:
+    """For people."""
+    console.print(f"Backend.AI {status.version}")
+    if not status.components:
+        console.print("No component is installed on this host.")
+        return
+    console.print(_components(status))
+    if status.servers:
+        console.print()
+        console.print(_servers(status))
+    causes = gathered.causes(status.components)
+    if causes or status.unfinished:
+        console.print()
+    for cause in causes:
+        console.print(f"why not: {cause}")
+    for row in status.unfinished:
+        if row["state"] != "blocked" and not any(row["what"] in cause for cause in causes):
+            console.print(f"{row['state']}: {row['step']}: {row['what']}")
+    if status.pending and not status.unfinished:
+        console.print("pending: settings or packages changed; run: backendai-ctl reconfigure")
+    hints = dict.fromkeys(row["hint"] for row in status.unfinished if row["hint"])
+    for hint in hints:
+        console.print(f"hint: {hint}")
+
+
+def _components(status: Status) -> Table:
+    made = table("COMPONENT", "UNIT", "SINCE", "HEALTH", "VERSION")
+    for part in status.components:
+        made.add_row(
+            part.name,
+            mark(part.state or "no systemd", {"active": True, "failed": False}.get(part.state)),
+            part.since.replace("+00:00", "Z"),
+            _health(part),
+            part.version,
+        )
+    return made
+
+
+def _servers(status: Status) -> Table:
+    made = table("SERVER", "WHERE", "UNIT", "HEALTH", "VERSION")
+    for part in status.servers:
+        made.add_row(part.name, part.where, part.state or "-", _health(part), part.version)
+    return made
+
+
+def _health(part: Part) -> Text:
+    if part.state == "off":
+        return mark("off", None)
+    if part.well:
+        return mark("healthy", True)
+    return mark(part.detail or "not running", False)

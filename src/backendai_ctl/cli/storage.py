@@ -1,0 +1,176 @@
+"""backendai-ctl storage: volumes, their mounts, and serving them to other nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+
+from backendai_ctl.cli.output import (
+    context,
+    dry_run_option,
+    emit,
+    example,
+    json_option,
+    mark,
+    need_root,
+    table,
+)
+from backendai_ctl.context import Context
+from backendai_ctl.errors import EXIT_FAILED, BadRequest
+from backendai_ctl.reconfigure import exclusive
+from backendai_ctl.steps.create_volumes import STEP, ready
+from backendai_ctl.storage import exports, mounts
+from backendai_ctl.storage.volumes import VERSION, Look, Place, look, places
+from backendai_ctl.system import files
+from backendai_ctl.system.together import together
+
+_LOOK = 3.0  # seconds
+
+
+@click.group(**example("backendai-ctl storage status"))
+def command() -> None:
+    """Volumes: the folders in which users' files live."""
+
+
+@command.command(**example("backendai-ctl storage status --json"))
+@json_option
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Show every volume of the site file: where it is, its mount, its space.
+
+    Exit status 1: one of them cannot be used.
+    """
+    known = context(ctx)
+    jobs = {place.name: lambda p=place: look(known, p.path, _LOOK) for place in places(known)}
+    found = together(jobs, limit=_LOOK + 1, late=Look("hangs", error="no answer in time"))
+    rows = [_row(place, found[place.name]) for place in places(known)]
+
+    def text(console: Console) -> None:
+        shown = table("VOLUME", "KIND", "PATH", "SOURCE", "MOUNTED", "FREE", "STATE")
+        for row in rows:
+            shown.add_row(
+                row["name"],
+                row["kind"],
+                row["path"],
+                row["source"] or "-",
+                {True: "yes", False: "no", None: "-"}[row["mounted"]],
+                f"{decimal(row['free'])} of {decimal(row['size'])}" if row["size"] else "-",
+                mark(row["state"], row["state"] == "ready"),
+            )
+        console.print(shown)
+
+    emit({"volumes": rows}, as_json=as_json, text=text)
+    if any(row["state"] != "ready" for row in rows):
+        ctx.exit(EXIT_FAILED)
+
+
+@command.command(**example("backendai-ctl storage mount\nbackendai-ctl storage mount volume1"))
+@click.argument("name", required=False)
+@json_option
+@dry_run_option
+@click.pass_context
+def mount(ctx: click.Context, name: str | None, as_json: bool, dry_run: bool) -> None:
+    """Mount NFS volumes that are not mounted, all or one by NAME, and make them ready."""
+    need_root()
+    known = context(ctx)
+    chosen = [_find(known, name)] if name else mounts.remote(known)
+    local = [place.name for place in chosen if not place.remote]
+    if local:
+        raise BadRequest(
+            f"volume {local[0]} is a folder of this host", hint="nothing has to be mounted"
+        )
+    todo = [place for place in chosen if not mounts.mounted(place)]
+    if not dry_run and todo:
+        with exclusive(known):
+            if STEP.unit_changes(known):
+                STEP.write_units(known)
+            for place in todo:
+                ready(known, place)
+    names = [f"{place.path} from {place.source}" for place in todo]
+    verb = "Would mount" if dry_run else "Mounted"
+    emit(
+        {"would_mount" if dry_run else "mounted": names},
+        as_json=as_json,
+        text=lambda console: console.print(
+            "\n".join(f"{verb} {line}" for line in names) or "Nothing to mount."
+        ),
+    )
+
+
+@command.command(
+    **example(
+        "backendai-ctl storage export volume1 --dry-run\nbackendai-ctl storage export volume1"
+    )
+)
+@click.argument("name")
+@click.option("--remove", is_flag=True, help="Serve it no more.")
+@json_option
+@dry_run_option
+@click.pass_context
+def export(ctx: click.Context, name: str, remove: bool, as_json: bool, dry_run: bool) -> None:
+    """Serve the volume NAME of this host to the networks in [network] allow, by NFS.
+
+    This host needs the package nfs-kernel-server. Nodes name the volume in their site file with
+    kind = "nfs".
+    """
+    need_root()
+    known = context(ctx)
+    place = _find(known, name)
+    file = exports.path(place)
+    line = "" if remove else exports.text(known, place)
+    changed = (files.read(file) or "") != line
+    if not dry_run:
+        with exclusive(known):
+            exports.remove(place) if remove else exports.export(known, place)
+
+    def text(console: Console) -> None:
+        if not changed:
+            console.print(f"{file}: nothing to change.")
+            return
+        verb = ("Would remove" if remove else "Would write") if dry_run else "Done:"
+        console.print(f"{verb} {file}")
+        console.print(line, end="")
+
+    emit({"file": str(file), "text": line, "changed": changed}, as_json=as_json, text=text)
+
+
+def _find(ctx: Context, name: str) -> Place:
+    for place in places(ctx):
+        if place.name == name:
+            return place
+    raise BadRequest(
+        f"no volume {name!r} in the site file",
+        hint=f"volumes are: {', '.join(ctx.site.storage.volumes)}",
+    )
+
+
+def _row(place: Place, found: Look) -> dict[str, Any]:
+    here = not place.remote or mounts.mounted(place)  # else it is the disk below the mount
+    return {
+        "name": place.name,
+        "kind": place.volume.kind,
+        "path": str(place.path),
+        "source": place.source,
+        "mounted": mounts.mounted(place) if place.remote else None,
+        "size": found.size if here else 0,
+        "free": found.free if here else 0,
+        "version": found.version,
+        "state": _state(place, found),
+    }
+
+
+def _state(place: Place, found: Look) -> str:
+    if found.error:
+        return found.error
+    if place.remote and not mounts.mounted(place):
+        return "not mounted"
+    if found.kind != "folder":
+        return "missing" if found.kind == "absent" else f"is a {found.kind}"
+    if found.read_only:
+        return "read-only"
+    if not found.usable:
+        return "not writable for the services"
+    return "ready" if found.version == VERSION else "no version.txt"

@@ -1,0 +1,1 @@
+"""Configuration files of the components: rendering and three-way merge."""

@@ -1,0 +1,105 @@
+"""The text of a component's configuration as this release and this site want it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jinja2
+
+from backendai_ctl import credentials
+from backendai_ctl.addresses import internal_url, public_url, tls_on
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.facts import Component
+from backendai_ctl.listeners import LOOPBACK
+from backendai_ctl.site.values import split_host_port
+
+CREDENTIALS = Path("/run/credentials")  # systemd.exec(5); the path is the same in every unit
+
+
+def with_config(ctx: Context) -> list[Component]:
+    """The components of this host that have a configuration file."""
+    found = (ctx.facts.components[name] for name in ctx.facts.installed())
+    return [component for component in found if component.config]
+
+
+def render(ctx: Context, component: Component) -> str:
+    """The component's file from its template.
+
+    Raises Problem if a secret it holds was not made yet, or the template is missing or wrong.
+    """
+    folder = ctx.paths.share / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # neither TOML nor JSON is HTML; `toml` quotes
+    )
+    environment.filters["toml"] = toml
+    name = f"{component.config}.j2"
+    try:
+        return environment.get_template(name).render(_names(ctx))
+    except jinja2.TemplateError as error:
+        raise Problem(
+            f"{folder / name}: {type(error).__name__}: {error}",
+            hint=f"install the package again: apt install --reinstall backendai-{component.name}",
+        ) from error
+
+
+def toml(value: object) -> str:
+    """A value as TOML writes it; what it has in common with JSON, and inline tables."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, Path):
+        value = str(value)
+    if not isinstance(value, bool | int | str):
+        raise TypeError(f"no TOML for {type(value).__name__}")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _names(ctx: Context) -> dict[str, object]:
+    """What templates may use. Passwords are functions: only what a file holds is read."""
+    site = ctx.site
+    etcd = [_pair(endpoint) for endpoint in site.etcd.endpoints]
+    return {
+        "site": site,
+        "address": _bracketed(site.site.address),
+        "loopback": LOOPBACK,
+        "tls": tls_on(ctx),
+        "volumes": {
+            name: site.volume_path(name, ctx.paths.volumes) for name in site.storage.volumes
+        },
+        "volumes_folder": ctx.paths.volumes,
+        "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,
+        "cache_address": f"{_bracketed(site.cache.host)}:{site.cache.port}",
+        "sentinels": [_pair(node) for node in site.cache.sentinel.nodes]
+        if site.cache.sentinel
+        else [],
+        "here": ctx.here,
+        "port": ctx.port,
+        "public_url": lambda component, what: public_url(ctx, component, what),
+        "internal_url": lambda component, what: internal_url(ctx, component, what),
+        "run": lambda component, name: ctx.paths.run / component / name,
+        "state": lambda component, name: ctx.paths.state / component / name,
+        "credential": lambda component, name: (
+            CREDENTIALS / ctx.facts.components[component].unit / name
+        ),
+        "secret": ctx.secrets.get,
+        "database_password": lambda which: credentials.database_password(ctx, which),
+        "cache_password": lambda: credentials.cache_password(ctx),
+        "etcd_password": lambda: credentials.etcd_password(ctx),
+    }
+
+
+def _pair(text: str) -> dict[str, object]:
+    host, port = split_host_port(text)
+    return {"host": host, "port": port}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,54 @@
+"""Passwords of the servers the site uses: the operator's files, or what was generated here.
+
+Every step and every rendered file takes them from here. They never enter argv, environments or
+messages.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.system import files
+
+DatabaseName = Literal["manager", "coordinator"]
+
+
+def database_password(ctx: Context, which: DatabaseName) -> str:
+    """Password of the role that owns the manager's or the coordinator's database."""
+    given = getattr(ctx.site.database, which).password_file
+    return _password(ctx, given, f"database-{which}")
+
+
+def cache_password(ctx: Context) -> str:
+    """Password of Valkey (or Redis)."""
+    return _password(ctx, ctx.site.cache.password_file, "cache-password")
+
+
+def etcd_password(ctx: Context) -> str | None:
+    """Password of the services' user in etcd; None where the site uses etcd without login."""
+    if ctx.site.etcd.user is None:
+        return None
+    return _password(ctx, ctx.site.etcd.password_file, "etcd-password")
+
+
+def read_password(path: Path) -> str:
+    """The password in a file of the operator's; Problem if it is missing, empty or others see it."""
+    try:
+        if os.stat(path).st_mode & 0o007:
+            raise Problem(f"{path}: it is open to everybody", hint=f"run: chmod 600 {path}")
+    except OSError as error:
+        raise Problem(
+            f"{path}: {error.strerror}", hint="see `password_file` in the site file"
+        ) from error
+    lines = (files.read(path) or "").splitlines()
+    if len(lines) != 1 or not lines[0].strip():
+        raise Problem(f"{path}: must hold one line, the password", hint="write it into the file")
+    return lines[0].strip()
+
+
+def _password(ctx: Context, given: Path | None, generated: str) -> str:
+    return read_password(given) if given else ctx.secrets.get(generated)

@@ -1,0 +1,1 @@
+"""The manager's and the coordinator's databases: schema, dumps, first data, accounts."""

@@ -1,0 +1,96 @@
+"""Dumping and restoring a database on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backendai_ctl.context import Context
+from backendai_ctl.database import dumps, programs
+from backendai_ctl.database.databases import ALL, Database, Target
+from backendai_ctl.database.inspect import look
+from backendai_ctl.database.mark import read as read_mark
+from backendai_ctl.database.migration import alone, locked, restore
+from backendai_ctl.database.revisions import read as read_revisions
+from backendai_ctl.database.service import Service
+from backendai_ctl.errors import BadRequest, Problem
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What `restore_file` did."""
+
+    database: str
+    revision: str
+    at_head: bool  # its service may run; otherwise it waits for `db migrate`
+    before: Path | None  # the dump of what was there
+
+
+def backup(ctx: Context, database: Database, output: Path | None = None) -> Path:
+    """Dump a database, verified, while it is in use; where the dump is."""
+    target = Target(ctx, database)
+    with locked(target) as db, programs.programs(target) as run:
+        if read_mark(db):
+            raise Problem(
+                f"{target.where}: a change of its schema was cut off",
+                hint="finish it first: backendai-ctl db migrate",
+            )
+        found = look(db)
+        if found.empty:
+            raise Problem(f"{target.where}: is empty", hint="there is nothing to back up")
+        path = output or dumps.path(ctx, database.name, found.revision or "none", None)
+        if path.exists():
+            raise BadRequest(f"{path}: exists", hint="name another file")
+        dumps.check_space(path.parent, found.size)
+        dumps.make(run, path)
+    return path
+
+
+def whose(ctx: Context, dump: Path) -> Database:
+    """Which of the databases a dump is of; Problem if of none."""
+    if not dump.is_file():
+        raise BadRequest(f"{dump}: no such file", hint="see: backendai-ctl db status")
+    listed = programs.contents(ctx, dump)
+    for database in ALL:
+        if f" TABLE public {database.landmark} " in listed:
+            return database
+    raise BadRequest(f"{dump}: not a dump of a database of Backend.AI", hint="name another one")
+
+
+def restore_file(ctx: Context, dump: Path) -> Restored:
+    """Put a database back to a dump, in one transaction, after dumping what is there now.
+
+    Refuses dumps that are damaged or newer than the release.
+    """
+    dump = dump.absolute()
+    database = whose(ctx, dump)
+    target, service = Target(ctx, database), Service(ctx, database)
+    revisions = read_revisions(target.scripts)
+    revision = programs.revision(ctx, dump)
+    if revision is None or revision not in revisions:
+        raise Problem(
+            f"{dump}: is of revision {revision}, which Backend.AI {ctx.facts.version} (revision "
+            f"{revisions.head}) does not know",
+            hint="install the packages it was made with",
+        )
+    if wrong := programs.verify(ctx, dump):
+        raise Problem(f"{dump}: is damaged: {wrong}", hint="use another dump")
+    with locked(target) as db:
+        found, before = look(db), None
+        service.stop()
+        try:
+            alone(db)
+            if not found.empty:
+                before = dumps.path(ctx, database.name, found.revision or "none", None)
+                dumps.check_space(before.parent, found.size)
+                with programs.programs(target) as run:
+                    dumps.make(run, before)
+            ctx.say(f"{target.where}: restore it from {dump}")
+            restore(db, dump)
+        except BaseException:
+            service.start()
+            raise
+        at_head = revision == revisions.head
+        if at_head:
+            service.start()
+    return Restored(database.name, str(revision), at_head, before)

@@ -1,0 +1,123 @@
+"""One connection to a database, usable from code that is not asynchronous."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+
+from backendai_ctl.database.databases import APPLICATION, Target
+from backendai_ctl.errors import Pending, Problem
+
+CONNECT_LIMIT = 15  # seconds
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+class NotMade(Pending):
+    """The role or the database does not exist yet, or the role has another password."""
+
+
+class LockTaken(Pending):
+    """Somebody else holds a lock longer than lock_timeout."""
+
+
+class Connection:
+    """An open connection. Pending is raised when the server is or goes away, Problem on refusal."""
+
+    def __init__(self, target: Target, runner: asyncio.Runner) -> None:
+        self.target = target
+        self._runner = runner
+        self._link: asyncpg.Connection | None = None
+
+    def open(self) -> None:
+        """Connect, again if need be. Pending if the server is away, NotMade, Problem."""
+        target = self.target
+        try:
+            self._link = self._runner.run(
+                asyncpg.connect(
+                    host=target.host,
+                    port=target.port,
+                    user=target.user,
+                    password=target.password,
+                    database=target.dbname,
+                    ssl=target.tls,
+                    timeout=CONNECT_LIMIT,
+                    command_timeout=None,
+                    server_settings={"application_name": APPLICATION, "tcp_keepalives_idle": "60"},
+                )
+            )
+        except (
+            asyncpg.InvalidPasswordError,
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+        ) as error:
+            raise NotMade(f"{target.where}: {error}", hint=_hint(target)) from error
+        except _AWAY as error:
+            raise away(target, error) from error
+        except asyncpg.PostgresError as error:
+            raise Problem(f"{target.where}: {error}", hint=_hint(target)) from error
+
+    def close(self) -> None:
+        link, self._link = self._link, None
+        if link:
+            link.terminate()
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        return [dict(row) for row in self._call("fetch", sql, *values)]
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """The first field of the first row; None if there is none."""
+        return self._call("fetchval", sql, *values)
+
+    def do(self, sql: str, *values: Any) -> None:
+        """Run a statement; several without values, in one transaction."""
+        self._call("execute", sql, *values)
+
+    def _call(self, method: str, sql: str, *values: Any) -> Any:
+        try:
+            return self._runner.run(getattr(self._link, method)(sql, *values))
+        except _AWAY as error:
+            raise away(self.target, error) from error
+        except asyncpg.LockNotAvailableError as error:
+            raise LockTaken(f"{self.target.where}: {error}", hint="try again later") from error
+        except asyncpg.PostgresError as error:
+            raise Problem(
+                f"{self.target.where}: {error}", hint="see PostgreSQL's log for the whole story"
+            ) from error
+
+
+@contextmanager
+def connect(target: Target) -> Iterator[Connection]:
+    """An open connection, until the block ends."""
+    with asyncio.Runner() as runner:
+        connection = Connection(target, runner)
+        try:
+            connection.open()
+            yield connection
+        finally:
+            connection.close()
+
+
+def away(target: Target, error: BaseException) -> Pending:
+    """What to say when the server does not answer."""
+    reason = str(error) or type(error).__name__
+    return Pending(f"{target.where} does not answer: {reason}", hint=_hint(target))
+
+
+def _hint(target: Target) -> str:
+    if target.ctx.site.database.mode == "local":
+        return "start PostgreSQL (systemctl start postgresql), then run: backendai-ctl reconfigure"
+    return "see [database] in the site file, then run: backendai-ctl reconfigure"

@@ -1,0 +1,121 @@
+"""Which databases there are, where this site has them and what upstream calls their tools."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from backendai_ctl import servers
+from backendai_ctl.context import Context
+from backendai_ctl.credentials import DatabaseName, database_password
+from backendai_ctl.errors import BadRequest, Problem
+
+# What our own connections call themselves, and those of the programs that we start to work on a
+# database: whoever has the lock may end the latter, which a killed run left behind.
+APPLICATION = "backendai-ctl"
+WORKER = "backendai-ctl-work"
+
+
+@dataclass(frozen=True)
+class Database:
+    """One of the databases of a site, as the release knows it."""
+
+    name: DatabaseName
+    component: str  # whose it is: it is stopped while the schema changes
+    scripts: str  # the package and folder with Alembic's scripts, as Alembic writes it
+    create: tuple[str, ...]  # words of `backend.ai` that make the tables in an empty database
+    landmark: str  # a table that only this one has, in every release
+    seeded: str | None = None  # a table without which upstream's migrations stop; it has rows
+
+
+MANAGER = Database(
+    name="manager",
+    component="manager",
+    scripts="ai.backend.manager.models:alembic",
+    create=("mgr", "schema", "oneshot"),
+    landmark="keypairs",
+    seeded="users",
+)
+COORDINATOR = Database(
+    name="coordinator",
+    component="appproxy-coordinator",
+    scripts="ai.backend.appproxy.coordinator.models:alembic",
+    create=("app-proxy-coordinator", "schema", "oneshot"),
+    landmark="circuits",
+)
+ALL = (MANAGER, COORDINATOR)
+
+
+def named(name: str) -> Database:
+    """The database of that name, BadRequest if there is none."""
+    for database in ALL:
+        if database.name == name:
+            return database
+    raise BadRequest(f"no database {name!r}", hint=f"one of: {', '.join(d.name for d in ALL)}")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database where this site has it. Not to be printed: it can tell the password."""
+
+    ctx: Context
+    database: Database
+
+    @property
+    def host(self) -> str:
+        return self.ctx.site.database.host
+
+    @property
+    def port(self) -> int:
+        return self.ctx.site.database.port
+
+    @property
+    def dbname(self) -> str:
+        name: str = getattr(self.ctx.site.database, self.database.name).name
+        return name
+
+    @property
+    def user(self) -> str:
+        user: str = getattr(self.ctx.site.database, self.database.name).user
+        return user
+
+    @property
+    def password(self) -> str:
+        return database_password(self.ctx, self.database.name)
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        return f"database {self.dbname} on {self.host}:{self.port}"
+
+    @property
+    def tls(self) -> ssl.SSLContext | Literal[False]:
+        try:
+            return servers.client_tls(self.ctx.site.database) or False
+        except OSError as error:
+            raise Problem(
+                f"{self.ctx.site.database.ca}: {error}", hint="see database.ca in the site file"
+            ) from error
+
+    def libpq(self) -> dict[str, str]:
+        """Environment that makes programs connect as we do; asyncpg heeds it as well."""
+        server = self.ctx.site.database
+        mode = {"off": "disable", "on": "require", "verify": "verify-full"}[server.tls]
+        made = {"PGSSLMODE": mode, "PGAPPNAME": WORKER, "PGCONNECT_TIMEOUT": "15"}
+        if server.tls == "verify":
+            made["PGSSLROOTCERT"] = str(server.ca or ssl.get_default_verify_paths().cafile)
+        return made
+
+    @property
+    def scripts(self) -> Path:
+        """Folder with the Alembic scripts of the installed release."""
+        package, _, folder = self.database.scripts.partition(":")
+        tail = f"{package.replace('.', '/')}/{folder}/versions"
+        for found in self.ctx.paths.current.glob(f"lib/python3*/site-packages/{tail}"):
+            return found
+        raise Problem(
+            f"{self.ctx.paths.current}: no database scripts of {self.database.component} in it",
+            hint=f"install the package: apt install backendai-{self.database.component}",
+        )

@@ -1,0 +1,80 @@
+"""Starting programs as the services' user whose lives are bound to ours.
+
+The kernel kills them when we die (PR_SET_PDEATHSIG), so that nothing goes on behind the back of
+the next run. What they say is kept in memory: the disk may be full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TOLD = 12  # lines of what a program said that go into a message
+
+
+class Said:
+    """What programs write to `out`, to be told when they fail."""
+
+    def __init__(self) -> None:
+        self.out: IO[bytes] = open(os.memfd_create("said"), "w+b")  # noqa: SIM115
+
+    def tail(self) -> str:
+        self.out.seek(0)
+        lines = self.out.read().decode("utf-8", "replace").strip().splitlines()
+        return "\n".join(lines[-TOLD:]) or "it did not say why"
+
+
+def bound(ctx: Context, argv: Sequence[str]) -> list[str]:
+    """The call, as the services' user if we are root. Problem if the program is missing."""
+    found = shutil.which(argv[0], path=PATH)
+    if not found:
+        raise Problem(
+            f"{argv[0]} is not installed",
+            hint="install PostgreSQL's programs: apt install postgresql-client",
+        )
+    words = ["setpriv", "--pdeathsig=KILL"]
+    if os.geteuid() == 0:
+        uid, gid = ctx.owner
+        words += [f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+    return [*words, "--", found, *argv[1:]]
+
+
+@contextmanager
+def started(
+    ctx: Context,
+    argv: Sequence[str],
+    said: Said,
+    *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int | None = None,
+    env: dict[str, str] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A running program; killed if it still runs when the block ends."""
+    process = subprocess.Popen(
+        bound(ctx, argv),
+        stdin=stdin,
+        stdout=said.out if stdout is None else stdout,
+        stderr=said.out,
+        cwd="/",
+        env={"PATH": PATH, "LANG": "C.UTF-8", **(env or {})},
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream:
+                with contextlib.suppress(OSError):
+                    stream.close()

@@ -1,0 +1,243 @@
+"""PostgreSQL's and Backend.AI's programs at work on a database, as the services' user.
+
+Passwords reach them through files in a private folder, never by argv or environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from backendai_ctl.context import Context
+from backendai_ctl.database.databases import WORKER, Target
+from backendai_ctl.database.pipes import Said, bound, started
+from backendai_ctl.errors import Problem
+from backendai_ctl.system import files
+from backendai_ctl.system.run import Done, run
+
+LIMIT = 6 * 3600  # seconds, for a dump, a restore or a migration of a large database
+
+_ERROR = re.compile(r"[\w.]+(Error|Exception|Failed|Violation): ")
+_INI = """\
+[alembic]
+script_location = {scripts}
+sqlalchemy.url = {url}
+[loggers]
+keys = root,alembic
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = WARN
+handlers = console
+[logger_alembic]
+level = INFO
+handlers =
+qualname = alembic
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %(levelname)s %(message)s
+"""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Programs for one database, with a folder of their own."""
+
+    target: Target
+    folder: Path
+
+    def put(self, name: str, text: str) -> Path:
+        """A file that the services' user alone can read."""
+        path = self.folder / name
+        files.write(path, text, mode=0o600, owner=self.target.ctx.owner)
+        return path
+
+    def ini(self) -> Path:
+        """A configuration for Alembic, with the password in it."""
+        target = self.target
+        host = f"[{target.host}]" if ":" in target.host else target.host
+        login = f"{quote(target.user, safe='')}:{quote(target.password, safe='')}"
+        # The driver takes an application name from a DSN only; what is beside it wins.
+        dsn = quote(f"postgresql:///?application_name={WORKER}", safe="")
+        name = quote(target.dbname, safe="")
+        url = f"postgresql+asyncpg://{login}@{host}:{target.port}/{name}?dsn={dsn}"
+        text = _INI.format(scripts=target.database.scripts, url=url.replace("%", "%%"))
+        return self.put("alembic.ini", text)
+
+    def alembic(self, *words: str) -> Done:
+        """Run Alembic of the installed release."""
+        python = str(self.target.ctx.paths.python)
+        # The answer to the one migration that asks a question (f8a71c3bffa2).
+        answers = {"STRINGIFY_USERID_CHOICE": "a"}
+        return self._run(python, "-I", "-m", "alembic", "-c", str(self.ini()), *words, env=answers)
+
+    def backend_ai(self, *words: str, env: dict[str, str] | None = None) -> Done:
+        """Run `backend.ai`. Its exit status proves little: look at what it should have done."""
+        command = str(self.target.ctx.paths.current / "bin/backend.ai")
+        return self._run(command, *words, env=env or {})
+
+    def dump(self, out: IO[bytes]) -> str:
+        """Write a dump of the database; what went wrong, or nothing."""
+        said = Said()
+        call = ["pg_dump", *self._connection(), "--format=custom", self.target.dbname]
+        with started(self.target.ctx, call, said, stdout=out, env=self._libpq()) as process:
+            return said.tail() if process.wait(LIMIT) else ""
+
+    def load(self, opening: str, dump: Path) -> str:
+        """Run `opening`, then a dump, in one transaction; what went wrong, or nothing.
+
+        psql meets the COMMIT only after the dump was read to its end without an error. Until
+        then a failure or a kill of any of us leaves the database as it was.
+        """
+        ctx, said = self.target.ctx, Said()
+        kept = [line for line in contents(ctx, dump).splitlines() if not _of_others(line)]
+        read = _reading("--use-list", str(self.put("contents", "\n".join(kept) + "\n")))
+        psql = ["psql", *self._connection(), f"--dbname={self.target.dbname}", "--no-psqlrc"]
+        psql += ["--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-"]
+        pipe = subprocess.PIPE
+        with (
+            dump.open("rb") as archive,
+            started(ctx, psql, said, stdin=pipe, env=self._libpq()) as writer,
+            started(ctx, read, said, stdin=archive, stdout=pipe) as reader,
+        ):
+            assert reader.stdout and writer.stdin
+            with contextlib.suppress(BrokenPipeError):  # psql stopped, and said why
+                writer.stdin.write(f"BEGIN;\n{opening}\n".encode())
+                shutil.copyfileobj(reader.stdout, writer.stdin, 1 << 20)
+                if reader.wait(LIMIT) == 0:
+                    writer.stdin.write(b"\nCOMMIT;\n")
+                writer.stdin.close()
+            reader.stdout.close()
+            return "" if writer.wait(LIMIT) == 0 == reader.wait(LIMIT) else said.tail()
+
+    def _connection(self) -> list[str]:
+        target = self.target
+        words = [f"--host={target.host}", f"--port={target.port}", f"--username={target.user}"]
+        return [*words, "--no-password"]
+
+    def _libpq(self) -> dict[str, str]:
+        target = self.target
+        fields = (target.host, str(target.port), target.dbname, target.user, target.password)
+        escaped = (field.replace("\\", "\\\\").replace(":", "\\:") for field in fields)
+        return {**target.libpq(), "PGPASSFILE": str(self.put("pgpass", ":".join(escaped) + "\n"))}
+
+    def _run(self, *argv: str, env: dict[str, str]) -> Done:
+        home = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder)}
+        call = bound(self.target.ctx, argv)
+        return run(call, env={**self.target.libpq(), **home, **env}, limit=LIMIT)
+
+
+@contextmanager
+def programs(target: Target) -> Iterator[Programs]:
+    """Programs for a database, with a private folder until the block ends."""
+    ctx = target.ctx
+    parent = clean(ctx)
+    folder = parent / f"{target.database.name}-{secrets.token_hex(8)}"
+    with contextlib.ExitStack() as stack:
+        with _held(parent, wait=True):
+            files.make_folder(folder, mode=0o700, owner=ctx.owner)
+            stack.enter_context(_held(folder))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield Programs(target, folder)
+
+
+def clean(ctx: Context) -> Path:
+    """Remove private folders, and the passwords in them, of runs that were killed; their parent."""
+    parent = ctx.paths.run / "ctl"
+    files.make_folder(parent, mode=0o711)
+    with _held(parent, wait=True):
+        for folder in parent.iterdir():
+            with contextlib.suppress(OSError), _held(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+    return parent
+
+
+@contextmanager
+def _held(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """A lock on a folder, which ends with us however we end. BlockingIOError if it is taken."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
+
+
+def reason(done: Done) -> str:
+    """The last error's own words. Other lines of what was said may show rows, and keys in them."""
+    lines = (done.stderr or done.stdout).splitlines()
+    errors = [line.partition("[SQL")[0].strip() for line in lines if _ERROR.match(line)]
+    return errors[-1][:400] if errors else f"exit status {done.returncode}, no reason given"
+
+
+def contents(ctx: Context, dump: Path) -> str:
+    """What a dump has in it, as pg_restore lists it; Problem if it is no dump."""
+    return _extract(ctx, dump, ["pg_restore", "--list"])
+
+
+def revision(ctx: Context, dump: Path) -> str | None:
+    """The schema revision of a dumped database; None if it has none. Problem if it is no dump."""
+    words = ("--data-only", "--schema=public", "--table=alembic_version")
+    lines = iter(_extract(ctx, dump, _reading(*words)).splitlines())
+    for line in lines:
+        if line.startswith("COPY "):
+            value = next(lines, "\\.")
+            return None if value == "\\." else value
+    return None
+
+
+def verify(ctx: Context, dump: Path) -> str:
+    """Read a dump to its last byte; what went wrong, or nothing."""
+    said = Said()
+    with (
+        dump.open("rb") as archive,
+        started(ctx, _reading(), said, stdin=archive, stdout=subprocess.DEVNULL) as process,
+    ):
+        return said.tail() if process.wait(LIMIT) else ""
+
+
+def dump_version(ctx: Context) -> int:
+    """Major version of pg_dump: it dumps servers up to this one."""
+    said = Said()
+    with started(ctx, ["pg_dump", "--version"], said) as process:
+        process.wait(30)
+    words = said.tail().split()
+    return int(words[2].split(".")[0]) if len(words) > 2 and words[2][:1].isdigit() else 0
+
+
+def _reading(*words: str) -> list[str]:
+    """The call that writes the SQL of the dump on its standard input; owners stay out of it."""
+    return ["pg_restore", "--no-owner", "--file=-", *words]
+
+
+def _of_others(line: str) -> bool:
+    """Whether an entry belongs to whoever made the extension, who need not be us."""
+    return " COMMENT - EXTENSION " in line
+
+
+def _extract(ctx: Context, dump: Path, call: list[str]) -> str:
+    said = Said()
+    with (
+        dump.open("rb") as archive,
+        started(ctx, call, said, stdin=archive, stdout=subprocess.PIPE) as process,
+    ):
+        out: bytes = process.communicate(timeout=LIMIT)[0]
+    if process.returncode:
+        raise Problem(f"{dump}: {said.tail()}", hint="use another dump")
+    return out.decode("utf-8", "replace")

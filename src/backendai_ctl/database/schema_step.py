@@ -1,0 +1,65 @@
+"""What both steps that migrate a schema are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backendai_ctl.context import Context
+from backendai_ctl.database.connection import NotMade, connect
+from backendai_ctl.database.databases import Database, Target
+from backendai_ctl.database.migration import assess, migrate, refusal
+from backendai_ctl.database.programs import LIMIT
+from backendai_ctl.database.revisions import read
+from backendai_ctl.database.service import Service
+from backendai_ctl.steps.base import Change
+
+
+@dataclass(frozen=True)
+class SchemaStep:
+    """Brings one database to the release's schema."""
+
+    database: Database
+    name: str
+    components: tuple[str, ...]
+    needs: tuple[str, ...] = ("create-secrets", "create-databases")
+    limit: int = 2 * LIMIT
+
+    @property
+    def title(self) -> str:
+        return f"Bring the {self.database.name}'s database to this release's schema"
+
+    def check(self, ctx: Context) -> list[Change]:
+        return plan(ctx, self.database)
+
+    def apply(self, ctx: Context) -> None:
+        migrate(ctx, self.database)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: tables are data."""
+
+
+def plan(ctx: Context, database: Database) -> list[Change]:
+    """What `migrate` would do. Pending if the server is away, Problem if it would refuse."""
+    target = Target(ctx, database)
+    revisions = read(target.scripts)
+    created = Change(target.where, f"create its tables (revision {revisions.head})")
+    try:
+        with connect(target) as db:
+            state = assess(db, revisions)
+    except NotMade:
+        if ctx.site.database.mode == "local":
+            return [created]  # by then create-databases has made it
+        raise
+    if refused := refusal(target, state):
+        raise refused
+    record = Service(ctx, database).record()
+    if state.kind == "empty":
+        return [created]
+    if state.kind == "behind":
+        how = f"migrate from revision {state.found.revision} to {state.head}"
+        return [Change(target.where, f"{how} ({state.pending} revisions), after a dump")]
+    if state.kind == "interrupted":
+        return [Change(target.where, "take back or finish a change that was cut off, then migrate")]
+    if record.ran or record.mark:
+        return [Change(target.where, "is at this release's schema: let its service start again")]
+    return []

@@ -1,0 +1,116 @@
+"""The table of all checks, and how they are run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from backendai_ctl.context import Context
+from backendai_ctl.doctor import accounts, certificates, docker, host, network, services
+from backendai_ctl.doctor.report import Finding, Result, fail, skip, warn
+from backendai_ctl.errors import Problem
+from backendai_ctl.steps.journal import Journal
+from backendai_ctl.system.together import together
+
+LIMIT = 20.0  # seconds for all checks that ask over the network
+UNCONFIGURED = "not configured yet: backendai-ctl reconfigure"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at this host. `why` it matters; `served`: needs a configured site."""
+
+    group: str
+    name: str
+    why: str
+    look: Callable[[Context], Result]
+    served: bool = False
+
+
+_HOST = (
+    Check("host", "processors", "the services alone keep two busy at start", host.cpus),
+    Check("host", "processor level", "some libraries use newer instructions", host.cpu_level),
+    Check("host", "memory", "without it the kernel kills services", host.memory),
+    Check("host", "disk space", "a full disk stops databases and upgrades", host.disks),
+    Check("host", "disk latency", "etcd and PostgreSQL wait for the disk", host.sync_latency),
+    Check("host", "clock", "tokens and signatures are valid for minutes", host.clock),
+)
+_KERNEL = (
+    Check("kernel", "version", "containers and isolation need a recent one", host.kernel),
+    Check("kernel", "control groups", "they limit what a session may use", host.cgroups),
+    Check("kernel", "overlayfs", "Docker keeps images on it", host.overlay),
+    Check("kernel", "user namespaces", "services are isolated with them", host.user_namespaces),
+    Check("kernel", "settings", "many connections and watched files", host.sysctls),
+)
+_NETWORK = (
+    Check("network", "localhost", "services of a host call each other by it", network.localhost),
+    Check("network", "host name", "services and logs name the host by it", network.own_name),
+    Check("network", "site.address", "browsers and clients use it", network.site_address),
+    Check("network", "addresses", "a service cannot listen elsewhere", network.addresses),
+    Check("network", "ports", "a service does not start when its port is taken", network.ports),
+    Check("network", "exposure", "what is not documented must not be reachable", network.exposure),
+)
+_ACCOUNTS = (
+    Check("accounts", "user", "files on NFS belong to numbers, not names", accounts.user),
+    Check("accounts", "group", "files on NFS belong to numbers, not names", accounts.group),
+    Check("accounts", "secrets", "who reads them is administrator", accounts.secrets),
+)
+_CERTIFICATES = (
+    Check("certificates", "validity", "browsers refuse one that ended", certificates.validity),
+    Check("certificates", "names", "browsers refuse one for another name", certificates.names),
+    Check("certificates", "keys", "the web server does not start otherwise", certificates.keys),
+)
+_DOCKER = (
+    Check("docker", "server", "sessions are its containers", docker.server),
+    Check("docker", "command", "the agent calls it to load images", docker.command),
+    Check("docker", "storage driver", "others copy whole images", docker.storage),
+    Check("docker", "control groups", "it shares them with systemd", docker.control_groups),
+)
+
+
+def checks(ctx: Context) -> tuple[Check, ...]:
+    """All checks, in the order in which they are shown."""
+    serve = partial(Check, "services", served=True)
+    return (
+        *(*_HOST, *_KERNEL, *_NETWORK, *_ACCOUNTS, *_CERTIFICATES, *_DOCKER),
+        serve("manager's database", "users, sessions, settings", services.MANAGER_DATABASE),
+        serve("coordinator's database", "routes of apps", services.COORDINATOR_DATABASE),
+        serve("cache", "logins, queues and locks", services.cache),
+        serve("etcd", "shared settings, and where nodes find each other", services.etcd),
+        *(
+            serve(name, "without it a part of the site does not work", services.component(name))
+            for name in ctx.facts.installed()
+        ),
+    )
+
+
+def run(ctx: Context, *, preflight: bool) -> list[Finding]:
+    """Do all checks; with `preflight`, those of the host alone. None changes anything."""
+    every = checks(ctx)
+    configured = bool(Journal(ctx.paths.ctl).last())
+    local = [check for check in every if not check.served]
+    served = [check for check in every if check.served and not preflight]
+    findings = [_finding(check, _look(check, ctx)) for check in local]
+    if not configured:
+        return [*findings, *(_finding(check, skip(UNCONFIGURED)) for check in served)]
+    jobs = {check.name: partial(_look, check, ctx) for check in served}
+    late = fail("no answer in time", "see: backendai-ctl status")
+    return [*findings, *_in_order(served, together(jobs, limit=LIMIT, late=late))]
+
+
+def _in_order(checks: Sequence[Check], results: dict[str, Result]) -> list[Finding]:
+    return [_finding(check, results[check.name]) for check in checks]
+
+
+def _look(check: Check, ctx: Context) -> Result:
+    try:
+        return check.look(ctx)
+    except Problem as problem:
+        return fail(problem.what, problem.hint)
+    except (OSError, ValueError, LookupError, StopIteration) as failure:
+        return warn(f"could not be checked: {failure}", "report this")
+
+
+def _finding(check: Check, result: Result) -> Finding:
+    return Finding(check.group, check.name, result.level, result.saw, check.why, result.hint)

@@ -1,0 +1,177 @@
+"""Checks of what the site file names: every server is reached and logged in to; every component
+of this host says that it is well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import asyncpg  # type: ignore[import-untyped]
+
+from backendai_ctl import credentials, health, listeners, servers
+from backendai_ctl.context import Context
+from backendai_ctl.credentials import DatabaseName
+from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
+from backendai_ctl.errors import Problem
+from backendai_ctl.etcd import access
+from backendai_ctl.etcd.client import Client
+from backendai_ctl.servers import client_tls
+from backendai_ctl.site.values import split_host_port
+from backendai_ctl.status import turned_off
+from backendai_ctl.system import resp, systemd
+
+LIMIT = 4.0  # seconds to connect and log in
+OLDEST_POSTGRESQL = 13
+OLDEST_VALKEY = 6
+QUOTA = 2 * 1024**3  # bytes; etcd's default size limit, at which it refuses to write
+SKEW = 5.0  # seconds between the clocks of two hosts
+LOOK = "see the site file, and: backendai-ctl logs {}"
+
+
+def component(name: str) -> Callable[[Context], Result]:
+    """A check of one component of this host."""
+
+    def look(ctx: Context) -> Result:
+        if not ctx.here(name):
+            return skip("not on this host")
+        found = ctx.facts.components[name]
+        shown = systemd.properties(found.unit, ["ActiveState", "UnitFileState"])
+        if turned_off(ctx, found, shown):
+            return skip("off: its operator disabled it")
+        state = shown.get("ActiveState", "")
+        if state not in ("active", ""):
+            return fail(f"{found.unit} is {state}", "see: backendai-ctl status")
+        said = health.ask(listeners.health_url(ctx, found), LIMIT)
+        if not said.well:
+            return fail(said.detail, f"see: backendai-ctl logs {name}")
+        return ok(f"healthy {said.version}".strip())
+
+    return look
+
+
+def database(which: DatabaseName, user: str) -> Callable[[Context], Result]:
+    """A check of the database that component `user` works with."""
+
+    def look(ctx: Context) -> Result:
+        if not ctx.here(user):
+            return skip(f"no {user} on this host")
+        site = ctx.site.database
+        place = f"{getattr(site, which).name} at {site.host}:{site.port}"
+        try:
+            return asyncio.run(asyncio.wait_for(_database(ctx, which, place), 2 * LIMIT))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
+            return fail(f"{place}: {servers.reason(failure)}", LOOK.format("postgresql"))
+
+    return look
+
+
+async def _database(ctx: Context, which: DatabaseName, place: str) -> Result:
+    site = ctx.site.database
+    wanted = getattr(site, which)
+    connection = await asyncpg.connect(
+        host=site.host,
+        port=site.port,
+        user=wanted.user,
+        password=credentials.database_password(ctx, which),
+        database=wanted.name,
+        ssl=client_tls(site) or False,
+        timeout=LIMIT,
+    )
+    try:
+        epoch = "SELECT extract(epoch FROM clock_timestamp())::float8"
+        skew = await connection.fetchval(epoch) - time.time()
+        owner = await connection.fetchval(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+        )
+        version = connection.get_server_version()
+    finally:
+        await connection.close()
+    saw = f"logged in to {place}, PostgreSQL {version.major}.{version.minor}"
+    if version.major < OLDEST_POSTGRESQL:
+        return fail(saw, f"run PostgreSQL {OLDEST_POSTGRESQL} or newer")
+    if owner != wanted.user:
+        hint = f'run there: ALTER DATABASE "{wanted.name}" OWNER TO "{wanted.user}"'
+        return fail(f"{place} belongs to {owner}, not to {wanted.user}", hint)
+    if abs(skew) > SKEW:
+        return warn(f"{saw}; its clock differs by {skew:.0f} s", "synchronise both clocks")
+    return ok(saw)
+
+
+def cache(ctx: Context) -> Result:
+    if not any(ctx.here(name) for name in servers.USERS["valkey"]):
+        return skip("no component of this host uses it")
+    try:
+        host, port = _master(ctx)
+        return _cache(ctx, host, port)
+    except servers.FAILURES as failure:
+        return fail(servers.reason(failure), LOOK.format("valkey"))
+
+
+def _master(ctx: Context) -> tuple[str, int]:
+    """Where the cache is; with sentinels, as the first one that answers says."""
+    site = ctx.site.cache
+    if site.sentinel is None:
+        return site.host, site.port
+    failures = []
+    for node in site.sentinel.nodes:
+        try:
+            host, port = split_host_port(node)
+            with resp.Connection(host, port, limit=LIMIT, tls=client_tls(site)) as sentinel:
+                said = sentinel.call("SENTINEL", "get-master-addr-by-name", site.sentinel.service)
+        except servers.FAILURES as failure:
+            failures.append(f"{node}: {servers.reason(failure)}")
+            continue
+        if isinstance(said, list) and len(said) == 2:
+            return str(said[0]), int(str(said[1]))
+        failures.append(f"{node} knows no {site.sentinel.service}")
+    raise ConnectionError("; ".join(failures))
+
+
+def _cache(ctx: Context, host: str, port: int) -> Result:
+    with resp.Connection(host, port, limit=LIMIT, tls=client_tls(ctx.site.cache)) as server:
+        server.call("AUTH", credentials.cache_password(ctx))
+        server.call("PING")
+        told = str(server.call("INFO", "server"))
+        memory = str(server.call("INFO", "memory"))
+    facts = dict(line.split(":", 1) for line in (told + memory).splitlines() if ":" in line)
+    name = facts.get("server_name", "redis").capitalize()
+    version = facts.get("valkey_version") or facts.get("redis_version", "0")
+    saw = f"logged in to {host}:{port}, {name} {version}"
+    if int(version.split(".")[0]) < OLDEST_VALKEY:
+        return fail(saw, "run Valkey, or Redis 6 or newer")
+    policy = facts.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and facts.get("maxmemory", "0") != "0":
+        return warn(f"{saw}; maxmemory-policy {policy}", "set it to noeviction")
+    return ok(saw)
+
+
+def etcd(ctx: Context) -> Result:
+    """As the services log in; and every member that the site file names is well."""
+    if not any(ctx.here(name) for name in servers.USERS["etcd"]):
+        return skip("no component of this host uses it")
+    client = access.connect_as_service(ctx)
+    kept = len(client.prefix(f"{access.services_prefix(ctx)}config/"))
+    access.connect(ctx).prefix(access.own_prefix(ctx))  # as backendai-ctl does
+    members = [_member(client, endpoint) for endpoint in ctx.site.etcd.endpoints]
+    saw = f"logged in as {ctx.site.etcd.user or 'nobody'}, {kept} settings"
+    return worst([ok(saw), *members], fine="; ".join([saw, *(m.saw for m in members)]))
+
+
+def _member(client: Client, endpoint: str) -> Result:
+    try:
+        said = client.member(endpoint)
+    except Problem as problem:
+        return warn(problem.what, "see to this member of the cluster")
+    saw = f"{endpoint} etcd {said.get('version', '?')}"
+    size = int(said.get("dbSize", 0))
+    if said.get("errors"):
+        return fail(f"{saw}: {', '.join(said['errors'])}", "see: etcdctl alarm list")
+    if size > QUOTA * 0.8:
+        return warn(f"{saw}, {size / 1e6:.0f} MB", "run: etcdctl compact, then etcdctl defrag")
+    return ok(saw)
+
+
+MANAGER_DATABASE = database("manager", "manager")
+COORDINATOR_DATABASE = database("coordinator", "appproxy-coordinator")

@@ -1,0 +1,59 @@
+"""How this host logs in to the site's etcd.
+
+The etcd of this host has an administrator (root) with a generated password: backendai-ctl uses it.
+At an etcd of yours backendai-ctl is the user that the site file names, as the services are. Its
+role must allow to read and write the prefixes of `prefixes`.
+"""
+
+from __future__ import annotations
+
+from backendai_ctl import credentials
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.etcd.client import Client
+from backendai_ctl.servers import client_tls
+
+ROOT = "root"  # etcd's own name for it
+
+
+def services_prefix(ctx: Context) -> str:
+    """Where the services keep their keys; the name is Backend.AI's."""
+    return f"/sorna/{ctx.site.etcd.namespace}/"
+
+
+def own_prefix(ctx: Context) -> str:
+    """Where backendai-ctl keeps its own."""
+    return f"/backendai-packaged/{ctx.site.etcd.namespace}/"
+
+
+def prefixes(ctx: Context) -> list[str]:
+    return [services_prefix(ctx), own_prefix(ctx)]
+
+
+def administered(ctx: Context) -> bool:
+    """Whether we look after the users of this etcd."""
+    return ctx.site.etcd.mode == "local" and ctx.site.etcd.user is not None
+
+
+def connect(ctx: Context) -> Client:
+    """A client for backendai-ctl; nothing is sent yet. Problem if a password is missing."""
+    if administered(ctx):
+        return _client(ctx, ROOT, ctx.secrets.get("etcd-root-password"))
+    return connect_as_service(ctx)
+
+
+def connect_as_service(ctx: Context) -> Client:
+    """A client with the login that the services have."""
+    user, password = ctx.site.etcd.user, credentials.etcd_password(ctx)
+    return _client(ctx, user or "", password or "")
+
+
+def _client(ctx: Context, user: str, password: str) -> Client:
+    server = ctx.site.etcd
+    try:
+        tls = client_tls(server)
+    except OSError as error:
+        raise Problem(
+            f"{server.ca}: {error.strerror or error}", hint="see [etcd] ca in the site file"
+        ) from error
+    return Client(server.endpoints, user=user, password=password, tls=tls)

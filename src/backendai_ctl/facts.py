@@ -1,0 +1,121 @@
+"""Facts about the installed release: versions, paths, the user, the components and their ports.
+
+They come from packaging/release.toml and the components' BUILD files by way of JSON files that
+the packages install below /usr/share/backendai; nothing here repeats them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backendai_ctl.errors import Problem
+
+SHARE = Path("/usr/share/backendai")
+UNITS = Path("/usr/lib/systemd/system")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders of a host, from [paths] of the release's table."""
+
+    environment: Path  # /opt/backendai/VERSION
+    current: Path  # /opt/backendai/current
+    config: Path  # /etc/backendai
+    state: Path  # /var/lib/backendai
+    run: Path  # /run/backendai
+    backups: Path  # /var/backups/backendai
+    volumes: Path  # /vfroot
+    share: Path = SHARE
+    units: Path = UNITS
+
+    @property
+    def site_file(self) -> Path:
+        return self.config / "site.toml"
+
+    @property
+    def secrets(self) -> Path:
+        return self.config / "secrets"
+
+    @property
+    def tls(self) -> Path:
+        return self.config / "tls"
+
+    @property
+    def ctl(self) -> Path:
+        """What backendai-ctl keeps for itself: journal, bases of merges, marks."""
+        return self.state / "ctl"
+
+    @property
+    def python(self) -> Path:
+        return self.current / "bin/python"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component as its BUILD file declares it."""
+
+    name: str
+    summary: str
+    unit: str  # backendai-manager.service; empty: no service
+    config: str  # manager.toml: its file below the configuration folder
+    ports: dict[str, int] = field(default_factory=dict)  # what for -> default port
+    health: str = ""  # URL with {what} for ports, such as http://127.0.0.1:{internal}/health
+    after: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()  # files below the configuration folder that it is given, too
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All facts. `components` are those of the release; see `installed` for those of this host."""
+
+    version: str  # of Backend.AI, as in 26.9.6
+    full_version: str  # with the revision of the packaging, as in 26.9.6-1
+    user: str
+    uid: int
+    gid: int
+    paths: Paths
+    components: dict[str, Component]
+
+    def installed(self) -> tuple[str, ...]:
+        """Names of the components whose unit is on this host, in the order of the release."""
+        return tuple(
+            name
+            for name, component in self.components.items()
+            if component.unit and (self.paths.units / component.unit).exists()
+        )
+
+
+def load(share: Path = SHARE) -> Facts:
+    """Read the facts; Problem if the installation is not complete."""
+    release = _read(share / "release.json")
+    components = {}
+    for path in sorted((share / "components").glob("*.json")):
+        data = _read(path)
+        for key in ("after", "credentials"):
+            data[key] = tuple(data.get(key, ()))
+        components[data["name"]] = Component(**data)
+    paths = {key: Path(value) for key, value in release["paths"].items()}
+    known = Paths.__dataclass_fields__
+    return Facts(
+        version=release["version"],
+        full_version=release["full_version"],
+        user=release["user"]["name"],
+        uid=int(release["user"]["uid"]),
+        gid=int(release["user"]["gid"]),
+        paths=Paths(**{key: path for key, path in paths.items() if key in known}, share=share),
+        components=components,
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return data
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"{path}: {error}",
+            hint="install the package again: apt install --reinstall backendai-ctl",
+        ) from error

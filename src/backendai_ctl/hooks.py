@@ -1,0 +1,96 @@
+"""What maintainer scripts of the packages ask for: configure this host once, at the end.
+
+Scripts mark the host as pending; dpkg's trigger and rpm's %posttrans then call `triggered`, once for
+every package, and the first call does the work; each of its steps has a time limit. What cannot be
+done leaves the mark, and one line says so: the next boot (backendai-reconfigure.service) or
+`backendai-ctl reconfigure` finishes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from backendai_ctl import reconfigure
+from backendai_ctl.addresses import public_url
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.facts import Facts
+from backendai_ctl.system import files, systemd
+
+SWITCH = "BACKENDAI_NO_CONFIGURE"  # in the environment of the package manager
+TRIED = "tried\n"  # in the mark: this transaction has had its attempt
+LATER = "finished at the next boot, or now by: backendai-ctl reconfigure"
+
+Load = Callable[[], Context]
+
+
+def unwanted(facts: Facts, environment: Mapping[str, str]) -> str:
+    """Why packages do not configure this host by themselves; empty if they do.
+
+    They do where a role package says what the host is for, or a site file does.
+    """
+    if environment.get(SWITCH, "0") not in ("", "0"):
+        return f"{SWITCH} is set"
+    if no_configure(facts).exists():
+        return f"{no_configure(facts)} exists"
+    if not facts.paths.site_file.exists() and not roles(facts):
+        return f"no role (such as backendai-all-in-one) and no {facts.paths.site_file}"
+    return ""
+
+
+def no_configure(facts: Facts) -> Path:
+    """The operator's file that keeps packages from configuring this host."""
+    return facts.paths.config / "no-configure"
+
+
+def roles(facts: Facts) -> list[str]:
+    """The roles of this host: the packages of roles that are installed."""
+    folder = facts.paths.share / "roles"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
+    """Configure the host if that is pending and was not tried since; the line to print, or "".
+
+    `load` gives the context, or raises the Problem with the site file. Nothing is raised: whatever
+    goes wrong, packages are installed.
+    """
+    mark = facts.paths.ctl / "pending"
+    try:
+        if files.read(mark) in (None, TRIED):
+            return ""
+        files.write(mark, TRIED, mode=0o644)
+        if not systemd.booted() and not unwanted(facts, environment):
+            # An image, perhaps: what is made now, secrets among it, would be the same on every host.
+            return f"pending: no systemd is running here; {LATER}"
+        return configure(facts, load, environment)
+    except Problem as problem:
+        hint = f" ({problem.hint})" if problem.hint else ""
+        return f"pending: {problem.what}{hint}; {LATER}"
+    except Exception as error:  # a fault of ours must not be one of the package manager
+        return f"pending: {type(error).__name__}: {error}; {LATER}"
+
+
+def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
+    """Configure the host where that is wanted; the line to print. Problem with what is not done."""
+    why = unwanted(facts, environment)
+    if why:
+        return f"not configured: {why}; to do it: backendai-ctl reconfigure"
+    ctx = load()
+    report = reconfigure.reconfigure(ctx)
+    if report.state == "done":
+        return f"this host is configured{_way_in(ctx)}" if report.changed else ""
+    bad = {n: o for n, o in report.outcomes.items() if o.state in ("failed", "pending")}
+    name, outcome = next(iter(sorted(bad.items(), key=lambda item: item[1].state)))
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    kind = Problem if report.state == "failed" else Pending
+    raise kind(f"{name}: {outcome.what}{more}", hint=outcome.hint)
+
+
+def _way_in(ctx: Context) -> str:
+    if not ctx.here("webserver"):
+        return ""
+    return (
+        f"; web UI: {public_url(ctx, 'webserver', 'http')} (see: backendai-ctl admin show-endpoint)"
+    )

@@ -1,0 +1,168 @@
+"""Every TCP port that may be listened on at a host of a site, and where it is bound.
+
+Ports of components are facts of the release; only what no component declares is a table here.
+`docs/OPERATING.md` shows the result, `ss -ltn` on a host must show nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from backendai_ctl.context import Context
+from backendai_ctl.facts import Component, Facts
+
+LOOPBACK = "127.0.0.1"
+WILDCARDS = ("0.0.0.0", "::")
+ANY_PORT = (0, 0)  # chosen by the kernel
+
+# Reached by browsers and clients: bound to `network.listen`, with TLS unless the site file turns it
+# off.
+FOR_USERS = {
+    ("webserver", "http"),
+    ("storage-proxy", "client"),
+    ("appproxy-coordinator", "api"),
+    ("appproxy-worker", "api"),
+}
+BOUND = {
+    "loopback": "loopback",
+    "listen": "`network.listen`",
+    "bridge": "`agent.bridge`",
+    "agent": "`agent.address`",
+}
+FOR_MANAGER = {("agent", "rpc")}  # bound to `agent.address`; everything else stays on loopback
+APPS = (10205, 10300)  # of the app proxy worker
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One port, or a range of them (first, last), of a unit.
+
+    `bound`: loopback, or a key of the site file: listen (`network.listen`), agent (`agent.address`),
+    bridge (`agent.bridge`).
+    `always`: listening whenever the unit is well.
+    """
+
+    component: str  # or the name of a backing service
+    unit: str
+    ports: tuple[int, int]
+    bound: str
+    what: str
+    always: bool = True
+
+
+# What components open besides their declared ports: name -> (ports, bound, what, always).
+_EXTRA: Mapping[str, tuple[tuple[tuple[int, int], str, str, bool], ...]] = {
+    "manager": (
+        ((38100, 38100), "loopback", "debug monitor (telnet)", True),
+        ((39100, 39100), "loopback", "debug monitor (web)", True),
+    ),
+    "storage-proxy": (
+        ((38300, 38300), "loopback", "debug monitor (telnet)", True),
+        ((39300, 39300), "loopback", "debug monitor (web)", True),
+    ),
+    "appproxy-coordinator": (
+        ((48500, 48500), "loopback", "debug monitor (telnet)", True),
+        ((49500, 49500), "loopback", "debug monitor (web)", True),
+    ),
+    "appproxy-worker": (
+        (APPS, "listen", "apps of sessions, one port each", True),
+        ((48600, 48600), "loopback", "debug monitor (telnet)", True),
+        ((49600, 49600), "loopback", "debug monitor (web)", True),
+    ),
+    "agent": (
+        ((38200, 38200), "loopback", "debug monitor (telnet)", True),
+        ((39200, 39200), "loopback", "debug monitor (web)", True),
+        ((40128, 40128), "bridge", "metadata for containers", True),
+    ),
+}
+# Backing services, where they run on the host: Debian's defaults.
+_BACKING = (
+    Listener("postgresql", "postgresql@17-main.service", (5432, 5432), "loopback", "SQL"),
+    Listener("valkey", "valkey-server.service", (6379, 6379), "loopback", "cache and streams"),
+    Listener("etcd", "etcd.service", (2379, 2379), "loopback", "clients"),
+    Listener("etcd", "etcd.service", (2380, 2380), "loopback", "other members"),
+    Listener("docker", "containerd.service", ANY_PORT, "loopback", "streams of containers"),
+    Listener("docker", "docker.service", (30000, 31000), "agent", "apps in containers", False),
+)
+CONTAINERS = _BACKING[-1]
+
+
+def documented(facts: Facts) -> list[Listener]:
+    """All listeners of a host with every component, and default ports."""
+    return [*_listeners(facts.components.values(), lambda c, what: c.ports[what]), *_BACKING]
+
+
+def expected(ctx: Context) -> list[Listener]:
+    """The listeners of this host, with the ports of its site file."""
+    here = [ctx.facts.components[name] for name in ctx.facts.installed()]
+    ours = _listeners(here, lambda c, what: ctx.port(c.name, what))
+    containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
+    return [*ours, *_BACKING[:-1], containers]
+
+
+def address(ctx: Context, bound: str) -> str:
+    """The address that `bound` means at this site."""
+    named = {
+        "listen": ctx.site.network.listen,
+        "agent": ctx.site.agent.address,
+        "bridge": ctx.site.agent.bridge,
+    }
+    return named.get(bound, LOOPBACK)
+
+
+def health_url(ctx: Context, component: Component) -> str:
+    """Where the component says how it is: with the site's ports, its address, HTTPS if it has it.
+
+    Empty if the component has no such place.
+    """
+    ports = {what: ctx.port(component.name, what) for what in component.ports}
+    url = component.health.format(**ports)
+    what = next((w for w in component.ports if f"{{{w}}}" in component.health), "")
+    if (component.name, what) in FOR_USERS:
+        url = url.replace(f"//{LOOPBACK}:", f"//{reachable(ctx.site.network.listen)}:")
+        if ctx.site.tls.mode != "off":
+            url = url.replace("http://", "https://", 1)
+    return url
+
+
+def reachable(listen: str) -> str:
+    """The host of a URL by which this host reaches what listens on `listen`."""
+    if listen in WILDCARDS:
+        return LOOPBACK
+    return f"[{listen}]" if ":" in listen else listen
+
+
+def table(listeners: Iterable[Listener]) -> str:
+    """As a Markdown table."""
+    rows = ["| port | service | what for | bound to |", "|---|---|---|---|"]
+    for listener in listeners:
+        first, last = listener.ports
+        port = f"{first}-{last}" if last > first else str(first)
+        port = "any" if listener.ports == ANY_PORT else port
+        rows.append(
+            f"| {port} | {listener.component} | {listener.what} | {BOUND[listener.bound]} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _listeners(
+    components: Iterable[Component], port: Callable[[Component, str], int]
+) -> list[Listener]:
+    made = []
+    for component in components:
+        if not component.unit:
+            continue
+        for what in component.ports:
+            number = port(component, what)
+            bound = _bound(component.name, what)
+            made.append(Listener(component.name, component.unit, (number, number), bound, what))
+        for ports, bound, what, always in _EXTRA.get(component.name, ()):
+            made.append(Listener(component.name, component.unit, ports, bound, what, always))
+    return made
+
+
+def _bound(component: str, what: str) -> str:
+    if (component, what) in FOR_USERS:
+        return "listen"
+    return "agent" if (component, what) in FOR_MANAGER else "loopback"

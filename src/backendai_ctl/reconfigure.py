@@ -1,0 +1,100 @@
+"""Bring this host to what its site file says: all steps, then the services."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import BadRequest, Pending, Problem
+from backendai_ctl.steps import engine
+from backendai_ctl.steps.base import Change, Step
+from backendai_ctl.steps.journal import Journal, Outcome
+from backendai_ctl.steps.plan import steps as all_steps
+from backendai_ctl.steps.start_services import StartServices
+from backendai_ctl.system import files
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a run ended. With dry_run, `plan` says what it would do and nothing was done."""
+
+    state: str  # done, pending or failed
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    plan: dict[str, list[Change] | Problem] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> list[str]:
+        """Names of the steps that did something."""
+        return [name for name, outcome in self.outcomes.items() if outcome.state == "done"]
+
+
+def pending_mark(ctx: Context) -> Path:
+    """Present while something is to be done; see backendai-reconfigure.service."""
+    return ctx.paths.ctl / "pending"
+
+
+def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()) -> Report:
+    """Run every step that differs from what is wanted.
+
+    `only` limits it to some steps by name. Raises BadRequest for an unknown one, Pending if
+    another run does not end. Failures of steps are in the report.
+    """
+    steps = [step for step in all_steps() if not isinstance(step, StartServices)]
+    _refuse_unknown(only, steps)
+    chosen = [step for step in steps if not only or step.name in only]
+    services = not only or StartServices.name in only
+    if dry_run:
+        plan = engine.plan(chosen, ctx)
+        if services:
+            everything = StartServices(frozenset(ctx.facts.installed()))
+            plan |= engine.plan([everything], ctx)
+        return Report("done", plan=plan)
+    with exclusive(ctx):
+        journal = Journal(ctx.paths.ctl)
+        outcomes = engine.execute(chosen, ctx, journal)
+        if services:
+            outcomes |= engine.execute([StartServices(ready(chosen, outcomes, ctx))], ctx, journal)
+        state = engine.worst(outcomes)
+        if not only:
+            journal.finish(outcomes)
+            if state == "done":
+                pending_mark(ctx).unlink(missing_ok=True)
+            elif not pending_mark(ctx).exists():
+                files.write(pending_mark(ctx), "", mode=0o644)
+    return Report(state, outcomes)
+
+
+def ready(steps: Sequence[Step], outcomes: dict[str, Outcome], ctx: Context) -> frozenset[str]:
+    """The components here all of whose steps ended well."""
+    bad = [step for step in steps if step.name in outcomes and not outcomes[step.name].well]
+    return frozenset(
+        name
+        for name in ctx.facts.installed()
+        if not any(not step.components or name in step.components for step in bad)
+    )
+
+
+@contextmanager
+def exclusive(ctx: Context) -> Iterator[None]:
+    """Hold the lock of this host: one run at a time. Pending if another one is at work."""
+    files.make_folder(ctx.paths.ctl, mode=0o755)
+    with (ctx.paths.ctl / "lock").open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Pending(
+                "another backendai-ctl is at work on this host",
+                hint="wait until it is done, then run this again",
+            ) from None
+        yield
+
+
+def _refuse_unknown(only: Sequence[str], steps: Sequence[Step]) -> None:
+    known = [*(step.name for step in steps), StartServices.name]
+    for name in only:
+        if name not in known:
+            raise BadRequest(f"there is no step {name!r}", hint=f"steps are: {', '.join(known)}")

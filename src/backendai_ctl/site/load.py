@@ -1,0 +1,108 @@
+"""Reading the site file: every fault at once, or the site."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomllib
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from backendai_ctl.facts import Facts
+from backendai_ctl.site import locate, reference
+from backendai_ctl.site.faults import Fault, SiteFaults
+from backendai_ctl.site.locate import Loc
+from backendai_ctl.site.rules import contradictions
+from backendai_ctl.site.schema import Site
+from backendai_ctl.site.suggest import suggest
+from backendai_ctl.system import files
+
+# Keys that say which others are wanted: with a fault in one, nothing is known about the others.
+_DECIDING = {"mode", "kind", "tls", "user", "listen"}
+_KEY_FAULT = "[key]"  # how pydantic marks a fault in the name of a table
+
+
+def load(path: Path, facts: Facts) -> Site:
+    """The site that `path` describes; no file: a single host with all defaults.
+
+    Raises SiteFaults with every unknown key, wrong value and contradiction. Reaches no server.
+    """
+    text = files.read(path) or ""
+    if wrong := locate.syntax_error(text):
+        line, reason = wrong
+        fault = Fault((), f"not TOML: {reason}", "correct this line or the one before it", line)
+        raise SiteFaults(path, [fault])
+    site, faults = _validate(tomllib.loads(text))
+    deciding = {fault.loc[:-1] for fault in faults if fault.loc and fault.loc[-1] in _DECIDING}
+    known = {fault.loc for fault in faults}
+    for fault in contradictions(site, facts):
+        if fault.loc not in known and fault.loc[:-1] not in deciding:
+            faults.append(fault)
+    if faults:
+        found = locate.lines(text)
+        raise SiteFaults(path, [f.at(locate.line_of(found, f.loc)) for f in faults])
+    return site
+
+
+def _validate(data: dict[str, Any]) -> tuple[Site, list[Fault]]:
+    """The site, as far as its values are good, and the faults of those that are not."""
+    faults: list[Fault] = []
+    while True:
+        try:
+            return Site.model_validate(data), faults
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        first = not faults
+        for detail in details:
+            if first:  # what comes later are echoes: what is left of a table without its bad keys
+                faults.append(_fault(detail))
+            missing = detail["type"] == "missing"
+            _drop(data, detail["loc"][:-1] if missing else detail["loc"])
+
+
+def _drop(data: dict[str, Any], loc: Loc) -> None:
+    """Take out a key, or the key around what is no key. The data gets smaller by it."""
+    table: Any = data
+    for part in loc[:-1]:
+        inner = table.get(part)
+        if not isinstance(inner, dict) or (loc[-1] == _KEY_FAULT and part == loc[-2]):
+            table.pop(part, None)
+            return
+        table = inner
+    table.pop(loc[-1], None)
+
+
+def _fault(detail: ErrorDetails) -> Fault:
+    loc: Loc = detail["loc"]
+    if loc[-1] == _KEY_FAULT:
+        wanted = reference.kind({"pattern": detail.get("ctx", {}).get("pattern", "")})
+        return Fault(loc[:-1], "cannot be the name of a table", f"choose {wanted}")
+    if detail["type"] == "extra_forbidden":
+        return Fault(loc, "unknown key", suggest(str(loc[-1]), reference.keys(loc[:-1])))
+    schema = reference.at(loc)
+    expected = f"give {reference.kind(schema)}{_example(schema)}"
+    if detail["type"] == "missing":
+        return Fault(loc, "is missing", expected)
+    if detail["type"] == "value_error":
+        return Fault(loc, detail["msg"].removeprefix("Value error, "), expected)
+    if detail["type"] == "too_short" and not detail["input"]:
+        return Fault(loc, "is empty", expected)
+    return Fault(loc, f"cannot be {_shown(detail['input'])}", expected)
+
+
+def _example(schema: Mapping[str, Any]) -> str:
+    default = schema.get("default")
+    return (
+        ""
+        if default in (None, [], {}) or isinstance(default, dict)
+        else f", such as {_shown(default)}"
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,249 @@
+"""Contradictions: values that are good each by itself but not together, or not on this host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+from pathlib import Path
+
+from backendai_ctl.facts import Facts
+from backendai_ctl.listeners import WILDCARDS, documented
+from backendai_ctl.site.faults import Fault, dotted
+from backendai_ctl.site.schema import Database, Etcd, Server, Site
+from backendai_ctl.site.suggest import suggest
+from backendai_ctl.site.values import is_loopback, split_host_port
+
+
+def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
+    """Every contradiction. Reads the files that the site file names, reaches no server."""
+    yield from _tls(site)
+    yield from _database(site.database, facts)
+    yield from _cache(site)
+    yield from _etcd(site.etcd)
+    yield from _storage(site, facts)
+    yield from _network(site)
+    yield from _ports(site, facts)
+    if site.agent.bridge in WILDCARDS:
+        yield Fault(
+            ("agent", "bridge"),
+            "would open the metadata server to every network",
+            "name the address of the containers' bridge, such as 172.17.0.1",
+        )
+
+
+def _tls(site: Site) -> Iterator[Fault]:
+    for key in ("certificate", "key"):
+        path: Path | None = getattr(site.tls, key)
+        loc = ("tls", key)
+        if site.tls.mode == "own" and path is None:
+            yield Fault(loc, 'is missing with mode = "own"', f"name the PEM file of the {key}")
+        elif site.tls.mode != "own" and path is not None:
+            yield Fault(loc, f'has no use with mode = "{site.tls.mode}"', 'set mode = "own"')
+        elif path is not None:
+            yield from _file(loc, path)
+
+
+def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[Fault]:
+    """What holds for every server; `hosts`: key -> the hosts it names."""
+    if server.mode == "local":
+        for key, named in hosts.items():
+            if not all(map(is_loopback, named)):
+                yield Fault(
+                    (name, key),
+                    'is not this host, but mode = "local"',
+                    'set mode = "external", or leave this out',
+                )
+        if server.tls != "off":
+            yield Fault(
+                (name, "tls"),
+                'is for external servers, but mode = "local"',
+                'leave it out, or set mode = "external"',
+            )
+    if server.ca is not None:
+        if server.tls != "verify":
+            yield Fault((name, "ca"), 'is used with tls = "verify" only', 'set tls = "verify"')
+        yield from _file((name, "ca"), server.ca)
+
+
+def _database(database: Database, facts: Facts) -> Iterator[Fault]:
+    yield from _server("database", database, {"host": [database.host]})
+    here = facts.installed()
+    for key, component in (("manager", "manager"), ("coordinator", "appproxy-coordinator")):
+        loc = ("database", key, "password_file")
+        given: Path | None = getattr(database, key).password_file
+        yield from _password(loc, given, needed=not here or component in here, server=database)
+    if database.manager.name == database.coordinator.name:
+        yield Fault(
+            ("database", "coordinator", "name"),
+            "is the manager's database as well",
+            "give the coordinator a database of its own",
+        )
+
+
+def _cache(site: Site) -> Iterator[Fault]:
+    cache = site.cache
+    yield from _server("cache", cache, {"host": [cache.host]})
+    yield from _no_tls("cache", cache)
+    yield from _password(("cache", "password_file"), cache.password_file, True, cache)
+    if cache.sentinel is None:
+        return
+    if cache.mode == "local":
+        yield Fault(
+            ("cache", "sentinel"), 'needs mode = "external"', 'set mode = "external" in [cache]'
+        )
+    for key in {"host", "port"} & cache.model_fields_set:
+        yield Fault(("cache", key), "the sentinels name the server", f"leave out {key}")
+
+
+def _etcd(etcd: Etcd) -> Iterator[Fault]:
+    hosts = [split_host_port(endpoint)[0] for endpoint in etcd.endpoints]
+    yield from _server("etcd", etcd, {"endpoints": hosts})
+    yield from _no_tls("etcd", etcd)
+    for number, host in enumerate(hosts):
+        if ":" in host:
+            yield Fault(
+                ("etcd", "endpoints", number),
+                "is an IPv6 address, which Backend.AI's client for etcd cannot reach",
+                "name the host by a name or an IPv4 address",
+            )
+    loc = ("etcd", "password_file")
+    if etcd.user is None and etcd.password_file:
+        yield Fault(loc, "has no use without a user", "name the user, or leave this out")
+    else:
+        yield from _password(loc, etcd.password_file, etcd.user is not None, etcd)
+    if etcd.user == "root" and etcd.mode == "local":
+        yield Fault(("etcd", "user"), "is etcd's own administrator", "choose another name")
+    if len(set(etcd.endpoints)) != len(etcd.endpoints):
+        yield Fault(("etcd", "endpoints"), "names a member twice", "name each member once")
+    elif etcd.mode == "local" and len(etcd.endpoints) > 1:
+        yield Fault(
+            ("etcd", "endpoints"),
+            'names several members, but mode = "local"',
+            'set mode = "external"',
+        )
+
+
+def _no_tls(name: str, server: Server) -> Iterator[Fault]:
+    if server.tls != "off":
+        yield Fault(
+            (name, "tls"),
+            f"Backend.AI's own client for this server ({name}) speaks no TLS",
+            "leave it out; to encrypt the way, run a tunnel such as stunnel on this host",
+        )
+
+
+def _password(
+    loc: tuple[str, ...], given: Path | None, needed: bool, server: Server
+) -> Iterator[Fault]:
+    if given is not None:
+        yield from _file(loc, given, secret=True)
+    elif needed and server.mode == "external":
+        yield Fault(
+            loc,
+            f'is missing: {loc[0]} has mode = "external"',
+            "name a file (mode 0600) with the password in one line",
+        )
+
+
+def _file(loc: tuple[str, ...], path: Path, *, secret: bool = False) -> Iterator[Fault]:
+    try:
+        mode = path.stat().st_mode
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except PermissionError:
+        if os.geteuid() == 0:
+            yield Fault(loc, f"{path} cannot be read", "correct its mode")
+        return  # only root can tell
+    except OSError as error:
+        yield Fault(loc, f"{path}: {error.strerror}", "name a file that exists")
+        return
+    if empty:
+        yield Fault(loc, f"{path} is empty", "fill it")
+    if secret and mode & 0o007:
+        yield Fault(loc, f"{path} is open to everybody", f"run: chmod 600 {path}")
+
+
+def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
+    for name, volume in site.storage.volumes.items():
+        for key in ("server", "export"):
+            loc = ("storage", "volumes", name, key)
+            if volume.kind == "nfs" and getattr(volume, key) is None:
+                yield Fault(loc, 'is missing with kind = "nfs"', f"add {key}")
+            if volume.kind == "local" and getattr(volume, key) is not None:
+                yield Fault(loc, 'has no use with kind = "local"', 'set kind = "nfs"')
+        if volume.kind == "local" and "options" in volume.model_fields_set:
+            yield Fault(
+                ("storage", "volumes", name, "options"),
+                'has no use with kind = "local"',
+                'set kind = "nfs", or leave this out',
+            )
+    if site.storage.default and site.storage.default not in site.storage.volumes:
+        yield Fault(
+            ("storage", "default"),
+            f"there is no volume {site.storage.default!r}",
+            suggest(site.storage.default, site.storage.volumes),
+        )
+    paths = {name: site.volume_path(name, facts.paths.volumes) for name in site.storage.volumes}
+    for first, second in combinations(paths, 2):
+        if paths[first].is_relative_to(paths[second]) or paths[second].is_relative_to(paths[first]):
+            yield Fault(
+                ("storage", "volumes", second, "path"),
+                f"{paths[second]} and {paths[first]} of volume {first!r} overlap",
+                "give each volume a folder of its own",
+            )
+
+
+def _network(site: Site) -> Iterator[Fault]:
+    if not is_loopback(site.network.listen) and not site.network.allow:
+        yield Fault(
+            ("network", "allow"),
+            f"is empty, but listen = {site.network.listen!r} is no loopback address",
+            'name who may connect, such as allow = ["192.168.0.0/24"]',
+        )
+
+
+def _ports(site: Site, facts: Facts) -> Iterator[Fault]:
+    known = {name: c for name, c in facts.components.items() if c.ports}
+    for name, ports in site.network.ports.items():
+        if name not in known:
+            yield Fault(
+                ("network", "ports", name), "there is no such component", suggest(name, known)
+            )
+            continue
+        for what in ports:
+            if what not in known[name].ports:
+                yield Fault(
+                    ("network", "ports", name, what),
+                    "this component has no such port",
+                    suggest(what, known[name].ports),
+                )
+    used = sorted(_used(site, facts), key=lambda use: (use[0], bool(use[2])))
+    for (first, use, loc), (second, other, other_loc) in pairwise(used):
+        if second[0] <= first[1] and (loc or other_loc):
+            yield Fault(
+                other_loc or loc,
+                f"port {second[0]} is used twice: {other} and {use}",
+                "choose another one",
+            )
+
+
+def _used(site: Site, facts: Facts) -> Iterator[tuple[tuple[int, int], str, tuple[str, ...]]]:
+    """Every range of ports on a host with all components: what for, and the key that set it."""
+    local = {
+        "postgresql": site.database.mode,
+        "valkey": site.cache.mode,
+        "etcd": site.etcd.mode,
+    }
+    for listener in documented(facts):
+        component = facts.components.get(listener.component)
+        mine = site.network.ports.get(listener.component, {})
+        if listener.what in mine and component and listener.what in component.ports:
+            port = mine[listener.what]
+            where = ("network", "ports", listener.component, listener.what)
+            yield (port, port), dotted(where), where
+        elif listener.unit == "docker.service":
+            loc = ("agent", "container_ports")
+            yield site.agent.container_ports, dotted(loc), loc
+        elif listener.ports[0] and local.get(listener.component) != "external":
+            yield listener.ports, f"{listener.component} ({listener.what})", ()

@@ -1,0 +1,227 @@
+"""The schema of /etc/backendai/site.toml. Every default suits a single host.
+
+Descriptions are the reference: `docs/SITE.md` and the JSON schema are made from them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from backendai_ctl.site import values
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+OwnPort = Annotated[int, Field(ge=1024, le=65535)]  # the services may not bind lower ones
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$")]
+Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
+Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
+Host = Annotated[str, AfterValidator(values.host)]
+Address = Annotated[str, AfterValidator(values.address)]
+Network_ = Annotated[str, AfterValidator(values.network)]
+HostPort = Annotated[str, AfterValidator(values.host_port)]
+AbsolutePath = Annotated[
+    Path, BeforeValidator(values.path), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
+PortRange = Annotated[
+    tuple[OwnPort, OwnPort], Field(strict=False), AfterValidator(values.ascending)
+]  # TOML has no tuples: a list of two
+
+
+class Table(BaseModel):
+    """A table of the site file: unknown keys are errors, values are never bent into a type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SiteTable(Table):
+    name: Text = Field("Backend.AI", description="Shown to users in the web UI.")
+    address: Host = Field(
+        "localhost",
+        description="Name or address by which browsers and clients reach this site.",
+    )
+
+
+class Network(Table):
+    listen: Address = Field(
+        "127.0.0.1",
+        description="Address on which what users need listens: the web server, the storage proxy's "
+        "client API, the app proxy. Everything else stays on loopback.",
+    )
+    allow: list[Network_] = Field(
+        [],
+        description="Networks (CIDR) that may reach the services besides this host. Needed when "
+        "`listen` is not a loopback address.",
+    )
+    ports: dict[str, dict[str, OwnPort]] = Field(
+        {},
+        description="Ports that differ from the defaults: [network.ports.COMPONENT] WHAT = PORT.",
+    )
+
+
+class Tls(Table):
+    mode: Literal["site-ca", "own", "off"] = Field(
+        "site-ca",
+        description="`site-ca`: by a certificate authority made on this host, which browsers and "
+        "clients have to be told to trust: /etc/backendai/tls/ca.crt; `own`: yours, in "
+        "`certificate` and `key`; `off`: plain HTTP.",
+    )
+    certificate: AbsolutePath | None = Field(
+        None, description="With `own`: PEM file, the server's certificate first, then its issuers."
+    )
+    key: AbsolutePath | None = Field(None, description="With `own`: PEM file, without passphrase.")
+
+
+class Server(Table):
+    """A server that this host runs itself (local) or that is run elsewhere (external)."""
+
+    mode: Literal["local", "external"] = Field(
+        "local",
+        description="`local`: the one on this host, set up by backendai-ctl; `external`: yours.",
+    )
+    tls: Literal["off", "on", "verify"] = Field(
+        "off", description="`on`: encrypted; `verify`: and the certificate is checked."
+    )
+    ca: AbsolutePath | None = Field(
+        None, description="PEM file of the authority to check against; the host's own if left out."
+    )
+
+
+class DatabaseOf(Table):
+    name: Identifier = Field(description="Database.")
+    user: Identifier = Field(description="Role that owns it.")
+    password_file: AbsolutePath | None = Field(
+        None, description="File with the password; generated if left out (local servers only)."
+    )
+
+
+class ManagerDatabase(DatabaseOf):
+    name: Identifier = Field("backendai", description="Database.")
+    user: Identifier = Field("backendai", description="Role that owns it.")
+
+
+class CoordinatorDatabase(DatabaseOf):
+    name: Identifier = Field("backendai_appproxy", description="Database.")
+    user: Identifier = Field("backendai_appproxy", description="Role that owns it.")
+
+
+class Database(Server):
+    host: Host = Field("127.0.0.1", description="PostgreSQL server.")
+    port: Port = Field(5432, description="Its port.")
+    manager: ManagerDatabase = Field(ManagerDatabase(), description="The manager's database.")
+    coordinator: CoordinatorDatabase = Field(
+        CoordinatorDatabase(), description="The app proxy coordinator's database."
+    )
+    keep_dumps: Annotated[int, Field(ge=1)] = Field(
+        5, description="How many dumps made before migrations are kept, per database."
+    )
+
+
+class Sentinel(Table):
+    service: Text = Field(description="Name of the master that the sentinels watch.")
+    nodes: Annotated[list[HostPort], Field(min_length=1)] = Field(
+        description="HOST:PORT of each sentinel."
+    )
+
+
+class PlainServer(Server):
+    tls: Literal["off", "on", "verify"] = Field(
+        "off",
+        description="Must be `off`: Backend.AI's client for it speaks no TLS. To encrypt the way, "
+        "run a tunnel such as stunnel on this host and name its address here.",
+    )
+
+
+class Cache(PlainServer):
+    host: Host = Field("127.0.0.1", description="Valkey or Redis server.")
+    port: Port = Field(6379, description="Its port.")
+    password_file: AbsolutePath | None = Field(
+        None, description="File with the password; generated if left out (local servers only)."
+    )
+    sentinel: Sentinel | None = Field(None, description="Reach the server through sentinels.")
+
+
+class Etcd(PlainServer):
+    endpoints: Annotated[list[HostPort], Field(min_length=1)] = Field(
+        ["127.0.0.1:2379"], description="HOST:PORT of each member."
+    )
+    namespace: Name = Field("local", description="Prefix of all keys is /sorna/NAMESPACE/.")
+    user: Annotated[Identifier | None, BeforeValidator(values.none_if_empty)] = Field(
+        "backendai", description='User of the services; `""`: no login.'
+    )
+    password_file: AbsolutePath | None = Field(
+        None, description="File with the password; generated if left out (local servers only)."
+    )
+
+
+class Volume(Table):
+    kind: Literal["local", "nfs"] = Field("local", description="A folder of this host, or NFS.")
+    path: AbsolutePath | None = Field(
+        None, description="Where it is, the same on every node; /vfroot/NAME if left out."
+    )
+    server: Host | None = Field(None, description="With `nfs`: name or address of the server.")
+    export: AbsolutePath | None = Field(
+        None, description="With `nfs`: the path that the server exports."
+    )
+    options: Annotated[str, Field(pattern=r"^[A-Za-z0-9_=.,:/-]+$")] = Field(
+        "vers=4.2,hard,nodev,nosuid", description="With `nfs`: mount options."
+    )
+
+
+class Storage(Table):
+    proxy: Name = Field("local", description="Name of the storage proxy in volume names.")
+    volumes: Annotated[dict[Name, Volume], Field(min_length=1)] = Field(
+        {"volume1": Volume()}, description="[storage.volumes.NAME]: where folders of users live."
+    )
+    default: Name | None = Field(
+        None, description="Volume for new folders; the first one if left out."
+    )
+
+
+class Admin(Table):
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] = Field(
+        "admin@localhost.localdomain", description="The first administrator signs in with this."
+    )
+    username: Name = Field("admin", description="And has this user name.")
+
+
+class Agent(Table):
+    group: Name = Field("default", description="Scaling group (resource group) of this node.")
+    address: Address = Field(
+        "127.0.0.1", description="Address at which the manager reaches the agent."
+    )
+    bridge: Address = Field(
+        "172.17.0.1",
+        description="Address of this host on the containers' bridge: containers ask the agent for "
+        "their metadata there.",
+    )
+    container_ports: PortRange = Field(
+        (30000, 31000), description="First and last port for services of containers."
+    )
+    reserved_cpu: Annotated[int, Field(ge=0)] = Field(1, description="Cores kept from sessions.")
+    reserved_memory: Size = Field("1G", description="Memory kept from sessions.")
+    reserved_disk: Size = Field("8G", description="Disk space kept from sessions.")
+
+
+class Site(Table):
+    """The whole file."""
+
+    site: SiteTable = Field(SiteTable(), description="The site as its users see it.")
+    network: Network = Field(Network(), description="Who can reach what.")
+    tls: Tls = Field(Tls(), description="Certificates of what browsers reach.")
+    admin: Admin = Field(Admin(), description="The first administrator.")
+    database: Database = Field(Database(), description="PostgreSQL.")
+    cache: Cache = Field(Cache(), description="Valkey (or Redis).")
+    etcd: Etcd = Field(Etcd(), description="etcd.")
+    storage: Storage = Field(Storage(), description="Volumes.")
+    agent: Agent = Field(Agent(), description="Compute sessions on this node.")
+
+    def volume_path(self, name: str, volumes: Path) -> Path:
+        """Where a volume is; `volumes` is the folder for those that do not say."""
+        return self.storage.volumes[name].path or volumes / name
+
+    @property
+    def default_volume(self) -> str:
+        return self.storage.default or next(iter(self.storage.volumes))

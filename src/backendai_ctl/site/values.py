@@ -1,0 +1,91 @@
+"""Kinds of values in the site file that a pattern cannot describe."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_ODD = re.compile(r"[\s\"'\\%$\x00-\x1f\x7f]")
+
+
+def host(value: str) -> str:
+    """A host name, an IPv4 or an IPv6 address (without brackets)."""
+    if _is_address(value):
+        return value
+    labels = value.split(".")
+    if len(value) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
+        raise ValueError("is neither a host name nor an IP address")
+    return value
+
+
+def address(value: str) -> str:
+    """An IP address."""
+    if not _is_address(value):
+        raise ValueError("is not an IP address")
+    return value
+
+
+def network(value: str) -> str:
+    """A network in CIDR notation, or one address."""
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"is not a network such as 192.168.0.0/24: {error}") from error
+    return value
+
+
+def host_port(value: str) -> str:
+    """HOST:PORT; IPv6 addresses in brackets."""
+    split_host_port(value)
+    return value
+
+
+def split_host_port(value: str) -> tuple[str, int]:
+    """The two parts of HOST:PORT, without brackets. ValueError if it is not that."""
+    name, colon, port = value.rpartition(":")
+    if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:
+        raise ValueError("is not HOST:PORT")
+    if name.startswith("[") and name.endswith("]"):
+        return address(name[1:-1]), int(port)
+    if ":" in name:
+        raise ValueError("has an IPv6 address without brackets")
+    return host(name), int(port)
+
+
+def path(value: object) -> Path:
+    """An absolute path of plain characters: it goes into unit files and commands."""
+    text = str(value) if isinstance(value, str | Path) else ""
+    if not text.startswith("/") or ".." in text.split("/"):
+        raise ValueError("is not an absolute path")
+    if _ODD.search(text):
+        raise ValueError("has a blank, a quote, `\\`, `%` or `$` in it")
+    return Path(text)
+
+
+def ascending(value: tuple[int, int]) -> tuple[int, int]:
+    """First and last, in this order."""
+    if value[0] > value[1]:
+        raise ValueError("has its last port before its first")
+    return value
+
+
+def none_if_empty(value: object) -> object:
+    """TOML has no null: an empty text stands for none."""
+    return None if value == "" else value
+
+
+def is_loopback(value: str) -> bool:
+    """Whether a host is this one, as written (no name is looked up)."""
+    if _is_address(value):
+        return ipaddress.ip_address(value).is_loopback
+    return value == "localhost" or value.endswith(".localhost")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return "%" not in value

@@ -1,0 +1,222 @@
+"""Certificates of what browsers reach: issued by the site's own authority, or the operator's.
+
+They are made with TLS off as well, so that the services always find the files they are given.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from backendai_ctl import tls
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.listeners import WILDCARDS
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files
+
+
+@dataclass(frozen=True)
+class _Files:
+    folder: Path
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.crt"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.folder / "ca.key"
+
+    @property
+    def server(self) -> Path:
+        return self.folder / "server.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "server.key"
+
+    @property
+    def trust(self) -> Path:
+        """What the services trust besides the host's authorities; public."""
+        return self.folder / "trust.crt"
+
+
+def names(ctx: Context) -> list[str]:
+    """What the server's certificate is for, the site's address first."""
+    site = ctx.site
+    wanted = [site.site.address, "localhost", socket.gethostname(), "127.0.0.1", "::1"]
+    if site.network.listen not in WILDCARDS:
+        wanted.append(site.network.listen)
+    return list(dict.fromkeys(tls.canonical(name) for name in wanted if name))
+
+
+@dataclass(frozen=True)
+class CreateCertificates:
+    """The authority lives ten years and is never replaced here; the server's is renewed."""
+
+    name: str = "create-certificates"
+    title: str = "Create certificates"
+    needs: tuple[str, ...] = ()
+    components: tuple[str, ...] = (
+        "manager",
+        "webserver",
+        "storage-proxy",
+        "appproxy-coordinator",
+        "appproxy-worker",
+    )
+    limit: int = 30
+
+    def check(self, ctx: Context) -> list[Change]:
+        return [change for change, _ in self._work(ctx)]
+
+    def apply(self, ctx: Context) -> None:
+        # One at a time: what a file becomes depends on those before it.
+        while work := self._work(ctx):
+            work[0][1]()
+
+    def undo(self, ctx: Context) -> None:
+        found = _Files(ctx.paths.tls)
+        for path in (found.ca, found.ca_key, found.server, found.key, found.trust):
+            path.unlink(missing_ok=True)
+
+    def _work(self, ctx: Context) -> list[tuple[Change, Callable[[], object]]]:
+        found = _Files(ctx.paths.tls)
+        own = ctx.site.tls.mode == "own"
+        work = _own(ctx, found) if own else _issued(ctx, found)
+        trust = found.server if own else found.ca
+        text = _read(trust)
+        if not work and text != _read(found.trust):
+            work.append(
+                (
+                    Change(str(found.trust), f"the services trust {trust}"),
+                    lambda: files.write(found.trust, text or b"", mode=0o644),
+                )
+            )
+        return work
+
+
+Work = list[tuple[Change, Callable[[], object]]]
+
+
+def _own(ctx: Context, found: _Files) -> Work:
+    certificate, key = ctx.site.tls.certificate, ctx.site.tls.key
+    if certificate is None or key is None:  # the site file was checked for it
+        raise Problem("no certificate is named", hint="see [tls] in the site file")
+    chain, private = _read(certificate) or b"", _read(key) or b""
+    if wrong := tls.faults(chain, private, ctx.site.site.address):
+        raise Problem(
+            f"{certificate}: {'; '.join(wrong)}",
+            hint='give a certificate that serves this site, or set mode = "site-ca" in [tls]',
+        )
+    work: Work = []
+    # The key first: a certificate is useless until its key is there.
+    for source, data, target, mode in (
+        (key, private, found.key, 0o600),
+        (certificate, chain, found.server, 0o644),
+    ):
+        if _read(target) != data:
+            work.append((Change(str(target), f"copy {source}"), _writer(target, data, mode)))
+    return work
+
+
+def _issued(ctx: Context, found: _Files) -> Work:
+    if not found.ca.exists():
+        return [
+            (
+                Change(str(found.ca), "create the site's certificate authority"),
+                lambda: _create_authority(ctx, found),
+            )
+        ]
+    if reason := _why_renew(ctx, found):
+        return [(Change(str(found.server), f"issue it: {reason}"), lambda: _issue(ctx, found))]
+    return []
+
+
+def _create_authority(ctx: Context, found: _Files) -> None:
+    key = _read(found.ca_key)
+    if key is None:
+        key = tls.new_key()
+        files.write(found.ca_key, key, mode=0o600)
+    name = f"{ctx.site.site.name} site CA ({ctx.site.site.address})"
+    files.write(found.ca, tls.authority(key, name), mode=0o644)
+
+
+def _why_renew(ctx: Context, found: _Files) -> str:
+    """Why the server needs a new certificate; empty if it does not."""
+    current, key = _read(found.server), _read(found.key)
+    if current is None or key is None:
+        return "there is none"
+    try:
+        server = x509.load_pem_x509_certificate(current)
+        if not tls.matches(server, tls.load_key(key)):
+            return "its key is another one"
+    except ValueError:
+        return "the one there is not readable"
+    if not tls.issued_by(server, _authority(found)):
+        return "the site's authority did not issue the one there"
+    if tls.names_of(server) != set(names(ctx)):
+        return f"it shall be for {', '.join(names(ctx))}"
+    if tls.days_left(server) < tls.RENEW_DAYS:
+        return f"the one there ends on {server.not_valid_after_utc:%Y-%m-%d}"
+    return ""
+
+
+def _issue(ctx: Context, found: _Files) -> None:
+    issuer = _authority(found)
+    ca_key = _read(found.ca_key)
+    if ca_key is None or not tls.matches(issuer, tls.load_key(ca_key)):
+        raise Problem(
+            f"{found.ca_key}: the key of {found.ca} is not there",
+            hint=f"put it back, or move {found.ca} away: a new authority is made then, which every "
+            "browser has to be told of",
+        )
+    if tls.days_left(issuer) < tls.RENEW_DAYS:
+        raise Problem(
+            f"{found.ca}: the site's authority ends on {issuer.not_valid_after_utc:%Y-%m-%d}",
+            hint=f"move {found.ca} and {found.ca_key} away: a new one is made then, which every "
+            "browser has to be told of",
+        )
+    key = _read(found.key)
+    if key is None or not _usable(key):
+        key = tls.new_key()
+        files.write(found.key, key, mode=0o600)
+    made = tls.issue(_read(found.ca) or b"", ca_key, key, names(ctx))
+    files.write(found.server, made, mode=0o644)
+
+
+def _usable(key: bytes) -> bool:
+    try:
+        tls.load_key(key)
+    except ValueError:
+        return False
+    return True
+
+
+def _authority(found: _Files) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(_read(found.ca) or b"")
+    except ValueError as error:
+        raise Problem(
+            f"{found.ca}: not a PEM certificate", hint="put the site's authority back"
+        ) from error
+
+
+def _writer(path: Path, data: bytes, mode: int) -> Callable[[], object]:
+    return lambda: files.write(path, data, mode=mode)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Problem(f"{path}: cannot be read: {error.strerror}", hint="run it as root") from error
+
+
+STEP = CreateCertificates()

@@ -1,0 +1,161 @@
+"""Roles and databases on this host's own PostgreSQL. Those of an external server are the site's.
+
+Works as PostgreSQL's administrator through the local socket. A password never leaves this
+process: the server is given what it would make of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backendai_ctl.context import Context
+from backendai_ctl.database.databases import ALL, Target
+from backendai_ctl.database.scram import matches, verifier
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system.run import run
+
+ADMINISTRATOR = "postgres"
+_START = "systemctl start postgresql; backendai-ctl reconfigure"
+_LOOK = """\
+SELECT 'role', rolname, coalesce(rolpassword, ''), rolcanlogin FROM pg_authid;
+SELECT 'database', datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
+  datacl IS NULL FROM pg_database;
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """What there is."""
+
+    roles: dict[str, str]  # role -> stored password; empty: it cannot log in
+    owners: dict[str, str]  # database -> role
+    encodings: dict[str, str]
+    untouched: frozenset[str]  # databases whose rights nobody set yet
+
+
+class CreateDatabases:
+    """One role and one database each for manager and coordinator."""
+
+    name = "create-databases"
+    title = "Create the databases"
+    needs: tuple[str, ...] = ("create-secrets",)
+    components: tuple[str, ...] = tuple(database.component for database in ALL)
+    limit = 120
+
+    def check(self, ctx: Context) -> list[Change]:
+        if ctx.site.database.mode != "local":
+            return []
+        return [change for change, _sql in self._work(ctx)]
+
+    def apply(self, ctx: Context) -> None:
+        # One call each: CREATE DATABASE cannot be in a transaction, nor with other statements.
+        for _change, sql in self._work(ctx):
+            _psql(ctx, sql)
+
+    def undo(self, ctx: Context) -> None:
+        """Drop databases without tables and then their roles; data stays."""
+        if ctx.site.database.mode != "local":
+            return
+        server = _look(ctx)
+        for target in _targets(ctx):
+            if target.dbname in server.owners:
+                tables = _psql(ctx, _TABLES, target.dbname).strip()
+                if tables != "0":
+                    ctx.say(f"{target.where} holds data and stays")
+                    continue
+                _psql(ctx, f"DROP DATABASE {_name(target.dbname)};")
+            if target.user in server.roles:
+                _psql(ctx, f"DROP ROLE {_name(target.user)};")
+
+    def _work(self, ctx: Context) -> list[tuple[Change, str]]:
+        server = _look(ctx)
+        work = []
+        for target in _targets(ctx):
+            work += _role(target, server) + _database(target, server)
+        return work
+
+
+_TABLES = (
+    "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r';"
+)
+
+
+def _targets(ctx: Context) -> list[Target]:
+    return [Target(ctx, database) for database in ALL if ctx.here(database.component)]
+
+
+def _role(target: Target, server: Server) -> list[tuple[Change, str]]:
+    what, name = f"role {target.user}", _name(target.user)
+    stored = server.roles.get(target.user)
+    if stored is not None and matches(stored, target.password):
+        return []
+    secret = f"LOGIN PASSWORD '{verifier(target.password)}'"
+    if stored is None:
+        return [(Change(what, "create it"), f"CREATE ROLE {name} {secret};")]
+    return [(Change(what, "set the password of the site"), f"ALTER ROLE {name} {secret};")]
+
+
+def _database(target: Target, server: Server) -> list[tuple[Change, str]]:
+    what, name, owner = f"database {target.dbname}", _name(target.dbname), _name(target.user)
+    # Every role can connect to a new database.
+    keep_out = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
+    private = (Change(what, "keep other roles out"), keep_out)
+    if target.dbname not in server.owners:
+        # Not from template1: a bare host's cluster may be in SQL_ASCII.
+        sql = f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' "
+        create = (Change(what, f"create it, owned by {target.user}"), f"{sql}LOCALE 'C.UTF-8';")
+        return [create, private]
+    for found, right in (
+        (server.owners[target.dbname], target.user),
+        (server.encodings[target.dbname], "UTF8"),
+    ):
+        if found != right:
+            raise Problem(
+                f"{what} on this host's PostgreSQL: {found}, where {right} is needed",
+                hint="name another database in the site file, or see to this one yourself",
+            )
+    return [private] if target.dbname in server.untouched else []
+
+
+def _look(ctx: Context) -> Server:
+    rows = [line.split("\t") for line in _psql(ctx, _LOOK).splitlines()]
+    roles = {row[1]: row[2] if row[3] == "t" else "" for row in rows if row[0] == "role"}
+    databases = [row for row in rows if row[0] == "database"]
+    return Server(
+        roles,
+        owners={row[1]: row[2] for row in databases},
+        encodings={row[1]: row[3] for row in databases},
+        untouched=frozenset(row[1] for row in databases if row[4] == "t"),
+    )
+
+
+def _psql(ctx: Context, sql: str, dbname: str = "postgres") -> str:
+    """Run SQL as PostgreSQL's administrator; its rows, fields separated by tabs."""
+    call: Sequence[str] = (
+        *("psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"),
+        *("--set=ON_ERROR_STOP=1", "--no-password", f"--port={ctx.site.database.port}"),
+        *(f"--dbname={dbname}", "--file=-"),
+    )
+    try:
+        done = run(call, user=ADMINISTRATOR, stdin=sql, limit=60)
+    except LookupError as error:
+        raise Pending(
+            "PostgreSQL is not installed on this host", hint="apt install postgresql"
+        ) from error
+    if done.returncode == 2:  # psql: no connection
+        raise Pending(
+            f"this host's PostgreSQL (port {ctx.site.database.port}) does not answer: {done.tail}",
+            hint=_START,
+        )
+    if done.returncode:
+        raise Problem(f"PostgreSQL refused: {done.tail}", hint="see PostgreSQL's log")
+    return done.stdout
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+STEP = CreateDatabases()

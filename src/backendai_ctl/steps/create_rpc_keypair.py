@@ -1,0 +1,94 @@
+"""The key pair by which agents know their manager (CurveZMQ).
+
+It is made once and never replaced: agents of other nodes have its public half. The files are as
+`backend.ai mgr generate-rpc-keypair` writes them, which is zmq.auth's own form.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from zmq.auth.certs import create_certificates, load_certificate
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files
+
+NAME = "manager"
+_MODES = {f"{NAME}.key": 0o644, f"{NAME}.key_secret": 0o600}
+
+
+def folder(ctx: Context) -> Path:
+    return ctx.paths.config / "rpc"
+
+
+@dataclass(frozen=True)
+class CreateRpcKeypair:
+    name: str = "create-rpc-keypair"
+    title: str = "Create the key pair between manager and agents"
+    needs: tuple[str, ...] = ()
+    components: tuple[str, ...] = ("manager",)
+    limit: int = 30
+
+    def check(self, ctx: Context) -> list[Change]:
+        public, secret = _paths(ctx)
+        if not secret.exists():
+            if public.exists():
+                raise Problem(
+                    f"{public} is here, but {secret.name} is not: agents know the manager by them",
+                    hint=f"bring {secret} back from a backup; or move {public} away, run "
+                    "backendai-ctl reconfigure and give the new one to all agents",
+                )
+            return [Change(str(secret), "make a key pair")]
+        _load(secret)
+        wrong = [p for p in (public, secret) if not p.exists() or _mode(p) != _MODES[p.name]]
+        return [Change(str(path), f"write it with mode {_MODES[path.name]:o}") for path in wrong]
+
+    def apply(self, ctx: Context) -> None:
+        public, secret = _paths(ctx)
+        files.make_folder(folder(ctx), mode=0o755)
+        if not secret.exists():
+            self._create(ctx)
+        # Killed between the two files: the secret one holds both halves.
+        key = load_certificate(secret)[0].decode()
+        text = files.read(public) or f'metadata\ncurve\n    public-key = "{key}"\n'
+        files.write(secret, secret.read_text("utf-8"), mode=_MODES[secret.name])
+        files.write(public, text, mode=_MODES[public.name])
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: the agents of other nodes know the manager by it."""
+
+    def _create(self, ctx: Context) -> None:
+        scratch = ctx.paths.config / ".rpc.new"  # one name: what a kill left is found again
+        shutil.rmtree(scratch, ignore_errors=True)
+        files.make_folder(scratch, mode=0o700)
+        try:
+            made = map(Path, create_certificates(str(scratch), NAME))
+            for path, source in reversed(list(zip(_paths(ctx), made, strict=True))):
+                files.write(path, source.read_text("utf-8"), mode=_MODES[path.name])
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _paths(ctx: Context) -> tuple[Path, Path]:
+    public, secret = (folder(ctx) / name for name in _MODES)
+    return public, secret
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def _load(secret: Path) -> None:
+    try:
+        _, half = load_certificate(secret)
+    except (OSError, ValueError) as error:
+        raise Problem(f"{secret}: {error}", hint="bring it back from a backup") from error
+    if half is None:
+        raise Problem(f"{secret}: no secret key in it", hint="bring it back from a backup")
+
+
+STEP = CreateRpcKeypair()

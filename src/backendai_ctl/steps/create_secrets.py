@@ -1,0 +1,74 @@
+"""Make the secrets this host needs, each once; they are never changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from backendai_ctl.context import Context
+from backendai_ctl.secrets import GENERATED
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files
+
+# The components that hold a secret; of a node without them it is not needed.
+_HOLDERS = {
+    "admin-password": {"manager"},
+    "admin-secret-key": {"manager"},
+    "appproxy-api": {"manager", "appproxy-coordinator", "appproxy-worker"},
+    "appproxy-jwt": {"appproxy-coordinator", "appproxy-worker"},
+    "appproxy-permit": {"appproxy-coordinator", "appproxy-worker"},
+    "database-coordinator": {"appproxy-coordinator"},
+    "database-manager": {"manager"},
+    "storage-manager": {"manager", "storage-proxy"},
+    "storage-token": {"storage-proxy"},
+}
+
+
+def needed(ctx: Context) -> list[str]:
+    """Names of the secrets that are generated for this host, in a fixed order."""
+    return [name for name in GENERATED if name not in set(_not_ours(ctx))]
+
+
+def _not_ours(ctx: Context) -> Iterator[str]:
+    """Those that components elsewhere hold, or that the operator gave in a file."""
+    installed = set(ctx.facts.installed())
+    for name, holders in _HOLDERS.items():
+        if not holders & installed:
+            yield name
+    site = ctx.site
+    if site.database.manager.password_file:
+        yield "database-manager"
+    if site.database.coordinator.password_file:
+        yield "database-coordinator"
+    if site.cache.password_file:
+        yield "cache-password"
+    if site.etcd.password_file or site.etcd.user is None:
+        yield "etcd-password"
+    if site.etcd.mode == "external" or site.etcd.user is None:
+        yield from ("etcd-root-password", "etcd-token")
+
+
+@dataclass(frozen=True)
+class CreateSecrets:
+    """Random passwords and keys, below /etc/backendai/secrets."""
+
+    name: str = "create-secrets"
+    title: str = "Generate secrets"
+    needs: tuple[str, ...] = ()
+    components: tuple[str, ...] = ()
+    limit: int = 30
+
+    def check(self, ctx: Context) -> list[Change]:
+        missing = [name for name in needed(ctx) if not ctx.secrets.exists(name)]
+        return [Change(str(ctx.secrets.path(name)), "generate it") for name in missing]
+
+    def apply(self, ctx: Context) -> None:
+        files.make_folder(ctx.paths.secrets, mode=0o700)
+        for name in needed(ctx):
+            ctx.secrets.create(name)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: databases, etcd and folders know these secrets and outlive the packages."""
+
+
+STEP = CreateSecrets()

@@ -1,0 +1,114 @@
+"""Make the volumes of the site file ready: folders of this host, and NFS mounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending
+from backendai_ctl.steps import units
+from backendai_ctl.steps.base import Change
+from backendai_ctl.storage import mounts, rpcbind, volumes
+from backendai_ctl.storage.volumes import Place
+from backendai_ctl.system import systemd
+from backendai_ctl.system.run import run
+
+OURS = "# Written by backendai-ctl from site.toml"
+
+
+@dataclass(frozen=True)
+class CreateVolumes:
+    name: str = "create-volumes"
+    title: str = "Make volumes ready"
+    needs: tuple[str, ...] = ()
+    components: tuple[str, ...] = mounts.USERS
+    limit: int = 180
+
+    def check(self, ctx: Context) -> list[Change]:
+        found = self.unit_changes(ctx)
+        for place in mounts.remote(ctx):
+            if not mounts.mounted(place):
+                found.append(Change(str(place.path), f"mount {place.source}"))
+        if rpcbind.to_mask(ctx):
+            found.append(Change("rpcbind", "mask it: NFS 4 does not need it"))
+        for place in volumes.places(ctx):
+            if not place.remote or mounts.mounted(place):
+                found += volumes.changes(ctx, place)
+        return found
+
+    def apply(self, ctx: Context) -> None:
+        self.write_units(ctx)
+        if rpcbind.to_mask(ctx):
+            rpcbind.mask(ctx)
+        for place in sorted(volumes.places(ctx), key=lambda place: place.remote):
+            ready(ctx, place)  # those of this host first: they never wait for a server
+
+    def unit_changes(self, ctx: Context) -> list[Change]:
+        """What differs in unit files."""
+        found = [Change(str(file.path), "write it") for file in _files(ctx) if not file.same]
+        found += [Change(str(path), "remove it") for path in _unwanted(ctx)]
+        return found + [
+            Change(mounts.unit_name(place), "mount it at every boot")
+            for place in mounts.remote(ctx)
+            if not mounts.enabled(place)
+        ]
+
+    def write_units(self, ctx: Context) -> None:
+        """Make unit files what they should be, and enable them."""
+        gone = _unwanted(ctx)
+        for path in gone:
+            if path.suffix == ".mount":
+                _unmount(path.name)
+        units.remove([units.File(path, "") for path in gone])
+        if any(not file.same for file in _files(ctx)):
+            units.write(_files(ctx))
+        off = [mounts.unit_name(p) for p in mounts.remote(ctx) if not mounts.enabled(p)]
+        if off:
+            systemd.systemctl("--no-reload", "enable", *off)
+            if systemd.booted():
+                systemd.systemctl("daemon-reload")
+
+    def undo(self, ctx: Context) -> None:
+        """Takes back mounts and units. Folders are data."""
+        for place in mounts.remote(ctx):
+            _unmount(mounts.unit_name(place))
+        units.remove([file for file in _files(ctx) if file.path.exists()])
+        rpcbind.unmask(ctx)
+
+
+def ready(ctx: Context, place: Place) -> None:
+    """Mount a volume if it is remote, and prepare it. Pending if its server does not answer."""
+    if place.remote and not mounts.mounted(place):
+        mounts.mount(place)
+    volumes.prepare(ctx, place)
+
+
+def _files(ctx: Context) -> list[units.File]:
+    return [*(mounts.unit(place) for place in mounts.remote(ctx)), *mounts.drop_ins(ctx)]
+
+
+def _unwanted(ctx: Context) -> list[Path]:
+    """Units and drop-ins of volumes that are not in the site file any more."""
+    wanted = {file.path for file in _files(ctx)}
+    found = [*units.FOLDER.glob("*.mount"), *units.FOLDER.glob("*.d/volumes.conf")]
+    return sorted(p for p in found if p not in wanted and p.is_file() and _is_ours(p))
+
+
+def _is_ours(path: Path) -> bool:
+    return path.read_text("utf-8", errors="replace").startswith(OURS)
+
+
+def _unmount(name: str) -> None:
+    """Pending while somebody uses it."""
+    systemd.systemctl("--no-reload", "disable", name)
+    if systemd.booted():
+        done = run(["systemctl", "stop", name], limit=mounts.MOUNT_LIMIT + 15)
+        if done.returncode:
+            raise Pending(
+                f"{name} cannot be unmounted: {done.tail}",
+                hint="stop what uses it: fuser -vm; then run: backendai-ctl reconfigure",
+            )
+
+
+STEP = CreateVolumes()

@@ -1,0 +1,101 @@
+"""What the site file changes about units: one drop-in for each service that needs one."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from pathlib import Path
+
+from backendai_ctl.addresses import service_environment
+from backendai_ctl.context import Context
+from backendai_ctl.facts import Component
+from backendai_ctl.listeners import health_url
+from backendai_ctl.system import files
+
+FOLDER = Path("/etc/systemd/system")
+_HEAD = "# Written by backendai-ctl from site.toml; changes here are lost at its next run.\n"
+KEEPS_VOLUMES = ("agent", "storage-proxy")
+
+
+def path(component: Component) -> Path:
+    return FOLDER / f"{component.unit}.d" / "site.conf"
+
+
+def wanted(ctx: Context) -> dict[Path, str]:
+    """The drop-in of every service installed here; an empty text: none is needed."""
+    peers, environment = _peers(ctx), sorted(service_environment(ctx).items())
+    made = {}
+    for name in ctx.facts.installed():
+        component = ctx.facts.components[name]
+        lines = []
+        url = health_url(ctx, component)
+        if url != component.health.format(**component.ports):
+            lines.append(f"Environment=BACKENDAI_HEALTH={url}")
+        lines += [f"Environment={key}={value}" for key, value in environment]
+        lines += [f"IPAddressAllow={network}" for network in peers]
+        if name in KEEPS_VOLUMES:
+            lines += [f"ReadWritePaths=-{folder}" for folder in _volumes(ctx)]
+        made[path(component)] = _HEAD + "[Service]\n" + "\n".join(lines) + "\n" if lines else ""
+    return made
+
+
+def write(ctx: Context) -> None:
+    """Make the drop-ins what they should be."""
+    for file, text in wanted(ctx).items():
+        if text:
+            files.write(file, text, mode=0o644)
+        else:
+            _remove(file)
+
+
+def remove(ctx: Context) -> None:
+    for component in ctx.facts.components.values():
+        if component.unit:
+            _remove(path(component))
+
+
+def _remove(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    if file.parent.is_dir() and not any(file.parent.iterdir()):
+        file.parent.rmdir()
+
+
+def _volumes(ctx: Context) -> list[str]:
+    """Volumes outside of the folder that units may write to anyway."""
+    found = [ctx.site.volume_path(name, ctx.paths.volumes) for name in ctx.site.storage.volumes]
+    return sorted(str(p) for p in found if not p.is_relative_to(ctx.paths.volumes))
+
+
+def _peers(ctx: Context) -> list[str]:
+    """Networks and addresses beyond loopback that the services talk with."""
+    site = ctx.site
+    hosts = [
+        site.database.host,
+        site.cache.host,
+        *(e.rsplit(":", 1)[0] for e in site.etcd.endpoints),
+    ]
+    hosts += [
+        node.rsplit(":", 1)[0]
+        for node in (site.cache.sentinel.nodes if site.cache.sentinel else [])
+    ]
+    found = set(site.network.allow) | {a for host in hosts for a in _addresses(host)}
+    if ctx.here("agent"):
+        found |= set(_addresses(site.agent.bridge, net=16))
+    return sorted(network for network in found if not _loopback(network))
+
+
+def _addresses(host: str, *, net: int | None = None) -> list[str]:
+    try:
+        found = {str(row[4][0]) for row in socket.getaddrinfo(host.strip("[]"), None)}
+    except OSError:
+        return []  # doctor tells about names that do not resolve
+    if net is None:
+        return sorted(found)
+    return [str(ipaddress.ip_network(f"{address}/{net}", strict=False)) for address in found]
+
+
+def _loopback(network: str) -> bool:
+    try:
+        return ipaddress.ip_network(network, strict=False).is_loopback
+    except ValueError:
+        return False

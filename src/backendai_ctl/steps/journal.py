@@ -1,0 +1,99 @@
+"""What was done: one line of JSON for every event, kept through crashes.
+
+`journal.jsonl` grows only when something was done; `result.json` is the outcome of the last run
+that differed from the one before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backendai_ctl.errors import Problem
+from backendai_ctl.system import files
+
+KEEP = 2000  # lines; older ones are dropped when the file has twice as many
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended. `state`: done (now), same (nothing to do), pending, failed or blocked."""
+
+    state: str
+    what: str = ""
+    hint: str = ""
+    seconds: float = 0.0
+
+    @property
+    def well(self) -> bool:
+        return self.state in ("done", "same")
+
+
+class Journal:
+    """The journal below `folder` (/var/lib/backendai/ctl)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "journal.jsonl"
+        self.result = folder / "result.json"
+
+    def add(self, event: str, **facts: Any) -> None:
+        """Write one event and make it last. Never holds a secret. Problem if the disk is full."""
+        line = json.dumps({"time": now(), "event": event, **facts}, ensure_ascii=False)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            try:
+                os.write(handle, f"{line}\n".encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise Problem(
+                f"{self.path}: cannot be written: {error.strerror}",
+                hint="free some disk space, then run: backendai-ctl reconfigure",
+            ) from error
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events, oldest first; a line cut off by a crash is left out."""
+        found = []
+        for line in (files.read(self.path) or "").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def finish(self, outcomes: dict[str, Outcome]) -> None:
+        """Keep the outcome of a run, unless it is what the last one was."""
+        steps = {
+            name: {**asdict(outcome), "state": "done" if outcome.well else outcome.state}
+            for name, outcome in outcomes.items()
+        }
+        for row in steps.values():
+            row.pop("seconds")
+        if self.last().get("steps") != steps:
+            text = json.dumps({"finished": now(), "steps": steps}, indent=1, sort_keys=True)
+            files.write(self.result, text + "\n", mode=0o644)
+        self._shorten()
+
+    def last(self) -> dict[str, Any]:
+        """The outcome of the last run: {"finished": time, "steps": {name: {...}}}; {} if none."""
+        try:
+            data = json.loads(files.read(self.result) or "{}")
+        except ValueError:
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def _shorten(self) -> None:
+        lines = (files.read(self.path) or "").splitlines(keepends=True)
+        if len(lines) > 2 * KEEP:
+            files.write(self.path, "".join(lines[-KEEP:]), mode=0o640)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,36 @@
+"""All steps, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from backendai_ctl.steps.base import Step
+
+NAMES = (
+    "create-secrets",
+    "create-certificates",
+    "prepare-cache",
+    "prepare-etcd",
+    "create-databases",
+    "create-rpc-keypair",
+    "create-volumes",
+    "seed-etcd",
+    "migrate-manager-schema",
+    "migrate-coordinator-schema",
+    "load-initial-data",
+    "register-app-proxy",
+    "register-images",
+    "render-configs",
+    "start-services",
+)
+
+
+def steps() -> list[Step]:
+    """One object a step: STEP of the module of its name."""
+    return [_step(name) for name in NAMES]
+
+
+def _step(name: str) -> Step:
+    module = import_module(f"backendai_ctl.steps.{name.replace('-', '_')}")
+    step: Step = module.STEP
+    return step

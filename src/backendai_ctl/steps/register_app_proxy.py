@@ -1,0 +1,57 @@
+"""Scaling groups lead to this site's app proxy, so that users reach the apps of their sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backendai_ctl.context import Context
+from backendai_ctl.database.connection import connect
+from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.proxy import address, token
+from backendai_ctl.steps.base import Change
+
+# The site's own group, and those that have no app proxy at all; others have one of their own.
+_CONCERNED = """
+FROM scaling_groups WHERE (name = $1 OR wsproxy_addr IS NULL)
+  AND (wsproxy_addr, wsproxy_api_token) IS DISTINCT FROM ($2::text, $3::text)
+"""
+
+
+@dataclass(frozen=True)
+class RegisterAppProxy:
+    """Address and token of the coordinator in the manager's database follow the site."""
+
+    name: str = "register-app-proxy"
+    title: str = "Register the app proxy"
+    needs: tuple[str, ...] = ("create-secrets", "load-initial-data")
+    components: tuple[str, ...] = ("manager",)
+    limit: int = 60
+
+    def check(self, ctx: Context) -> list[Change]:
+        with connect(Target(ctx, MANAGER)) as db:
+            rows = db.rows(f"SELECT name {_CONCERNED} ORDER BY name", *_values(ctx))
+        how = f"its app proxy is {address(ctx)}"
+        return [Change(f"scaling group {row['name']}", how) for row in rows]
+
+    def apply(self, ctx: Context) -> None:
+        with connect(Target(ctx, MANAGER)) as db:
+            db.do(
+                "UPDATE scaling_groups SET wsproxy_addr = $2, wsproxy_api_token = $3 "
+                f"WHERE name IN (SELECT name {_CONCERNED})",
+                *_values(ctx),
+            )
+
+    def undo(self, ctx: Context) -> None:
+        with connect(Target(ctx, MANAGER)) as db:
+            db.do(
+                "UPDATE scaling_groups SET wsproxy_addr = NULL, wsproxy_api_token = NULL "
+                "WHERE wsproxy_addr = $1 AND wsproxy_api_token = $2",
+                *_values(ctx)[1:],
+            )
+
+
+def _values(ctx: Context) -> tuple[str, str, str]:
+    return ctx.site.agent.group, address(ctx), token(ctx)
+
+
+STEP = RegisterAppProxy()

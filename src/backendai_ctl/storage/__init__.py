@@ -1,0 +1,1 @@
+"""Volumes: the folders in which users' files live."""

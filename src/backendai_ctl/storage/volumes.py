@@ -1,0 +1,189 @@
+"""Looking at a volume and making it ready for the storage proxy.
+
+A file system whose server is dead makes every system call on it hang: all looks have a limit.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.site.schema import Volume
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files
+from backendai_ctl.system.run import run
+from backendai_ctl.system.together import together
+
+VERSION = "3"  # of the layout of folders in a volume; the storage proxy refuses one without it
+VERSION_FILE = "version.txt"
+LIMIT = 10.0  # seconds for a look
+_FOLDER_MODE = 0o750
+_IGNORED = {"lost+found", VERSION_FILE}
+# Runs as the services' user: root may not write to a volume that is on another machine.
+_WRITE_VERSION = """umask 022; printf %s "$2" >"$1.new"; mv "$1.new" "$1" """
+
+
+@dataclass(frozen=True)
+class Place:
+    """A volume of the site file and where it is on this host."""
+
+    name: str
+    volume: Volume
+    path: Path
+
+    @property
+    def remote(self) -> bool:
+        return self.volume.kind == "nfs"
+
+    @property
+    def source(self) -> str:
+        """SERVER:EXPORT; empty for a folder of this host."""
+        if not self.remote:
+            return ""
+        server = self.volume.server or ""
+        return f"{f'[{server}]' if ':' in server else server}:{self.volume.export}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is at a volume's path now."""
+
+    kind: str  # folder, file, absent, or hangs: no answer in time
+    mounted: bool = False
+    read_only: bool = False
+    usable: bool = False  # the services' user may read and write it
+    version: str = ""  # what version.txt says
+    empty: bool = True  # nothing in it but version.txt and lost+found
+    size: int = 0  # bytes, of its file system
+    free: int = 0  # bytes, for users
+    error: str = ""
+
+
+def places(ctx: Context) -> list[Place]:
+    """All volumes of the site file."""
+    return [
+        Place(name, volume, ctx.site.volume_path(name, ctx.paths.volumes))
+        for name, volume in ctx.site.storage.volumes.items()
+    ]
+
+
+def look(ctx: Context, path: Path, limit: float = LIMIT) -> Look:
+    """Look at a path for at most `limit` seconds."""
+    late = Look("hangs", error=f"no answer within {limit:.0f} s: its server is down")
+    return together({"": lambda: _look(path, ctx.owner)}, limit=limit, late=late)[""]
+
+
+def changes(ctx: Context, place: Place) -> list[Change]:
+    """What is missing at a mounted or local volume. Problem if it cannot be used as it is."""
+    found = look(ctx, place.path)
+    _refuse(ctx, place, found)
+    made = []
+    if found.kind == "absent":
+        made.append(Change(str(place.path), "make the folder"))
+    elif not found.usable:
+        made.append(Change(str(place.path), f"give the empty folder to {ctx.facts.user}"))
+    if found.version != VERSION:
+        made.append(Change(str(place.path / VERSION_FILE), f"write {VERSION}"))
+    return made
+
+
+def prepare(ctx: Context, place: Place) -> None:
+    """Make the folder and its version.txt; what is in it stays as it is."""
+    found = look(ctx, place.path)
+    _refuse(ctx, place, found)
+    if found.kind == "absent" or not found.usable:
+        if place.remote:
+            raise _not_ours(ctx, place)
+        files.make_folder(place.path, mode=_FOLDER_MODE, owner=ctx.owner)
+    if found.version != VERSION:
+        _write_version(ctx, place)
+
+
+def _write_version(ctx: Context, place: Place) -> None:
+    target = place.path / VERSION_FILE
+    call = ["/bin/sh", "-euc", _WRITE_VERSION, "sh", str(target), VERSION]
+    done = run(call, user=ctx.facts.user, limit=2 * LIMIT)
+    if done.returncode:
+        raise Problem(
+            f"{target}: {ctx.facts.user} cannot write it: {done.tail}",
+            hint=f"let {ctx.facts.user} ({ctx.facts.uid}:{ctx.facts.gid}) write to {place.path}",
+        )
+
+
+def _refuse(ctx: Context, place: Place, found: Look) -> None:
+    """Problem for what only the operator can mend."""
+    path = place.path
+    where = f"{path} (volume {place.name})"
+    if found.kind == "hangs":
+        raise Pending(f"{where}: {found.error}", hint=f"see: mount | grep {path}")
+    if found.error:
+        raise Problem(f"{where}: {found.error}", hint=f"see to {path}")
+    if found.kind == "file":
+        raise Problem(
+            f"{where} is no folder", hint=f"move it away, or set another path for {where}"
+        )
+    if found.read_only:
+        raise Problem(
+            f"{where} is on a file system that is mounted read-only",
+            hint=f"mount it for writing: findmnt -T {path}",
+        )
+    if found.kind == "absent":
+        return
+    if not found.usable and not found.empty:
+        raise _not_ours(ctx, place)
+    if not found.empty and found.version != VERSION:
+        version = f"version {found.version}" if found.version else f"no {VERSION_FILE}"
+        raise Problem(
+            f"{where} has files in it, but {version}: another layout, or no volume at all",
+            hint="choose an empty folder; see Backend.AI's notes on migrating vfolders otherwise",
+        )
+
+
+def _not_ours(ctx: Context, place: Place) -> Problem:
+    uid, gid = ctx.owner
+    return Problem(
+        f"{place.path} (volume {place.name}): {ctx.facts.user} may not write to it",
+        hint=f"run{' on ' + place.source.split(':')[0] if place.remote else ''}: "
+        f"chown {uid}:{gid} {place.volume.export if place.remote else place.path}",
+    )
+
+
+def _look(path: Path, owner: tuple[int, int]) -> Look:
+    try:
+        there = path.exists()
+        if there and not path.is_dir():
+            return Look("file")
+        disk = os.statvfs(path if there else _nearest(path))
+        found = Look(
+            "folder" if there else "absent",
+            read_only=bool(disk.f_flag & os.ST_RDONLY),
+            size=disk.f_blocks * disk.f_frsize,
+            free=disk.f_bavail * disk.f_frsize,
+        )
+        if not there:
+            return found
+        return replace(
+            found,
+            mounted=path.is_mount(),
+            usable=_usable(path.stat(), owner),
+            version=(files.read(path / VERSION_FILE) or "").strip(),
+            empty=not set(os.listdir(path)) - _IGNORED,
+        )
+    except (OSError, Problem) as error:
+        return Look("folder", error=getattr(error, "strerror", None) or str(error))
+
+
+def _usable(now: os.stat_result, owner: tuple[int, int]) -> bool:
+    """By the bits of its mode: only this much can be said for another user."""
+    if now.st_uid == owner[0]:
+        return now.st_mode & 0o700 == 0o700
+    if now.st_gid == owner[1]:
+        return now.st_mode & 0o070 == 0o070
+    return now.st_mode & 0o007 == 0o007
+
+
+def _nearest(path: Path) -> Path:
+    return next(parent for parent in path.parents if parent.exists())

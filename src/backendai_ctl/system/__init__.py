@@ -1,0 +1,1 @@
+"""Programs, files and units of the host."""

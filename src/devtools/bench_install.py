@@ -1,0 +1,60 @@
+"""scripts/bench-install: from `apt install backendai-all-in-one` on a bare host to healthy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from devtools.tables import table
+
+GOAL = 90.0  # seconds on 2 cores
+_ABOUT = """\
+Boot a bare Debian 13 host without network, install the role all-in-one with apt from a folder, and
+measure until every service is healthy: what apt and dpkg take, every step of backendai-ctl, and the
+share of each. Needs root, ./pants package :: and what scripts/test hosts fetches."""
+
+
+def main(root: Path, argv: Sequence[str]) -> int:
+    """0 when the goal is met, 1 when not."""
+    parser = argparse.ArgumentParser(prog="scripts/bench-install", description=_ABOUT)
+    parser.add_argument("--dist", type=Path, default=root / "dist", metavar="DIR")
+    options = parser.parse_args(argv)
+    # The throw-away hosts are those of the tests.
+    sys.path[:0] = [str(root / "tests/hosts"), str(root / "tests")]
+    import artefacts
+    from scenario import Hosts
+    from site_host import site_host
+
+    with tempfile.TemporaryDirectory(prefix="backendai-install-") as name:
+        folder = Path(name)
+        dist = artefacts.find(options.dist)
+        repositories = artefacts.index(dist, folder / "repositories")
+        began = time.monotonic()
+        with site_host(Hosts(), dist, repositories, folder / "site") as site:
+            site.wait_healthy()
+            seconds = site.installation.seconds
+            healthy = time.monotonic() - began
+            events = site.host.check(["cat", "/var/lib/backendai/ctl/journal.jsonl"]).stdout
+    steps = {
+        event["step"]: float(event["seconds"])
+        for event in map(json.loads, events.splitlines())
+        if event["event"] == "done"
+    }
+    rows = [("unpack and configure packages", seconds - sum(steps.values())), *steps.items()]
+    print(
+        table(
+            ["what", "seconds", "share"],
+            [[what, f"{took:.1f}", f"{took / seconds:.2f}"] for what, took in rows],
+        )
+    )
+    print(
+        f"\napt install: {seconds:.1f} s, {seconds / GOAL:.2f} of the goal of {GOAL:.0f} s; "
+        f"with boot and status {healthy:.1f} s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+    return 0 if seconds <= GOAL else 1

@@ -1,0 +1,30 @@
+"""The whole site on one host, shared by the scenarios of this folder, which leave it healthy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import artefacts
+import pytest
+from scenario import REPOSITORY, Hosts
+from site_host import SiteHost, site_host
+
+
+@pytest.fixture(scope="package")
+def allinone(
+    hosts: Hosts,
+    dist: artefacts.Dist,
+    repositories: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SiteHost]:
+    """A bare offline Debian 13 host after `apt install backendai-all-in-one`."""
+    with site_host(hosts, dist, repositories, tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where screenshots are kept: $BACKENDAI_SCREENSHOTS, else dist/screenshots."""
+    return Path(os.environ.get("BACKENDAI_SCREENSHOTS") or REPOSITORY / "dist/screenshots")

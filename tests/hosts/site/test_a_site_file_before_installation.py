@@ -1,0 +1,74 @@
+"""Promise: a site file put in place before `apt install` gives that site, without a question."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import artefacts
+import browser
+import pytest
+from scenario import Hosts
+from site_host import SiteHost, site_host
+
+from dist import unavailable
+
+EMAIL = "root@cluster.example"
+SITE = f"""\
+[site]
+name = "Cluster of the test"
+
+[admin]
+email = "{EMAIL}"
+username = "root-of-cluster"
+
+[network.ports]
+webserver = {{ http = 9443 }}
+manager = {{ api = 9081, internal = 19080 }}
+
+[storage.volumes.fast]
+path = "/srv/fast"
+"""
+
+
+@pytest.fixture(scope="module")
+def preseeded(
+    hosts: Hosts, dist: artefacts.Dist, repositories: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SiteHost]:
+    folder = tmp_path_factory.mktemp("preseeded")
+    with site_host(hosts, dist, repositories, folder, name="preseeded", site_file=SITE) as site:
+        yield site
+
+
+def test_services_are_healthy_at_the_chosen_ports(preseeded: SiteHost) -> None:
+    preseeded.wait_healthy()
+    listening = preseeded.host.sh("ss -H -ltn | awk '{print $4}'").split()
+    assert {"127.0.0.1:9443", "127.0.0.1:9081", "127.0.0.1:19080"} <= set(listening)
+    assert not {"127.0.0.1:8090", "127.0.0.1:8081", "127.0.0.1:18080"} & set(listening)
+
+
+def test_volume_lies_where_the_file_says(preseeded: SiteHost) -> None:
+    assert preseeded.host.sh("cat /srv/fast/version.txt; ls -A /vfroot 2>/dev/null || :") == "3"
+
+
+def test_site_file_is_as_it_was(preseeded: SiteHost) -> None:
+    assert preseeded.host.check(["cat", "/etc/backendai/site.toml"]).stdout == SITE
+
+
+def test_the_named_admin_signs_in_with_a_browser(preseeded: SiteHost, screenshots: Path) -> None:
+    try:
+        seen = browser.visit(
+            preseeded.host,
+            url="https://localhost:9443",
+            email=EMAIL,
+            password=preseeded.secret("admin-password"),
+            pages={"dashboard": "/dashboard", "data": "/data"},
+            folder=screenshots / "preseeded-site",
+        )
+    except browser.NoBrowser as absent:
+        unavailable(str(absent))
+    assert "Dashboard" in seen.pages["dashboard"]["text"]
+
+
+def test_nothing_tried_to_leave_the_host(preseeded: SiteHost) -> None:
+    assert preseeded.network.attempts == set()

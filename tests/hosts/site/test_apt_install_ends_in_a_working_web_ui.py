@@ -1,0 +1,99 @@
+"""Promise: `apt install backendai-all-in-one` on a bare offline host ends in a working web UI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import browser
+import pytest
+from site_host import SERVICES, SiteHost
+
+from dist import unavailable
+
+PAGES = {
+    "start": "",  # where a sign-in ends
+    "dashboard": "/dashboard",
+    "data": "/data",
+    "sessions": "/session",
+    "agents": "/agent",
+    "users": "/credential",
+    "environments": "/environment",
+    "settings": "/settings",
+}
+# The UI of 26.9.6 finds out by asking; these answers are what it expects to be told.
+PROBES = (
+    "/server/login - Failed to load resource: the server responded with a status of 400",  # no session yet
+    "/func/totp - Failed to load resource: the server responded with a status of 404",  # no TOTP plugin
+)
+
+
+def test_all_units_are_active(allinone: SiteHost) -> None:
+    assert allinone.inactive() == [], allinone.installation
+
+
+def test_apt_says_where_the_web_ui_is_and_no_secret(allinone: SiteHost) -> None:
+    said = allinone.installation.stdout + allinone.installation.stderr
+    assert "https://localhost:8090" in said
+    secrets = allinone.host.sh("cat /etc/backendai/secrets/*").split()
+    assert [secret for secret in secrets if secret in said] == []
+
+
+def test_doctor_finds_no_fault(allinone: SiteHost) -> None:
+    result = allinone.host.run(["backendai-ctl", "doctor"])
+    assert result.returncode == 0, result
+
+
+def test_status_lists_every_service_as_healthy(allinone: SiteHost) -> None:
+    shown = allinone.host.check(["backendai-ctl", "status"]).stdout
+    for name in SERVICES:
+        assert name in shown
+    print(shown)
+
+
+def test_agent_is_registered_alive(allinone: SiteHost) -> None:
+    query = "select id, status from agents"
+    rows = allinone.host.check(
+        ["runuser", "-u", "postgres", "--", "psql", "-XAtd", "backendai", "-c", query], cwd="/"
+    ).stdout.split()
+    assert len(rows) == 1 and rows[0].endswith("|ALIVE"), rows
+
+
+def test_the_generated_admin_signs_in_with_a_browser(allinone: SiteHost, screenshots: Path) -> None:
+    try:
+        seen = browser.visit(
+            allinone.host,
+            url="https://localhost:8090",
+            email="admin@localhost.localdomain",
+            password=allinone.secret("admin-password"),
+            pages=PAGES,
+            folder=screenshots / "default-site",
+        )
+    except browser.NoBrowser as absent:
+        unavailable(str(absent))
+    errors = [error for page in seen.pages.values() for error in page["errors"]]
+    assert [error for error in errors if not any(probe in error for probe in PROBES)] == []
+    assert "Dashboard" in seen.pages["dashboard"]["text"]
+
+
+@pytest.mark.parametrize("path", ["/etc/backendai", "/var/lib/backendai", "/var/backups/backendai"])
+def test_no_secret_is_readable_for_others(allinone: SiteHost, path: str) -> None:
+    """By nobody: not as any user of the host, nor by the services of another component."""
+    secrets = allinone.host.sh("cat /etc/backendai/secrets/*").split()
+    readable = allinone.host.sh(f"find {path} -type f -perm /077 2>/dev/null || :").split()
+    for file in readable:
+        text = allinone.host.run(["cat", file]).stdout
+        assert [secret for secret in secrets if secret in text] == [], file
+
+
+def test_no_secret_is_in_a_command_line_environment_or_log(allinone: SiteHost) -> None:
+    secrets = allinone.host.sh("cat /etc/backendai/secrets/*").split()
+    seen = allinone.host.sh(
+        "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n';"
+        " journalctl -b --no-pager -o cat; cat /var/lib/backendai/ctl/*.json*"
+    )
+    assert [name for name in secrets if name in seen] == []
+    assert len(secrets) >= 10
+
+
+def test_nothing_tried_to_leave_the_host(allinone: SiteHost) -> None:
+    assert allinone.network.attempts == set()

@@ -1,0 +1,41 @@
+"""Promise: every later run of `backendai-ctl reconfigure` is safe and changes nothing."""
+
+from __future__ import annotations
+
+from site_host import SiteHost
+
+FOLDERS = (
+    "/etc/backendai /etc/systemd/system /etc/valkey /etc/default /var/lib/backendai/ctl /vfroot"
+)
+
+
+def _state(site: SiteHost) -> dict[str, str]:
+    """All that a run could touch: files with their times, revisions, rows, start times."""
+    host = site.host
+    database = (
+        "select sum(n_tup_ins + n_tup_upd + n_tup_del) from pg_stat_user_tables"
+        " where relname in ('users','keypairs','domains','groups','container_registries',"
+        "'resource_presets','alembic_version','role_presets')"
+    )
+    psql = f'runuser -u postgres -- psql -XAtd backendai -c "{database}"'
+    return {
+        "files": host.sh(f"find {FOLDERS} -printf '%p %T@ %C@ %m %u\\n' | sort"),
+        "etcd": str(site.ctl("etcd", "status")["revision"]),
+        "database": host.sh(psql, cwd="/"),
+        "services": host.sh(
+            "systemctl show 'backendai-*.service' -p Id -p ExecMainStartTimestampMonotonic"
+        ),
+    }
+
+
+def test_second_run_changes_nothing(allinone: SiteHost) -> None:
+    before = _state(allinone)
+    report = allinone.ctl("reconfigure")
+    assert report["state"] == "done"
+    assert [name for name, step in report["steps"].items() if step["state"] != "same"] == []
+    assert _state(allinone) == before
+
+
+def test_dry_run_says_that_there_is_nothing_to_do(allinone: SiteHost) -> None:
+    said = allinone.host.check(["backendai-ctl", "reconfigure", "--dry-run"]).stdout
+    assert said.strip() == "Nothing to do."

@@ -1,0 +1,115 @@
+"""A Debian 13 host with a whole site on it: installed by apt from a folder, sealed, kept on disk."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import artefacts
+from host import Host, Result
+from scenario import Hosts
+from sealed import Sealed, sealed
+from suites import REPO, family
+
+ROLE = "backendai-all-in-one"
+SERVICES = (
+    "manager",
+    "agent",
+    "storage-proxy",
+    "webserver",
+    "gateway",
+    "appproxy-coordinator",
+    "appproxy-worker",
+)
+UNITS = tuple(f"backendai-{name}.service" for name in SERVICES)
+HEALTHY_LIMIT = 240  # seconds until everything answers after a boot
+
+
+@dataclass
+class SiteHost:
+    """A host that can be rebooted; `installation` is what apt said, `network` what left it."""
+
+    hosts: Hosts
+    network: Sealed
+    folder: Path
+    binds: Mapping[Path, str]
+    name: str
+    host: Host = field(init=False)
+    installation: Result = field(init=False)
+    _running: AbstractContextManager[Host] = field(init=False)
+
+    def up(self) -> Host:
+        """Boot from the kept disk."""
+        docker, disk = self.folder / "docker", self.folder / "disk"
+        for place in (docker, disk):
+            place.mkdir(parents=True, exist_ok=True)
+        self._running = self.hosts.boot(
+            "trixie",
+            binds=self.binds,
+            writable={docker: "/var/lib/docker"},  # overlayfs does not lie on overlayfs
+            netns=self.network.netns,
+            privileged=True,
+            upper=disk,
+            hostname=self.name,
+        )
+        self.host = self._running.__enter__()
+        return self.host
+
+    def down(self) -> None:
+        self._running.__exit__(None, None, None)
+
+    def reboot(self) -> Host:
+        """Power off, and boot anew: another PID 1, the same disk."""
+        self.down()
+        return self.up()
+
+    def ctl(self, *words: str, limit: float = 300) -> Any:
+        """What `backendai-ctl WORDS --json` says; the command must succeed."""
+        return json.loads(self.host.check(["backendai-ctl", *words, "--json"], limit=limit).stdout)
+
+    def inactive(self) -> list[str]:
+        """Units of the site that are not active."""
+        shown = self.host.run(["systemctl", "is-active", *UNITS]).stdout.split()
+        return [unit for unit, state in zip(UNITS, shown, strict=True) if state != "active"]
+
+    def wait_healthy(self) -> None:
+        """Until `backendai-ctl status` has nothing to say."""
+        self.host.check(
+            ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=HEALTHY_LIMIT + 60
+        )
+
+    def secret(self, name: str) -> str:
+        return self.host.sh(f"cat /etc/backendai/secrets/{name}")
+
+
+@contextmanager
+def site_host(
+    hosts: Hosts,
+    dist: artefacts.Dist,
+    repositories: Path,
+    folder: Path,
+    *,
+    name: str = "site",
+    site_file: str = "",
+    packages: Sequence[str] = (ROLE,),
+) -> Iterator[SiteHost]:
+    """Install `packages` with apt on a bare host, `site_file` in place before."""
+    with sealed(name) as network:
+        site = SiteHost(hosts, network, folder, {repositories: REPO}, name)
+        host = site.up()
+        try:
+            manager = family("trixie", dist)
+            manager.add_repository(host)
+            if site_file:
+                host.write("/etc/backendai/site.toml", site_file)
+            began = time.monotonic()
+            site.installation = manager.install(host, packages)
+            host.sh(f"echo installed in {time.monotonic() - began:.1f} s >/root/installed")
+            yield site
+        finally:
+            site.down()

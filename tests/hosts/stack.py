@@ -1,0 +1,78 @@
+"""A root with everything installed and nothing configured, for scenarios that only need the parts.
+
+It is made once a session: the packages and the servers they use, on a bare Debian 13 root, without
+a role, so that backendai-ctl waits to be told. Every scenario boots its own copy in a second.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import artefacts
+import roots
+from host import Host, boot
+from scenario import Hosts
+from suites import REPO, family
+
+SERVERS = ("postgresql", "valkey-server", "etcd-server", "etcd-client", "docker.io", "docker-cli")
+COMPONENTS = (
+    "manager",
+    "agent",
+    "storage-proxy",
+    "webserver",
+    "gateway",
+    "appproxy-coordinator",
+    "appproxy-worker",
+    "client",
+    "ctl",
+)
+CONFIGURE_LIMIT = 300  # seconds
+PYTHON = "/opt/backendai/current/bin/python"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The root; `boot` gives a fresh host on it."""
+
+    root: Path
+
+    @contextmanager
+    def boot(self, *, name: str = "stack", upper: Path | None = None) -> Iterator[Host]:
+        """A host whose servers run; what it writes is kept in `upper`, else in memory."""
+        with boot(self.root, name=name, privileged=True, upper=upper) as host:
+            host.check(["systemctl", "start", "postgresql", "valkey-server", "etcd"], limit=120)
+            yield host
+
+
+def configure(host: Host, only: Sequence[str] = ()) -> None:
+    """Run the steps of backendai-ctl; all but the start of the services, if none is named."""
+    wanted = only or [name for name in step_names(host) if name != "start-services"]
+    words = [word for name in wanted for word in ("--only", name)]
+    host.check(["backendai-ctl", "reconfigure", *words], limit=CONFIGURE_LIMIT)
+
+
+def step_names(host: Host) -> list[str]:
+    code = "from backendai_ctl.steps.plan import NAMES; print(*NAMES)"
+    return host.check([PYTHON, "-I", "-c", code]).stdout.split()
+
+
+@contextmanager
+def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -> Iterator[Stack]:
+    """Install everything once; the root is an overlay below `folder` until the block ends."""
+    disk, root = folder / "disk", folder / "root"
+    for place in (disk, root):
+        place.mkdir(parents=True)
+    with hosts.boot("trixie", binds={repositories: REPO}, privileged=True, upper=disk) as host:
+        manager = family("trixie", dist)
+        manager.add_repository(host)
+        manager.install(host, [*SERVERS, *(f"backendai-{name}" for name in COMPONENTS)])
+    lower = f"lowerdir={disk / 'u'}:{roots.root('trixie')}"
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", lower, str(root)], check=True)
+    try:
+        yield Stack(root)
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=False)

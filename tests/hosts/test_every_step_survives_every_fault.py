@@ -1,0 +1,170 @@
+"""Promise: whatever happens while a step runs, running `backendai-ctl reconfigure` again mends it.
+
+Every step meets every fault: it is killed, the disk is full, the database, etcd or the cache is down,
+no systemd runs. Under the fault it may fail, wait or not care; afterwards one more run must end well,
+and the one after that must find nothing to do.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import stack as stacks
+from host import Host, Result
+
+RUN_LIMIT = 240  # seconds for one run of backendai-ctl
+KILL_AFTER = (0.15, 0.6, 1.8)  # seconds after a step began; a new kill each time
+SQL = "runuser -u postgres -- psql -Xq -d postgres -c"
+
+# What makes a step's work undone, so that the next fault meets it at work again. Services do not run.
+DROP = "; ".join(
+    f"{SQL} 'DROP DATABASE IF EXISTS {name} WITH (FORCE)'"
+    for name in ("backendai", "backendai_appproxy")
+)
+UNDO = {
+    "create-secrets": "rm -rf /etc/backendai/secrets/storage-token",
+    "create-certificates": "rm -rf /etc/backendai/tls",
+    "create-rpc-keypair": "rm -rf /etc/backendai/rpc",
+    "create-volumes": "rm -rf /vfroot/volume1",
+    "create-databases": DROP,
+    "migrate-manager-schema": f"{SQL} 'DROP DATABASE backendai WITH (FORCE)';"
+    f" {SQL} 'CREATE DATABASE backendai OWNER backendai'",
+    "migrate-coordinator-schema": f"{SQL} 'DROP DATABASE backendai_appproxy WITH (FORCE)';"
+    f" {SQL} 'CREATE DATABASE backendai_appproxy OWNER backendai_appproxy'",
+    "load-initial-data": f"{SQL} 'DROP DATABASE backendai WITH (FORCE)';"
+    f" {SQL} 'CREATE DATABASE backendai TEMPLATE schema_only OWNER backendai'",
+    "register-app-proxy": "runuser -u postgres -- psql -Xq -d backendai"
+    " -c \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
+    "register-images": "runuser -u postgres -- psql -Xq -d backendai -c"
+    " 'DELETE FROM container_registries'",
+    "render-configs": "rm -f /etc/backendai/*.toml /etc/backendai/*.conf /etc/backendai/*.json",
+}
+SNAPSHOT = {  # after which step, how
+    "migrate-manager-schema": f"{SQL} 'CREATE DATABASE schema_only TEMPLATE backendai'",
+}
+
+
+def reconfigure(host: Host, step: str, prefix: str = "") -> Result:
+    call = f"{prefix} backendai-ctl reconfigure --only {step} --json"
+    return host.run(["/bin/sh", "-c", call], limit=RUN_LIMIT)
+
+
+def state(result: Result, step: str) -> str:
+    try:
+        return str(json.loads(result.stdout)["steps"][step]["state"])
+    except (ValueError, KeyError):
+        return "failed"  # the run itself could not begin; its exit status says so
+    finally:
+        assert "Traceback" not in result.stderr, result
+
+
+@contextmanager
+def stopped(host: Host, unit: str) -> Iterator[None]:
+    host.check(["systemctl", "stop", unit], limit=60)
+    try:
+        yield
+    finally:
+        host.check(["systemctl", "start", unit], limit=120)
+
+
+def server_down(unit: str) -> Callable[[Host, str], str]:
+    def fault(host: Host, step: str) -> str:
+        with stopped(host, unit):
+            return state(reconfigure(host, step), step)
+
+    return fault
+
+
+def disk_full(host: Host, step: str) -> str:
+    """Every file system that the step and its servers write to has no byte left."""
+    host.sh(
+        "for f in / /tmp; do b=$f/.ballast; left=$(df --output=avail -k $f | tail -1);"
+        " fallocate -l ${left}K $b || :; cat /dev/zero >>$b 2>/dev/null || :; done"
+    )
+    try:
+        return state(reconfigure(host, step), step)
+    finally:
+        host.sh("rm -f /.ballast /tmp/.ballast")
+        host.sh(
+            "systemctl reset-failed; systemctl restart postgresql etcd valkey-server", limit=180
+        )
+
+
+def no_systemd(host: Host, step: str) -> str:
+    hidden = "unshare -m sh -c 'mount -t tmpfs none /run/systemd && exec \"$@\"' sh"
+    return state(reconfigure(host, step, hidden), step)
+
+
+def killed(host: Host, step: str) -> str:
+    """kill -9 of the run and of all that it started, at several moments."""
+    seen = []
+    for delay in KILL_AFTER:
+        host.sh(UNDO.get(step, ":"), cwd="/", limit=120)
+        lines = "/var/lib/backendai/ctl/journal.jsonl"
+        before = host.sh(f"cat {lines} 2>/dev/null | wc -l")
+        unit = f"kill-{step}-{time.monotonic_ns()}"
+        call = ["systemd-run", "--quiet", f"--unit={unit}", "--", "backendai-ctl"]
+        host.check([*call, "reconfigure", "--only", step])
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            begun = host.sh(f"cat {lines} 2>/dev/null | wc -l") != before
+            running = host.run(["systemctl", "is-active", "--quiet", unit]).returncode == 0
+            if begun or not running:
+                break
+        time.sleep(delay if running else 0)
+        host.run(["systemctl", "kill", "--kill-whom=all", "--signal=KILL", unit])
+        host.run(["systemctl", "stop", unit])
+        seen.append("killed" if running else "too fast")
+    return "killed" if "killed" in seen else "too fast"
+
+
+FAULTS: dict[str, Callable[[Host, str], str]] = {
+    "kill -9": killed,
+    "disk full": disk_full,
+    "database down": server_down("postgresql@17-main"),
+    "etcd down": server_down("etcd"),
+    "cache down": server_down("valkey-server"),
+    "no systemd": no_systemd,
+}
+
+
+def recovered(host: Host, step: str) -> str:
+    first, second = state(reconfigure(host, step), step), state(reconfigure(host, step), step)
+    return "yes" if first in ("done", "same") and second == "same" else f"NO: {first}, {second}"
+
+
+def test_every_step_survives_every_fault(
+    stack: stacks.Stack, small_disk: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows: dict[str, dict[str, str]] = {}
+    with stack.boot(name="faults", upper=small_disk) as host:  # type: ignore[arg-type]
+        for step in [name for name in stacks.step_names(host) if name != "start-services"]:
+            rows[step] = {}
+            for name, fault in FAULTS.items():
+                host.sh(UNDO.get(step, ":"), cwd="/", limit=120)
+                under = fault(host, step)
+                rows[step][name] = f"{under}; {recovered(host, step)}"
+            host.sh(SNAPSHOT.get(step, ":"), cwd="/", limit=60)
+        with capsys.disabled():
+            print("\n" + table(rows))
+        lost = [row for row in rows.values() if any("NO" in cell for cell in row.values())]
+        assert lost == []
+        final = host.check(["backendai-ctl", "reconfigure", "--dry-run", "--json"]).stdout
+        plan = json.loads(final)["plan"]
+        plan.pop("start-services")
+        assert {step: row for step, row in plan.items() if row.get("changes") != []} == {}
+
+
+def table(rows: dict[str, dict[str, str]]) -> str:
+    """Under the fault; whether it was recovered by running it again."""
+    head = ["step", *FAULTS]
+    lines = [head, *([step, *row.values()] for step, row in rows.items())]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(head))]
+    return "\n".join(
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True))
+        for line in lines
+    )

@@ -1,0 +1,66 @@
+"""What backendai-ctl works with on a host is complete and is what the release and its BUILD files say."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unpacked import Unpacked
+
+SHARE = "usr/share/backendai"
+UNITS = "usr/lib/systemd/system"
+
+
+@pytest.fixture(scope="session")
+def share(unpacked: Unpacked) -> Path:
+    return unpacked.root / SHARE
+
+
+@pytest.fixture(scope="session")
+def components(share: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text("utf-8")) for path in (share / "components").glob("*.json")]
+
+
+def test_the_release_is_described_as_its_table_does(
+    share: Path, release: Mapping[str, Any]
+) -> None:
+    facts = json.loads((share / "release.json").read_text("utf-8"))
+    assert facts["paths"] == release["paths"]
+    assert facts["user"] == release["user"]
+    assert facts["full_version"] == f"{facts['version']}-{release['release']['revision']}"
+
+
+def test_every_unit_of_a_component_is_described_and_has_its_template(
+    unpacked: Unpacked, share: Path, components: list[dict[str, Any]]
+) -> None:
+    units = {path.name for path in (unpacked.root / UNITS).glob("backendai-*.service")}
+    assert {c["unit"] for c in components} == units - {"backendai-reconfigure.service"}
+    templates = {path.name for path in (share / "templates").iterdir()}
+    assert templates == {f"{c['config']}.j2" for c in components}
+
+
+def test_units_get_the_files_that_are_described(
+    unpacked: Unpacked, components: list[dict[str, Any]]
+) -> None:
+    for component in components:
+        text = (unpacked.root / UNITS / component["unit"]).read_text("utf-8")
+        given = re.findall(r"^LoadCredential=\S+:/etc/backendai/(.+)$", text, re.MULTILINE)
+        assert sorted(given) == sorted([component["config"], *component["credentials"]])
+        health = component["health"].format(**component["ports"])
+        assert f"--health {health} -- " in text
+
+
+def test_initial_data_and_settings_of_alembic_are_those_of_the_release(share: Path) -> None:
+    assert (share / "fixtures/example-users.json").is_file()
+    assert len(list((share / "fixtures").glob("*.json"))) > 10
+    ini = {path.name for path in (share / "alembic").iterdir()}
+    assert ini == {"alembic.ini", "alembic-appproxy.ini"}
+
+
+def test_every_role_says_what_it_is_for(share: Path) -> None:
+    roles = {path.name for path in (share / "roles").iterdir()}
+    assert roles == {"all-in-one", "management-node", "compute-node", "storage-node"}

@@ -1,0 +1,31 @@
+"""The operator guide names no command or option that does not exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from backendai_ctl.cli.main import group
+
+GUIDE = (Path(__file__).resolve().parents[4] / "docs/OPERATING.md").read_text("utf-8")
+CALLS = sorted(set(re.findall(r"(?:^    |`)backendai-ctl ([a-z][^`\n]*)", GUIDE, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_command_of_the_guide_exists(call: str) -> None:
+    command: click.Command = group
+    words = call.split()
+    while isinstance(command, click.Group):
+        with click.Context(command) as parent:
+            found = command.get_command(parent, words.pop(0))
+        assert found, call
+        command = found
+    known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    assert {word for word in words if word.startswith("-")} <= known
+
+
+def test_the_guide_shows_commands() -> None:
+    assert len(CALLS) > 15

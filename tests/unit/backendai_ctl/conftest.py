@@ -1,0 +1,162 @@
+"""Facts and contexts whose folders are below a test's own."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.facts import Component, Facts, Paths
+from backendai_ctl.site.schema import Site
+
+if TYPE_CHECKING:
+    from fake_etcd import FakeEtcd
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for loopback_servers
+
+COMPONENTS = (
+    Component(
+        "manager",
+        "Manager",
+        "backendai-manager.service",
+        "manager.toml",
+        {"api": 8081, "internal": 18080},
+        "http://127.0.0.1:{internal}/health",
+    ),
+    Component(
+        "storage-proxy",
+        "Storage proxy",
+        "backendai-storage-proxy.service",
+        "storage-proxy.toml",
+        {"client": 6021, "manager": 6022, "internal": 16023},
+        "http://127.0.0.1:{internal}/health",
+    ),
+    Component(
+        "webserver",
+        "Web server",
+        "backendai-webserver.service",
+        "webserver.conf",
+        {"http": 8090},
+        "http://127.0.0.1:{http}/health",
+    ),
+    Component(
+        "gateway",
+        "GraphQL gateway",
+        "backendai-gateway.service",
+        "gateway.json",
+        {"graphql": 4000},
+        "http://127.0.0.1:{graphql}/readiness",
+    ),
+    Component(
+        "appproxy-coordinator",
+        "App proxy coordinator",
+        "backendai-appproxy-coordinator.service",
+        "app-proxy-coordinator.toml",
+        {"api": 10200},
+        "http://127.0.0.1:{api}/status",
+    ),
+    Component(
+        "appproxy-worker",
+        "App proxy worker",
+        "backendai-appproxy-worker.service",
+        "app-proxy-worker.toml",
+        {"api": 10201},
+        "http://127.0.0.1:{api}/status",
+    ),
+    Component(
+        "agent",
+        "Agent",
+        "backendai-agent.service",
+        "agent.toml",
+        {"rpc": 6001, "service": 6003, "stat": 6007},
+        "http://127.0.0.1:{service}/health",
+    ),
+)
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Facts:
+    """The facts of a release, every component installed, all folders below tmp_path."""
+    paths = Paths(
+        environment=tmp_path / "opt/26.9.6",
+        current=tmp_path / "opt/current",
+        config=tmp_path / "etc",
+        state=tmp_path / "var/lib",
+        run=tmp_path / "run",
+        backups=tmp_path / "var/backups",
+        volumes=tmp_path / "vfroot",
+        share=tmp_path / "share",
+        units=tmp_path / "units",
+    )
+    for folder in (paths.config, paths.state, paths.run, paths.units, paths.share):
+        folder.mkdir(parents=True)
+    for component in COMPONENTS:
+        (paths.units / component.unit).touch()
+    return Facts(
+        version="26.9.6",
+        full_version="26.9.6-1",
+        user="bai",
+        uid=1100,
+        gid=1100,
+        paths=paths,
+        components={component.name: component for component in COMPONENTS},
+    )
+
+
+@pytest.fixture
+def site() -> Site:
+    """What an absent site file means."""
+    return Site()
+
+
+@pytest.fixture
+def ctx(facts: Facts, site: Site) -> Context:
+    return Context(facts, site)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def ready(ctx: Context) -> Context:
+    """A host that has its secrets, and the templates that ship."""
+    from backendai_ctl.steps import create_secrets
+
+    folder = ctx.paths.share / "templates"
+    folder.mkdir()
+    for template in Path(__file__).parents[3].glob("packaging/components/*/*.j2"):
+        (folder / template.name).write_bytes(template.read_bytes())
+    create_secrets.STEP.apply(ctx)
+    return ctx
+
+
+@pytest.fixture
+def etcd() -> Iterator[FakeEtcd]:
+    """An etcd in memory, without users and keys."""
+    from fake_etcd import FakeEtcd, running
+
+    with running(FakeEtcd()) as fake:
+        yield fake
+
+
+@pytest.fixture
+def there(facts: Facts, etcd: FakeEtcd) -> Context:
+    """A host with its secrets and that etcd as its own."""
+    from backendai_ctl.secrets import GENERATED
+    from backendai_ctl.site.schema import Etcd
+
+    made = Context(facts, Site(etcd=Etcd(endpoints=[etcd.endpoint])))
+    for name in GENERATED:
+        made.secrets.create(name)
+    return made

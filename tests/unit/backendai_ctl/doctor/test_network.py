@@ -1,0 +1,106 @@
+"""Promises of backendai_ctl.doctor.network, with real sockets where a port matters."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.doctor import network
+from backendai_ctl.doctor.sockets import Socket
+from backendai_ctl.facts import Facts
+from backendai_ctl.site.schema import Site
+
+
+def sockets(monkeypatch: pytest.MonkeyPatch, *found: Socket) -> None:
+    monkeypatch.setattr(network, "_sockets", lambda: found)
+
+
+def test_a_port_held_by_another_program_is_a_fault(facts: Facts) -> None:
+    network._sockets.cache_clear()
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        port = server.getsockname()[1]
+        site = {"network": {"ports": {"manager": {"api": port}}}}
+        found = network.ports(Context(facts, Site.model_validate(site)))
+    network._sockets.cache_clear()
+    assert found.level == "fail"
+    assert f"{port} (manager, api) is held by" in found.saw
+    assert "[network.ports.manager]" in found.hint
+
+
+def test_a_port_held_by_its_own_unit_is_none(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [
+        Socket("127.0.0.1", 8081, "backendai-manager.service"),
+        Socket("127.0.0.1", 5432, "postgresql@15-main.service"),
+        Socket("127.0.0.1", 10250, "backendai-appproxy-worker.service"),
+    ]
+    sockets(monkeypatch, *held)
+    assert network.ports(ctx).level == "ok"
+    sockets(monkeypatch, *held, Socket("::1", 8090, "nginx.service"))
+    assert network.ports(ctx).level == "ok"  # another address
+    sockets(monkeypatch, *held, Socket("::", 8090, "nginx.service", "nginx", 7))
+    assert "nginx (process 7, nginx.service)" in network.ports(ctx).saw
+
+
+def test_servers_that_are_elsewhere_want_no_port(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sockets(monkeypatch, Socket("127.0.0.1", 5432, "pgbouncer.service"))
+    assert network.ports(Context(facts, Site())).level == "fail"
+    site = Site.model_validate({"database": {"mode": "external", "host": "db.example"}})
+    assert network.ports(Context(facts, site)).level == "ok"
+
+
+def test_what_is_reachable_without_being_documented_is_told(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site.model_validate({"network": {"listen": "192.0.2.7"}})
+    ctx = Context(facts, site)
+    web = Socket("192.0.2.7", 8090, "backendai-webserver.service")
+    metadata = Socket("172.17.0.1", 40128, "backendai-agent.service")
+    foreign = Socket("0.0.0.0", 22, "ssh.service")
+    sockets(monkeypatch, web, metadata, foreign)
+    assert network.exposure(ctx).level == "ok"
+    monitor = Socket("0.0.0.0", 48600, "backendai-appproxy-worker.service")
+    sockets(monkeypatch, web, monitor)
+    found = network.exposure(ctx)
+    assert (found.level, found.saw) == (
+        "warn",
+        "backendai-appproxy-worker.service on 0.0.0.0:48600",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "level"),
+    [
+        ({}, "ok"),
+        ({"site": {"address": "nowhere.invalid"}}, "fail"),
+        ({"site": {"address": "192.0.2.7"}}, "warn"),  # but everything listens on loopback
+        ({"site": {"address": "192.0.2.7"}, "network": {"listen": "0.0.0.0"}}, "ok"),
+    ],
+)
+def test_the_sites_address_must_lead_here(
+    facts: Facts, settings: dict[str, Any], level: str
+) -> None:
+    assert network.site_address(Context(facts, Site.model_validate(settings))).level == level
+
+
+def test_an_address_must_be_one_of_this_host(facts: Facts) -> None:
+    (facts.paths.units / "backendai-agent.service").unlink()
+    assert network.addresses(Context(facts, Site())).level == "ok"
+    site = Site.model_validate({"network": {"listen": "192.0.2.7"}})
+    assert network.addresses(Context(facts, site)).level == "fail"
+
+
+def test_localhost_must_not_depend_on_dns(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = tmp_path / "hosts"
+    monkeypatch.setattr(network, "HOSTS", hosts)
+    hosts.write_text("127.0.0.1\tlocalhost.localdomain localhost # the machine\n")
+    assert network.localhost(ctx).level == "ok"
+    hosts.write_text("# 127.0.0.1 localhost\n::1 localhost\n")
+    assert network.localhost(ctx).level in ("warn", "fail")

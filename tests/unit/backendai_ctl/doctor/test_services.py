@@ -1,0 +1,95 @@
+"""Promises of backendai_ctl.doctor.services, against small servers on loopback.
+
+Logins to real servers are shown on hosts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from loopback_servers import answering, serving
+
+from backendai_ctl.context import Context
+from backendai_ctl.doctor import services
+from backendai_ctl.facts import Facts
+from backendai_ctl.site.schema import Site
+from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.system import systemd
+
+
+def call(*words: str) -> bytes:
+    parts = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+    return f"*{len(words)}\r\n{parts}".encode()
+
+
+def bulk(text: str) -> bytes:
+    return f"${len(text)}\r\n{text}\r\n".encode()
+
+
+def cache(facts: Facts, replies: Mapping[bytes, bytes], *, login: bytes) -> services.Result:
+    """What the check says of a cache that answers our password with `login`."""
+    secrets = Context(facts, Site()).secrets
+    secrets.create("cache-password")
+    with answering({**replies, call("AUTH", secrets.get("cache-password")): login}) as port:
+        return services.cache(Context(facts, Site.model_validate({"cache": {"port": port}})))
+
+
+REPLIES = {
+    call("PING"): b"+PONG\r\n",
+    call("INFO", "server"): bulk("# Server\r\nserver_name:valkey\r\nvalkey_version:8.1.1\r\n"),
+    call("INFO", "memory"): bulk("maxmemory:0\r\nmaxmemory_policy:noeviction\r\n"),
+}
+
+
+def test_a_cache_that_lets_us_in_is_told_with_its_version(facts: Facts) -> None:
+    found = cache(facts, REPLIES, login=b"+OK\r\n")
+    assert found.level == "ok"
+    assert found.saw.endswith("Valkey 8.1.1")
+
+
+def test_a_cache_that_forgets_under_pressure_is_told(facts: Facts) -> None:
+    forgetful = bulk("maxmemory:1000\r\nmaxmemory_policy:allkeys-lru\r\n")
+    found = cache(facts, {**REPLIES, call("INFO", "memory"): forgetful}, login=b"+OK\r\n")
+    assert (found.level, found.hint) == ("warn", "set it to noeviction")
+
+
+def test_a_wrong_password_is_a_fault_that_does_not_show_it(facts: Facts) -> None:
+    found = cache(facts, REPLIES, login=b"-WRONGPASS invalid pair\r\n")
+    assert (found.level, found.saw) == ("fail", "WRONGPASS invalid pair")
+
+
+def test_servers_that_are_down_are_faults(facts: Facts, free_port: int) -> None:
+    wanted = {"host": "127.0.0.1", "port": free_port}
+    endpoints = {"endpoints": [f"127.0.0.1:{free_port}"]}
+    site = Site.model_validate({"database": wanted, "cache": wanted, "etcd": endpoints})
+    ctx = Context(facts, site)
+    for name in ("cache-password", "database-manager"):
+        ctx.secrets.create(name)
+    for check in (services.cache, services.MANAGER_DATABASE):
+        found = check(ctx)
+        assert (found.level, "refused" in found.saw) == ("fail", True), found
+
+
+def test_a_component_is_asked_how_it_is(facts: Facts, free_port: int) -> None:
+    check = services.component("gateway")
+    with serving(
+        {"/readiness": (200, '{"status": "ready", "manager": "does not answer"}')}
+    ) as port:
+        site = Site.model_validate({"network": {"ports": {"gateway": {"graphql": port}}}})
+        found = check(Context(facts, site))
+    assert (found.level, found.saw) == ("fail", "the manager does not answer it")
+    (facts.paths.units / "backendai-gateway.service").unlink()
+    assert check(Context(facts, Site())).level == "skip"
+
+
+def test_a_component_that_is_off_by_its_operators_wish_is_no_fault(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"ActiveState": "inactive", "UnitFileState": "disabled"}
+    monkeypatch.setattr(systemd, "properties", lambda _unit, _names: shown)
+    assert services.component("gateway")(ctx).level == "fail"  # never started: no one's wish
+    mark = ready_mark(ctx, "gateway")
+    mark.parent.mkdir(parents=True)
+    mark.write_text("fingerprint")
+    assert services.component("gateway")(ctx).level == "skip"

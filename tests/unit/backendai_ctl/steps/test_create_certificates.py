@@ -1,0 +1,148 @@
+"""Certificates: made once, renewed in time, the operator's checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from backendai_ctl import tls
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.site.schema import Network, Site, SiteTable, Tls
+from backendai_ctl.steps.create_certificates import STEP, names
+
+
+def content(ctx: Context) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in ctx.paths.tls.iterdir()}
+
+
+def server(ctx: Context) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((ctx.paths.tls / "server.crt").read_bytes())
+
+
+@pytest.fixture
+def made(ctx: Context) -> Context:
+    STEP.apply(ctx)
+    return ctx
+
+
+def test_an_authority_and_a_certificate_it_issued(made: Context) -> None:
+    folder = made.paths.tls
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes == {
+        "ca.crt": 0o644,
+        "ca.key": 0o600,
+        "server.crt": 0o644,
+        "server.key": 0o600,
+        "trust.crt": 0o644,
+    }
+    authority = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+    assert tls.issued_by(server(made), authority)
+    assert tls.names_of(server(made)) == set(names(made)) >= {"localhost", "127.0.0.1", "::1"}
+    assert content(made)["trust.crt"] == content(made)["ca.crt"]
+
+
+@pytest.mark.parametrize("mode", ["site-ca", "off"])
+def test_a_second_run_changes_nothing(ctx: Context, mode: str) -> None:
+    site = replace(ctx, site=Site(tls=Tls.model_validate({"mode": mode})))
+    STEP.apply(site)
+    before = content(site)
+    assert STEP.check(site) == []
+    STEP.apply(site)
+    assert content(site) == before
+
+
+def test_new_names_renew_the_server_alone(made: Context) -> None:
+    before = content(made)
+    site = Site(
+        site=SiteTable(address="AI.example.org"), network=Network(listen="10.0.0.5", allow=["::/0"])
+    )
+    moved = replace(made, site=site)
+    (change,) = STEP.check(moved)
+    assert "ai.example.org" in change.how
+    STEP.apply(moved)
+    assert {"ai.example.org", "10.0.0.5"} <= tls.names_of(server(moved))
+    changed = {name for name, data in content(moved).items() if data != before[name]}
+    assert changed == {"server.crt"}
+
+
+def test_it_is_renewed_before_it_ends(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls, "SERVER_DAYS", 20)
+    # Too short from the start: one round of the work, as apply would not end.
+    STEP._work(ctx)[0][1]()
+    STEP._work(ctx)[0][1]()
+    assert "ends on" in STEP.check(ctx)[0].how
+    monkeypatch.undo()
+    STEP.apply(ctx)
+    assert tls.days_left(server(ctx)) > 800
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "server.crt", "server.key", "trust.crt"])
+def test_a_run_that_was_killed_is_finished(made: Context, name: str) -> None:
+    (made.paths.tls / name).unlink()
+    assert STEP.check(made)
+    STEP.apply(made)
+    assert STEP.check(made) == []
+    assert len(content(made)) == 5
+
+
+def test_the_authority_is_never_replaced_silently(made: Context) -> None:
+    before = content(made)
+    (made.paths.tls / "ca.key").write_bytes(tls.new_key())
+    assert STEP.check(made) == []  # not needed before the next renewal
+    (made.paths.tls / "server.crt").unlink()
+    with pytest.raises(Problem, match=r"the key of .*ca\.crt is not there") as caught:
+        STEP.apply(made)
+    assert "every browser" in caught.value.hint
+    assert content(made)["ca.crt"] == before["ca.crt"]
+
+
+def own(ctx: Context, tmp_path: Path, *hosts: str) -> Context:
+    ca_key, key = tls.new_key(), tls.new_key()
+    ca = tls.authority(ca_key, "Example CA")
+    (tmp_path / "own.crt").write_bytes(tls.issue(ca, ca_key, key, hosts) + ca)
+    (tmp_path / "own.key").write_bytes(key)
+    site = Site(
+        site=SiteTable(address="ai.example.org"),
+        tls=Tls(mode="own", certificate=tmp_path / "own.crt", key=tmp_path / "own.key"),
+    )
+    return replace(ctx, site=site)
+
+
+def test_own_certificates_are_copied(ctx: Context, tmp_path: Path) -> None:
+    mine = own(ctx, tmp_path, "ai.example.org")
+    STEP.apply(mine)
+    found = content(mine)
+    assert set(found) == {"server.crt", "server.key", "trust.crt"}
+    assert found["server.crt"] == found["trust.crt"] == (tmp_path / "own.crt").read_bytes()
+    assert (mine.paths.tls / "server.key").stat().st_mode & 0o777 == 0o600
+    assert STEP.check(mine) == []
+    renewed = own(ctx, tmp_path, "ai.example.org")
+    assert len(STEP.check(renewed)) == 2
+    STEP.apply(renewed)
+    assert content(renewed)["server.crt"] == (tmp_path / "own.crt").read_bytes()
+
+
+def test_own_certificates_that_do_not_serve_are_refused(made: Context, tmp_path: Path) -> None:
+    before = content(made)
+    with pytest.raises(Problem, match=r"own\.crt: it is for other, not for ai\.example\.org"):
+        STEP.check(own(made, tmp_path, "other"))
+    assert content(made) == before
+
+
+def test_back_to_the_sites_authority(made: Context, tmp_path: Path) -> None:
+    before = content(made)
+    STEP.apply(own(made, tmp_path, "ai.example.org"))
+    STEP.apply(made)
+    assert content(made)["ca.crt"] == before["ca.crt"]
+    assert content(made)["trust.crt"] == before["ca.crt"]
+    assert STEP.check(made) == []
+
+
+def test_undo_leaves_nothing(made: Context) -> None:
+    STEP.undo(made)
+    STEP.undo(made)
+    assert content(made) == {}

@@ -1,0 +1,52 @@
+"""Writing unit files: only what differs, noticed until systemd has read it, gone without a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backendai_ctl.steps import units
+from backendai_ctl.system import systemd
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> units.File:
+    monkeypatch.setattr(units, "FOLDER", tmp_path)
+    return units.drop_in("x.service", "ours.conf", "[Service]\n")
+
+
+def test_what_differs_is_told_and_written(
+    file: units.File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(systemd, "booted", lambda: True)
+    monkeypatch.setattr(systemd, "systemctl", lambda *words: calls.append(words))
+    monkeypatch.setattr(systemd, "properties", lambda *_: {"NeedDaemonReload": "no"})
+    assert [change.what for change in units.stale([file], "x.service")] == [str(file.path)]
+    units.write([file])
+    assert units.stale([file], "x.service") == []
+    assert calls == [("daemon-reload",)]
+
+
+def test_a_kill_before_systemd_read_it_is_noticed(
+    file: units.File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "booted", lambda: False)
+    units.write([file])
+    monkeypatch.setattr(systemd, "properties", lambda *_: {"NeedDaemonReload": "yes"})
+    assert [change.what for change in units.stale([file], "x.service")] == ["x.service"]
+
+
+def test_removing_leaves_no_empty_folder_and_keeps_those_of_others(
+    file: units.File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "booted", lambda: False)
+    units.write([file])
+    theirs = file.path.with_name("theirs.conf")
+    theirs.touch()
+    units.remove([file])
+    assert theirs.exists()
+    theirs.unlink()
+    units.remove([file])
+    assert not file.path.parent.exists()

@@ -1,0 +1,138 @@
+"""Volumes: made ready where that is safe, refused with a cure where it is not, never hanging."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.facts import Facts
+from backendai_ctl.site.schema import Site, Storage, Volume
+from backendai_ctl.storage import volumes
+from backendai_ctl.storage.volumes import changes, places, prepare
+
+
+@pytest.fixture
+def mine(facts: Facts) -> Context:
+    """A host whose services run as the user who runs the tests."""
+    return Context(replace(facts, user="root", uid=os.geteuid(), gid=os.getegid()), Site())
+
+
+def folder(ctx: Context) -> Path:
+    return ctx.paths.volumes / "volume1"
+
+
+def test_a_new_volume_is_a_private_folder_with_its_version(mine: Context) -> None:
+    (place,) = places(mine)
+    assert [change.how for change in changes(mine, place)] == ["make the folder", "write 3"]
+    prepare(mine, place)
+    assert folder(mine).stat().st_mode & 0o7777 == 0o750
+    assert [p.name for p in folder(mine).iterdir()] == ["version.txt"]
+    assert (folder(mine) / "version.txt").read_text() == "3"
+    assert changes(mine, place) == []
+
+
+def test_a_volume_in_use_stays_as_it_is(mine: Context) -> None:
+    (place,) = places(mine)
+    prepare(mine, place)
+    (folder(mine) / "user").mkdir(mode=0o700)
+    folder(mine).chmod(0o2775)
+    before = [
+        (p.stat().st_mode, p.stat().st_mtime_ns) for p in (folder(mine), *folder(mine).iterdir())
+    ]
+    prepare(mine, place)
+    assert before == [
+        (p.stat().st_mode, p.stat().st_mtime_ns) for p in (folder(mine), *folder(mine).iterdir())
+    ]
+
+
+def test_an_empty_disk_is_given_to_the_services(mine: Context) -> None:
+    (place,) = places(mine)
+    (folder(mine) / "lost+found").mkdir(parents=True)
+    folder(mine).chmod(0o555)
+    assert [change.how for change in changes(mine, place)] == [
+        "give the empty folder to root",
+        "write 3",
+    ]
+    prepare(mine, place)
+    assert changes(mine, place) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else's")
+def test_a_folder_of_somebody_elses_files_is_not_taken(mine: Context) -> None:
+    (place,) = places(mine)
+    (folder(mine) / "theirs").mkdir(parents=True)
+    (folder(mine) / "version.txt").write_text("3")
+    os.chown(folder(mine), 12345, 12345)
+    with pytest.raises(Problem, match="root may not write") as caught:
+        changes(mine, place)
+    assert caught.value.hint == f"run: chown 0:0 {folder(mine)}"
+    with pytest.raises(Problem):
+        prepare(mine, place)
+    assert folder(mine).stat().st_uid == 12345
+
+
+def test_files_without_a_version_are_not_called_a_volume(mine: Context) -> None:
+    (place,) = places(mine)
+    (folder(mine) / "photos").mkdir(parents=True)
+    with pytest.raises(Problem, match=r"has files in it, but no version\.txt"):
+        prepare(mine, place)
+    (folder(mine) / "version.txt").write_text("2")
+    with pytest.raises(Problem, match="but version 2"):
+        changes(mine, place)
+
+
+def test_a_file_is_no_volume(mine: Context) -> None:
+    (place,) = places(mine)
+    mine.paths.volumes.mkdir()
+    folder(mine).touch()
+    with pytest.raises(Problem, match=r"volume1\) is no folder"):
+        changes(mine, place)
+
+
+def test_a_read_only_file_system_is_named(mine: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place,) = places(mine)
+    now = os.statvfs("/")
+    fields = list(now)
+    fields[8] = os.ST_RDONLY
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+    with pytest.raises(Problem, match="mounted read-only"):
+        changes(mine, place)
+
+
+def test_a_dead_server_is_told_within_the_limit(
+    mine: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place,) = places(mine)
+    monkeypatch.setattr(volumes, "_look", lambda *_: time.sleep(5))
+    began = time.monotonic()
+    found = volumes.look(mine, place.path, 0.2)
+    assert time.monotonic() - began < 2
+    assert found.kind == "hangs"
+    monkeypatch.setattr(volumes, "look", lambda *_: found)
+    with pytest.raises(Pending, match="its server is down"):
+        changes(mine, place)
+
+
+def test_a_remote_folder_that_refuses_us_is_mended_at_its_server(facts: Facts) -> None:
+    nas = Volume(kind="nfs", server="nas", export=Path("/srv/a"), path=facts.paths.volumes / "a")
+    ctx = Context(facts, Site(storage=Storage(volumes={"a": nas})))
+    (place,) = places(ctx)
+    place.path.mkdir(parents=True)
+    place.path.chmod(0o700)
+    if os.geteuid() == facts.uid:
+        pytest.skip("runs as the services' user")
+    with pytest.raises(Problem) as caught:
+        prepare(ctx, place)
+    assert caught.value.hint == "run on nas: chown 1100:1100 /srv/a"
+
+
+def test_sources_of_remote_volumes() -> None:
+    volume = Volume(kind="nfs", server="2001:db8::5", export=Path("/srv/a"))
+    assert volumes.Place("a", volume, Path("/a")).source == "[2001:db8::5]:/srv/a"
+    assert volumes.Place("a", Volume(), Path("/a")).source == ""

@@ -1,0 +1,100 @@
+"""Promises of backendai_ctl.listeners: one table, held against BUILD files, templates and docs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendai_ctl import listeners
+from backendai_ctl.context import Context
+from backendai_ctl.facts import Component, Facts
+from backendai_ctl.listeners import Listener
+from backendai_ctl.site.schema import Site
+
+ROOT = Path(__file__).resolve().parents[3]
+COMPONENTS = ROOT / "packaging/components"
+
+
+def declared() -> dict[str, Component]:
+    """The components as their BUILD files declare them."""
+    found = {}
+    for path in sorted(COMPONENTS.glob("*/BUILD")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            words: dict[str, Any] = {
+                k.arg: ast.literal_eval(k.value)
+                for k in node.keywords
+                if k.arg in ("name", "listens", "health")
+            }
+            if "listens" in words:
+                name = words["name"]
+                unit = f"backendai-{name}.service"
+                found[name] = Component(
+                    name, "", unit, "", words["listens"], words.get("health", "")
+                )
+    return found
+
+
+def of(found: list[Listener], port: int) -> Listener:
+    return next(x for x in found if x.ports[0] <= port <= x.ports[1])
+
+
+def test_the_operator_guide_shows_exactly_this_table(facts: Facts) -> None:
+    every = Facts(**{**vars(facts), "components": declared()})
+    assert len(every.components) == 7
+    shown = listeners.table(listeners.documented(every))
+    assert shown in (ROOT / "docs/OPERATING.md").read_text("utf-8"), shown
+
+
+def test_the_apps_ports_are_those_of_the_template() -> None:
+    template = (COMPONENTS / "appproxy-worker/app-proxy-worker.toml.j2").read_text("utf-8")
+    assert f"bind_port_range = {list(listeners.APPS)}" in template
+
+
+def test_no_port_is_documented_twice(ctx: Context) -> None:
+    ports = sorted(x.ports for x in listeners.expected(ctx) if x.ports != listeners.ANY_PORT)
+    assert all(one[1] < other[0] for one, other in zip(ports, ports[1:], strict=False))
+
+
+def test_only_what_users_need_follows_network_listen(facts: Facts) -> None:
+    site = Site.model_validate(
+        {"network": {"listen": "192.0.2.7", "ports": {"webserver": {"http": 8443}}}}
+    )
+    ctx = Context(facts, site)
+    bound = {x.ports: listeners.address(ctx, x.bound) for x in listeners.expected(ctx)}
+    assert bound[8443, 8443] == bound[6021, 6021] == bound[10200, 10200] == "192.0.2.7"
+    assert bound[8081, 8081] == bound[6022, 6022] == bound[48600, 48600] == "127.0.0.1"
+
+
+def test_a_host_expects_only_its_own_components(ctx: Context) -> None:
+    (ctx.paths.units / "backendai-manager.service").unlink()
+    assert "manager" not in {x.component for x in listeners.expected(ctx)}
+    assert "webserver" in {x.component for x in listeners.expected(ctx)}
+
+
+def test_containers_ports_are_those_of_the_site_file(facts: Facts) -> None:
+    ctx = Context(facts, Site.model_validate({"agent": {"container_ports": (40000, 40010)}}))
+    assert of(listeners.expected(ctx), 40005).unit == "docker.service"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "url"),
+    [
+        ({}, "manager", "http://127.0.0.1:18080/health"),
+        ({}, "webserver", "https://127.0.0.1:8090/health"),
+        ({"tls": {"mode": "off"}}, "webserver", "http://127.0.0.1:8090/health"),
+        ({"network": {"listen": "0.0.0.0"}}, "webserver", "https://127.0.0.1:8090/health"),
+        ({"network": {"listen": "192.0.2.7"}}, "webserver", "https://192.0.2.7:8090/health"),
+        ({"network": {"listen": "2001:db8::7"}}, "webserver", "https://[2001:db8::7]:8090/health"),
+        ({"network": {"listen": "192.0.2.7"}}, "manager", "http://127.0.0.1:18080/health"),
+    ],
+)
+def test_health_is_asked_where_the_component_listens(
+    facts: Facts, settings: dict[str, Any], name: str, url: str
+) -> None:
+    ctx = Context(facts, Site.model_validate(settings))
+    assert listeners.health_url(ctx, facts.components[name]) == url

@@ -1,0 +1,78 @@
+"""A run as a whole: marks, locks, which components may start."""
+
+from __future__ import annotations
+
+import pytest
+
+from backendai_ctl import reconfigure as module
+from backendai_ctl.context import Context
+from backendai_ctl.errors import BadRequest, Pending
+from backendai_ctl.steps.journal import Journal, Outcome
+from backendai_ctl.steps.start_services import StartServices
+
+
+class Step:
+    """A step that ends as it is told."""
+
+    title, limit, needs = "Do it", 5, ()
+
+    def __init__(self, name: str, components: tuple[str, ...], error: Pending | None) -> None:
+        self.name, self.components, self.error = name, components, error
+
+    def check(self, ctx: Context) -> list[object]:
+        if self.error:
+            raise self.error
+        return []
+
+
+def run(monkeypatch: pytest.MonkeyPatch, ctx: Context, *steps: Step) -> tuple[str, set[str]]:
+    started: set[str] = set()
+    monkeypatch.setattr(module, "all_steps", lambda: list(steps))
+    monkeypatch.setattr(StartServices, "check", lambda self, _ctx: started.update(self.ready) or [])
+    return module.reconfigure(ctx).state, started
+
+
+def test_a_pending_step_holds_back_its_components_alone(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    steps = Step("a", ("manager", "agent"), Pending("etcd is down")), Step("b", (), None)
+    state, started = run(monkeypatch, ctx, *steps)
+    assert state == "pending"
+    assert started == set(ctx.facts.installed()) - {"manager", "agent"}
+    assert module.pending_mark(ctx).exists()
+
+
+def test_the_mark_goes_when_everything_is_done(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    run(monkeypatch, ctx, Step("a", (), Pending("not now")))
+    assert run(monkeypatch, ctx, Step("a", (), None))[0] == "done"
+    assert not module.pending_mark(ctx).exists()
+
+
+def test_a_failing_step_for_all_holds_back_everything(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    assert run(monkeypatch, ctx, Step("a", (), Pending("not now")))[1] == set()
+
+
+def test_unknown_steps_are_refused(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> None:
+    monkeypatch.setattr(module, "all_steps", lambda: [Step("a", (), None)])
+    with pytest.raises(BadRequest, match="no step 'seed'"):
+        module.reconfigure(ctx, only=["seed"])
+
+
+def test_one_run_at_a_time(ctx: Context) -> None:
+    with (
+        module.exclusive(ctx),
+        pytest.raises(Pending, match="another backendai-ctl"),
+        module.exclusive(ctx),
+    ):
+        pass
+
+
+def test_the_outcome_is_kept_for_status(monkeypatch: pytest.MonkeyPatch, ctx: Context) -> None:
+    run(monkeypatch, ctx, Step("a", (), Pending("etcd is down", hint="start it")))
+    kept = Journal(ctx.paths.ctl).last()["steps"]["a"]
+    assert kept == {"state": "pending", "what": "etcd is down", "hint": "start it"}
+    assert Outcome("same").well

@@ -1,0 +1,136 @@
+"""Promises of backendai_ctl.status: what is well is asked for, what is not says why."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from loopback_servers import serving
+
+from backendai_ctl import status
+from backendai_ctl.context import Context
+from backendai_ctl.facts import Facts
+from backendai_ctl.site.schema import Site
+from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.system import systemd
+
+WELL = '{"version": "26.9.6", "connectivity": {"overall_healthy": true}}'
+UNWELL = '{"connectivity": {"overall_healthy": false}}'
+
+
+@pytest.fixture
+def units(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What `systemctl show` says of every unit."""
+    shown = {"ActiveState": "active", "UnitFileState": "enabled"}
+    shown["ActiveEnterTimestampMonotonic"] = str(int((time.monotonic() - 3600) * 1e6))
+
+    def properties(_unit: str, _names: Sequence[str]) -> dict[str, str]:
+        return shown
+
+    monkeypatch.setattr(systemd, "properties", properties)
+    return shown
+
+
+@pytest.fixture
+def body() -> dict[str, tuple[int, str]]:
+    return {"/readiness": (200, WELL)}
+
+
+@pytest.fixture
+def gateway(facts: Facts, body: dict[str, tuple[int, str]]) -> Iterator[Context]:
+    """A host with nothing but a gateway, which answers `body`."""
+    for path in facts.paths.units.iterdir():
+        if "gateway" not in path.name:
+            path.unlink()
+    with serving(body) as port:
+        site = {"network": {"ports": {"gateway": {"graphql": port}}}}
+        yield Context(facts, Site.model_validate(site))
+
+
+def test_active_and_well_is_healthy(gateway: Context, units: dict[str, str]) -> None:
+    found = status.gather(gateway)
+    assert found.healthy
+    assert found.servers == ()
+    (part,) = found.components
+    assert (part.name, part.state, part.version) == ("gateway", "active", "26.9.6")
+    assert part.since.endswith("+00:00")
+
+
+def test_active_but_unwell_is_not(
+    gateway: Context, units: dict[str, str], body: dict[str, tuple[int, str]]
+) -> None:
+    body["/readiness"] = (200, UNWELL)
+    found = status.gather(gateway)
+    assert not found.healthy
+    assert found.components[0].detail == "says that it is not healthy"
+
+
+def test_a_unit_that_is_off_by_its_operators_wish_is_no_fault(
+    gateway: Context, units: dict[str, str]
+) -> None:
+    units |= {"ActiveState": "inactive", "UnitFileState": "disabled"}
+    assert not status.gather(gateway).healthy
+    _write(ready_mark(gateway, "gateway"), "fingerprint")
+    found = status.gather(gateway)
+    assert found.healthy
+    assert found.components[0].state == "off"
+
+
+def test_the_step_that_keeps_it_from_running_is_named_not_those_behind_it(
+    gateway: Context, units: dict[str, str]
+) -> None:
+    units["ActiveState"] = "inactive"
+    assert "not configured" in status.gather(gateway).components[0].why[0]
+    _write(gateway.paths.config / "gateway.json", "{}")
+    assert "not started" in status.gather(gateway).components[0].why[0]
+    result = {
+        "finished": "2026-11-23T00:00:00+00:00",
+        "steps": {
+            "create-secrets": {"state": "done", "what": "", "hint": ""},
+            "render-configs": {"state": "failed", "what": "disk full", "hint": "free some"},
+            "start-services": {"state": "blocked", "what": "waits for render-configs", "hint": ""},
+            "register-images": {"state": "pending", "what": "database down", "hint": ""},
+        },
+    }
+    _write(gateway.paths.ctl / "result.json", json.dumps(result))
+    found = status.gather(gateway)
+    assert found.components[0].why == ("render-configs failed: disk full",)
+    assert [row["step"] for row in found.unfinished] == list(result["steps"])[1:]
+
+
+def test_waiting_ends_when_all_is_healthy_and_at_its_limit(
+    gateway: Context, units: dict[str, str], body: dict[str, tuple[int, str]]
+) -> None:
+    assert status.wait(gateway, 60).healthy
+    body["/readiness"] = (503, "")
+    began = time.monotonic()
+    assert not status.wait(gateway, 0.1).healthy
+    assert time.monotonic() - began < 30
+
+
+def test_one_that_does_not_answer_in_time_still_shows_its_unit(
+    facts: Facts, units: dict[str, str]
+) -> None:
+    for path in facts.paths.units.iterdir():
+        if "gateway" not in path.name:
+            path.unlink()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ports = {"gateway": {"graphql": silent.getsockname()[1]}}
+        ctx = Context(facts, Site.model_validate({"network": {"ports": ports}}))
+        (part,) = status.gather(ctx).components
+    assert (part.state, part.well, part.detail) == ("active", False, "no answer in time")
+
+
+def test_a_host_without_components_is_not_at_fault(facts: Facts) -> None:
+    for path in facts.paths.units.iterdir():
+        path.unlink()
+    assert status.gather(Context(facts, Site())).healthy
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
