@@ -13,7 +13,7 @@ from backendai_ctl.steps.plan import steps as all_steps
 from backendai_ctl.system.run import run as run_program
 
 
-def run(ctx: Context, *, data: bool, dry_run: bool) -> list[str]:
+def purge(ctx: Context, *, data: bool, dry_run: bool) -> list[str]:
     """Undo every step, last first; with `data` remove what users stored as well.
 
     Returns what was removed (with dry_run: what would be). A step that cannot be undone is told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -107,9 +106,7 @@ def site_host(
             manager.add_repository(host)
             if site_file:
                 host.write("/etc/backendai/site.toml", site_file)
-            began = time.monotonic()
             site.installation = manager.install(host, packages)
-            host.sh(f"echo installed in {time.monotonic() - began:.1f} s >/root/installed")
             yield site
         finally:
             site.down()

@@ -54,11 +54,9 @@ def test_units_get_the_files_that_are_described(
         assert f"--health {health} -- " in text
 
 
-def test_initial_data_and_settings_of_alembic_are_those_of_the_release(share: Path) -> None:
+def test_initial_data_is_that_of_the_release(share: Path) -> None:
     assert (share / "fixtures/example-users.json").is_file()
     assert len(list((share / "fixtures").glob("*.json"))) > 10
-    ini = {path.name for path in (share / "alembic").iterdir()}
-    assert ini == {"alembic.ini", "alembic-appproxy.ini"}
 
 
 def test_every_role_says_what_it_is_for(share: Path) -> None:

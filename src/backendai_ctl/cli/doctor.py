@@ -19,7 +19,7 @@ _DEFAULT = "-"  # the option without a folder
     **example(
         "backendai-ctl doctor --preflight\n"
         "backendai-ctl doctor --output\n"
-        "backendai-ctl doctor --output /root/reports --sign /root/doctor.pem"
+        "backendai-ctl doctor --output reports --sign doctor.pem"
     )
 )
 @click.option("--preflight", is_flag=True, help="Only the host: no service is asked.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from backendai_ctl import purge
 from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option, need_root
 from backendai_ctl.errors import BadRequest
+from backendai_ctl.purge import purge
 
 
 @click.command(
@@ -29,7 +29,7 @@ def command(ctx: click.Context, as_json: bool, dry_run: bool, data: bool, sure: 
             "--data deletes databases, dumps, secrets and volumes for good",
             hint="add --yes-delete-all-data, or look first: backendai-ctl purge --data --dry-run",
         )
-    done = purge.run(context(ctx), data=data, dry_run=dry_run)
+    done = purge(context(ctx), data=data, dry_run=dry_run)
     emit(
         {"removed": [] if dry_run else done, "would_remove": done if dry_run else []},
         as_json=as_json,

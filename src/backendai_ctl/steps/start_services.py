@@ -11,11 +11,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.etcd import seed
 from backendai_ctl.facts import Component
 from backendai_ctl.steps import dropins
 from backendai_ctl.steps.base import Change
+from backendai_ctl.steps.prepare_etcd import login_mark
 from backendai_ctl.system import files, systemd
 
 TARGET = "backendai.target"
@@ -166,6 +169,8 @@ def fingerprint(ctx: Context, component: Component) -> str:
     digest = hashlib.sha256(ctx.facts.full_version.encode())
     given = [ctx.paths.config / component.config, dropins.path(component)]
     given += sorted(ctx.paths.config / name for name in component.credentials)
+    if component.name in servers.USERS["etcd"]:
+        given += [login_mark(ctx), seed.mark(ctx)]  # etcd tells its clients of neither
     for path in given:
         digest.update(f"\0{path}\0{files.read(path) or ''}".encode())
     return digest.hexdigest()
