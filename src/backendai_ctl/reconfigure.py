@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,12 +60,18 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
             outcomes |= engine.execute([StartServices(ready(chosen, outcomes, ctx))], ctx, journal)
         state = engine.worst(outcomes)
         if not only:
-            journal.finish(outcomes)
+            _keep(journal, outcomes)
             if state == "done":
                 pending_mark(ctx).unlink(missing_ok=True)
             elif not pending_mark(ctx).exists():
                 files.write(pending_mark(ctx), "", mode=0o644)
     return Report(state, outcomes)
+
+
+def _keep(journal: Journal, outcomes: dict[str, Outcome]) -> None:
+    """Keep the outcome; on a full disk the run's own message has to do."""
+    with suppress(Problem):
+        journal.finish(outcomes)
 
 
 def ready(steps: Sequence[Step], outcomes: dict[str, Outcome], ctx: Context) -> frozenset[str]:

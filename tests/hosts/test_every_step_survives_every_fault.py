@@ -143,12 +143,14 @@ def test_every_step_survives_every_fault(
     rows: dict[str, dict[str, str]] = {}
     with stack.boot(name="faults", upper=small_disk) as host:  # type: ignore[arg-type]
         for step in [name for name in stacks.step_names(host) if name != "start-services"]:
-            rows[step] = {}
+            rows[step], began = {}, time.monotonic()
             for name, fault in FAULTS.items():
                 host.sh(UNDO.get(step, ":"), cwd="/", limit=120)
                 under = fault(host, step)
                 rows[step][name] = f"{under}; {recovered(host, step)}"
             host.sh(SNAPSHOT.get(step, ":"), cwd="/", limit=60)
+            with capsys.disabled():
+                print(f"\n{step}: {rows[step]}, {time.monotonic() - began:.0f} s", flush=True)
         with capsys.disabled():
             print("\n" + table(rows))
         lost = [row for row in rows.values() if any("NO" in cell for cell in row.values())]

@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from backendai_ctl.errors import EXIT_FAILED, Problem
+from backendai_ctl.system import files
 
 # noun: what it is for, in one line; its module is backendai_ctl.cli.NOUN
 NOUNS = {
@@ -69,4 +70,7 @@ def main() -> None:
         print(f"backendai-ctl: {problem}", file=sys.stderr)
         sys.exit(problem.exit_code)
     except BrokenPipeError:
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        print(f"backendai-ctl: {files.trouble(error)}", file=sys.stderr)
         sys.exit(EXIT_FAILED)

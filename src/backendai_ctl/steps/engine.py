@@ -12,6 +12,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import OutOfTime, Pending, Problem
 from backendai_ctl.steps.base import Change, Step
 from backendai_ctl.steps.journal import Journal, Outcome
+from backendai_ctl.system import files
 
 
 def ordered(steps: Sequence[Step]) -> list[Step]:
@@ -41,6 +42,8 @@ def plan(steps: Sequence[Step], ctx: Context) -> dict[str, list[Change] | Proble
             found[step.name] = step.check(ctx)
         except Problem as problem:
             found[step.name] = problem
+        except OSError as error:
+            found[step.name] = files.trouble(error)
     return found
 
 
@@ -72,7 +75,8 @@ def _one(step: Step, ctx: Context, journal: Journal) -> Outcome:
         seconds = round(time.monotonic() - began, 1)
         journal.add("done", step=step.name, seconds=seconds)
         return Outcome("done", seconds=seconds)
-    except Problem as problem:
+    except (Problem, OSError) as error:
+        problem = error if isinstance(error, Problem) else files.trouble(error)
         state = "pending" if isinstance(problem, Pending) else "failed"
         outcome = Outcome(state, problem.what, problem.hint, round(time.monotonic() - began, 1))
         _note(journal, step.name, outcome)

@@ -94,11 +94,13 @@ class StartServices:
     def apply(self, ctx: Context) -> None:
         dropins.write(ctx)
         services = [s for s in self._services(ctx) if s.change()]
-        if systemd.booted():
-            systemd.systemctl("daemon-reload")
         fresh = [s.unit for s in services if s.new]
         if fresh:
             systemd.systemctl("--no-reload", "enable", TARGET, *fresh)
+        if systemd.booted():
+            systemd.systemctl(
+                "daemon-reload"
+            )  # last: it tells of every unit if links changed since
         restart = [s.unit for s in services if not s.new and s.marked != s.fingerprint]
         for service in services:
             files.write(service.mark, service.fingerprint + "\n", mode=0o644)

@@ -37,7 +37,7 @@ def write(
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise Problem(f"{path}: cannot be written: {error.strerror}", hint=_cure(error)) from error
+        raise trouble(error, path) from error
     return True
 
 
@@ -64,7 +64,7 @@ def make_folder(path: Path, *, mode: int, owner: tuple[int, int] = (0, 0)) -> bo
             changed = True
         return changed
     except OSError as error:
-        raise Problem(f"{path}: {error.strerror}", hint=_cure(error)) from error
+        raise trouble(error, path) from error
 
 
 def read(path: Path) -> str | None:
@@ -75,6 +75,12 @@ def read(path: Path) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise Problem(f"{path}: cannot be read: {error}", hint="run it as root") from error
+
+
+def trouble(error: OSError, path: Path | None = None) -> Problem:
+    """What the operating system refused, as a Problem with its cure."""
+    place = path or error.filename or "this host"
+    return Problem(f"{place}: {error.strerror or error}", hint=_cure(error))
 
 
 def _same(path: Path, content: bytes, mode: int, owner: tuple[int, int]) -> bool:

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from site_host import SiteHost
 
+PYTHON = "/opt/backendai/current/bin/python"
+# Of every key but those in which running services report themselves.
+REVISIONS = """
+from backendai_ctl import facts
+from backendai_ctl.context import Context
+from backendai_ctl.etcd import access
+from backendai_ctl.site.load import load
+known = facts.load()
+ctx = Context(known, load(known.paths.site_file))
+for prefix in access.prefixes(ctx):
+    for key, entry in access.connect(ctx).prefix(prefix).items():
+        if "/nodes/" not in key:
+            print(key, entry.revision)
+"""
 FOLDERS = (
     "/etc/backendai /etc/systemd/system /etc/valkey /etc/default /var/lib/backendai/ctl /vfroot"
 )
@@ -20,7 +34,7 @@ def _state(site: SiteHost) -> dict[str, str]:
     psql = f'runuser -u postgres -- psql -XAtd backendai -c "{database}"'
     return {
         "files": host.sh(f"find {FOLDERS} -printf '%p %T@ %C@ %m %u\\n' | sort"),
-        "etcd": str(site.ctl("etcd", "status")["revision"]),
+        "etcd": host.check([PYTHON, "-I", "-c", REVISIONS]).stdout,
         "database": host.sh(psql, cwd="/"),
         "services": host.sh(
             "systemctl show 'backendai-*.service' -p Id -p ExecMainStartTimestampMonotonic"
