@@ -25,7 +25,15 @@ DROP = "; ".join(
     f"{SQL} 'DROP DATABASE IF EXISTS {name} WITH (FORCE)'"
     for name in ("backendai", "backendai_appproxy")
 )
+TAKE_BACK = (
+    f"{stacks.PYTHON} -I -c 'from backendai_ctl import facts; from backendai_ctl.context import Context;"
+    " from backendai_ctl.site.load import load; from backendai_ctl.steps.{module} import STEP;"
+    " known = facts.load(); STEP.undo(Context(known, load(known.paths.site_file)))'"
+)
 UNDO = {
+    "prepare-cache": TAKE_BACK.replace("{module}", "prepare_cache"),
+    "prepare-etcd": TAKE_BACK.replace("{module}", "prepare_etcd"),
+    "seed-etcd": TAKE_BACK.replace("{module}", "seed_etcd"),
     "create-secrets": "rm -rf /etc/backendai/secrets/storage-token",
     "create-certificates": "rm -rf /etc/backendai/tls",
     "create-rpc-keypair": "rm -rf /etc/backendai/rpc",

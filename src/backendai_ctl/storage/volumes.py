@@ -21,7 +21,7 @@ VERSION = "3"  # of the layout of folders in a volume; the storage proxy refuses
 VERSION_FILE = "version.txt"
 LIMIT = 10.0  # seconds for a look
 _FOLDER_MODE = 0o750
-_IGNORED = {"lost+found", VERSION_FILE}
+_IGNORED = {"lost+found", VERSION_FILE, f"{VERSION_FILE}.new"}  # the last: what a full disk left
 # Runs as the services' user: root may not write to a volume that is on another machine.
 _WRITE_VERSION = """umask 022; printf %s "$2" >"$1.new"; mv "$1.new" "$1" """
 
