@@ -40,9 +40,16 @@ def purge(ctx: Context, *, data: bool, dry_run: bool) -> list[str]:
         for place in places:
             shutil.rmtree(place, ignore_errors=True)
         shutil.rmtree(ctx.paths.ctl, ignore_errors=True)
+        _remove_if_empty([ctx.paths.tls, ctx.paths.config / "rpc"])
     if failed:
         raise Problem("; ".join(failed), hint="mend it, then run: backendai-ctl purge")
     return done
+
+
+def _remove_if_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _data(ctx: Context) -> list[Path]:

@@ -119,9 +119,9 @@ class StartServices:
     def undo(self, ctx: Context) -> None:
         units = [ctx.facts.components[name].unit for name in ctx.facts.installed()]
         if units:
-            systemd.systemctl("--no-reload", "disable", *units)
+            systemd.systemctl("--no-reload", "disable", TARGET, *units)
             if systemd.booted():
-                systemd.systemctl("stop", *units)
+                systemd.systemctl("stop", TARGET, *units)
         for name in ctx.facts.components:
             ready_mark(ctx, name).unlink(missing_ok=True)
         dropins.remove(ctx)

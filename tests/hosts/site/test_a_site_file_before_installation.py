@@ -9,7 +9,7 @@ import artefacts
 import browser
 import pytest
 from scenario import Hosts
-from site_host import SiteHost, site_host
+from site_host import UNITS, SiteHost, site_host
 
 from dist import unavailable
 
@@ -72,3 +72,27 @@ def test_the_named_admin_signs_in_with_a_browser(preseeded: SiteHost, screenshot
 
 def test_nothing_tried_to_leave_the_host(preseeded: SiteHost) -> None:
     assert preseeded.network.attempts == set()
+
+
+def test_purge_keeps_what_users_stored_and_reconfigure_brings_the_site_back(
+    preseeded: SiteHost,
+) -> None:
+    host = preseeded.host
+    host.sh("echo kept >/srv/fast/of-a-user")
+    host.check(["backendai-ctl", "purge"], limit=300)
+    assert sorted(preseeded.inactive()) == sorted(UNITS)
+    assert host.sh("ls /etc/backendai") == "rpc\nsecrets\nsite.toml"
+    assert host.sh("cat /srv/fast/of-a-user") == "kept"
+    host.check(["backendai-ctl", "reconfigure"], limit=600)
+    preseeded.wait_healthy()
+
+
+def test_purge_with_data_leaves_nothing(preseeded: SiteHost) -> None:
+    host = preseeded.host
+    refused = host.run(["backendai-ctl", "purge", "--data"])
+    assert refused.returncode == 2 and "hint:" in refused.stderr
+    host.check(["backendai-ctl", "purge", "--data", "--yes-delete-all-data"], limit=300)
+    databases = "select datname from pg_database where datname like 'backendai%'"
+    found = host.sh(f'runuser -u postgres -- psql -XAt -d postgres -c "{databases}"', cwd="/")
+    assert found == ""
+    assert host.sh("ls /etc/backendai; ls -d /srv/fast 2>/dev/null || :") == "site.toml"
