@@ -120,7 +120,7 @@ def test_a_container_whose_systemd_does_not_answer_is_fine(host: Host) -> None:
 
 def test_a_full_disk_is_told(host: Host) -> None:
     full = f"mount -t tmpfs -o size=8k none {STATE}; dd if=/dev/zero of={STATE}/x 2>/dev/null || :"
-    assert "cannot be written" in pending(reinstall(host, full))
+    assert "No space left on device" in pending(reinstall(host, full))
     host.check(["backendai-ctl", "reconfigure"], limit=LIMIT)
 
 
