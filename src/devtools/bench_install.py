@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from devtools.tables import table
@@ -27,16 +28,15 @@ def main(root: Path, argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     # The throw-away hosts are those of the tests.
     sys.path[:0] = [str(root / "tests/hosts"), str(root / "tests")]
-    import artefacts
-    from scenario import Hosts
-    from site_host import site_host
+    artefacts, scenario = import_module("artefacts"), import_module("scenario")
+    site_host = import_module("site_host").site_host
 
     with tempfile.TemporaryDirectory(prefix="backendai-install-") as name:
         folder = Path(name)
         dist = artefacts.find(options.dist)
         repositories = artefacts.index(dist, folder / "repositories")
         began = time.monotonic()
-        with site_host(Hosts(), dist, repositories, folder / "site") as site:
+        with site_host(scenario.Hosts(), dist, repositories, folder / "site") as site:
             site.wait_healthy()
             seconds = site.installation.seconds
             healthy = time.monotonic() - began
