@@ -28,7 +28,7 @@ DROP = "; ".join(
 TAKE_BACK = (
     f"{stacks.PYTHON} -I -c 'from backendai_ctl import facts; from backendai_ctl.context import Context;"
     " from backendai_ctl.site.load import load; from backendai_ctl.steps.{module} import STEP;"
-    " known = facts.load(); STEP.undo(Context(known, load(known.paths.site_file)))'"
+    " known = facts.load(); STEP.undo(Context(known, load(known.paths.site_file, known)))'"
 )
 UNDO = {
     "prepare-cache": TAKE_BACK.replace("{module}", "prepare_cache"),

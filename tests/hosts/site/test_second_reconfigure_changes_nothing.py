@@ -12,7 +12,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.etcd import access
 from backendai_ctl.site.load import load
 known = facts.load()
-ctx = Context(known, load(known.paths.site_file))
+ctx = Context(known, load(known.paths.site_file, known))
 for prefix in access.prefixes(ctx):
     for key, entry in access.connect(ctx).prefix(prefix).items():
         if "/nodes/" not in key:
