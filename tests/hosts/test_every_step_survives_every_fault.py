@@ -49,7 +49,7 @@ UNDO = {
     " -c \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
     "register-images": "runuser -u postgres -- psql -Xq -d backendai -c"
     " 'DELETE FROM container_registries'",
-    "render-configs": "rm -f /etc/backendai/*.toml /etc/backendai/*.conf /etc/backendai/*.json",
+    "render-configs": "rm -f /etc/backendai/*.toml /etc/backendai/webserver.conf",
 }
 SNAPSHOT = {  # after which step, how
     "migrate-manager-schema": f"{SQL} 'CREATE DATABASE schema_only TEMPLATE backendai'",
