@@ -23,7 +23,7 @@ def tls_on(ctx: Context) -> bool:
 
 def public_url(ctx: Context, component: str, what: str) -> str:
     """The URL by which browsers and clients reach what a component serves to users."""
-    return _url(ctx, component, what, _bracketed(ctx.site.site.address))
+    return _url(ctx, component, what, bracketed(ctx.site.site.address))
 
 
 def internal_url(ctx: Context, component: str, what: str) -> str:
@@ -43,13 +43,19 @@ def service_environment(ctx: Context) -> dict[str, str]:
 
     PGSSL*: how asyncpg connects; SSL_CERT_FILE: authorities trusted besides the host's.
     """
+    made = database_environment(ctx)
+    if tls_on(ctx):
+        made["SSL_CERT_FILE"] = str(ctx.paths.tls / "trust.crt")
+    return made
+
+
+def database_environment(ctx: Context) -> dict[str, str]:
+    """How the site file wants PostgreSQL reached, for asyncpg and PostgreSQL's own programs."""
     database = ctx.site.database
     mode = {"off": "disable", "on": "require", "verify": "verify-full"}[database.tls]
     made = {"PGSSLMODE": mode}
     if database.tls == "verify":
         made["PGSSLROOTCERT"] = str(database.ca or host_authorities())
-    if tls_on(ctx):
-        made["SSL_CERT_FILE"] = str(ctx.paths.tls / "trust.crt")
     return made
 
 
@@ -63,5 +69,6 @@ def _url(ctx: Context, component: str, what: str, host: str) -> str:
     return f"{'https' if secure else 'http'}://{host}:{ctx.port(component, what)}"
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host

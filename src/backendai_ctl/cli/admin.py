@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from backendai_ctl.addresses import public_url
 from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option, need_root
 from backendai_ctl.context import Context
 from backendai_ctl.database.accounts import reset_password
@@ -60,7 +61,4 @@ def show(ctx: click.Context, as_json: bool) -> None:
 
 def url(ctx: Context) -> str:
     """Of the web UI, as browsers reach it."""
-    scheme = "http" if ctx.site.tls.mode == "off" else "https"
-    address = ctx.site.site.address
-    host = f"[{address}]" if ":" in address else address
-    return f"{scheme}://{host}:{ctx.port('webserver', 'http')}"
+    return public_url(ctx, "webserver", "http")

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from backendai_ctl import credentials
-from backendai_ctl.addresses import internal_url, public_url, tls_on
+from backendai_ctl.addresses import bracketed, internal_url, public_url, tls_on
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
@@ -68,7 +68,7 @@ def _names(ctx: Context) -> dict[str, object]:
     etcd = [_pair(endpoint) for endpoint in site.etcd.endpoints]
     return {
         "site": site,
-        "address": _bracketed(site.site.address),
+        "address": bracketed(site.site.address),
         "loopback": LOOPBACK,
         "tls": tls_on(ctx),
         "volumes": {
@@ -76,7 +76,7 @@ def _names(ctx: Context) -> dict[str, object]:
         },
         "volumes_folder": ctx.paths.volumes,
         "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,
-        "cache_address": f"{_bracketed(site.cache.host)}:{site.cache.port}",
+        "cache_address": f"{bracketed(site.cache.host)}:{site.cache.port}",
         "sentinels": [_pair(node) for node in site.cache.sentinel.nodes]
         if site.cache.sentinel
         else [],
@@ -99,7 +99,3 @@ def _names(ctx: Context) -> dict[str, object]:
 def _pair(text: str) -> dict[str, object]:
     host, port = split_host_port(text)
     return {"host": host, "port": port}
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

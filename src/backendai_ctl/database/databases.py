@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from backendai_ctl import servers
+from backendai_ctl.addresses import database_environment
 from backendai_ctl.context import Context
 from backendai_ctl.credentials import DatabaseName, database_password
 from backendai_ctl.errors import BadRequest, Problem
@@ -101,12 +102,11 @@ class Target:
 
     def libpq(self) -> dict[str, str]:
         """Environment that makes programs connect as we do; asyncpg heeds it as well."""
-        server = self.ctx.site.database
-        mode = {"off": "disable", "on": "require", "verify": "verify-full"}[server.tls]
-        made = {"PGSSLMODE": mode, "PGAPPNAME": WORKER, "PGCONNECT_TIMEOUT": "15"}
-        if server.tls == "verify":
-            made["PGSSLROOTCERT"] = str(server.ca or ssl.get_default_verify_paths().cafile)
-        return made
+        return {
+            **database_environment(self.ctx),
+            "PGAPPNAME": WORKER,
+            "PGCONNECT_TIMEOUT": "15",
+        }
 
     @property
     def scripts(self) -> Path:

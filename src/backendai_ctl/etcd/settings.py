@@ -21,7 +21,7 @@ def _cache(ctx: Context) -> dict[str, str]:
         made["sentinel"] = ",".join(cache.sentinel.nodes)
         made["service_name"] = cache.sentinel.service
     else:
-        made["addr"] = f"{_bracketed(cache.host)}:{cache.port}"
+        made["addr"] = f"{addresses.bracketed(cache.host)}:{cache.port}"
     return {f"config/redis/{key}": made[key] for key in sorted(made)}
 
 
@@ -41,7 +41,3 @@ def _volumes(ctx: Context) -> dict[str, str]:
         "volumes/exposed_volume_info": "percentage",
         **{f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()},
     }
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -10,9 +10,9 @@ from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import health_url
+from backendai_ctl.steps.units import FOLDER
 from backendai_ctl.system import files
 
-FOLDER = Path("/etc/systemd/system")
 _HEAD = "# Written by backendai-ctl from site.toml; changes here are lost at its next run.\n"
 KEEPS_VOLUMES = ("agent", "storage-proxy")
 
