@@ -22,7 +22,9 @@ from pants.engine.fs import (
 )
 from pants.engine.process import Process
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.util.frozendict import FrozenDict
 
+from packager.kit import PACKAGE, modules_of
 from packager.options import Packager
 from packager.release import Release
 from releasekit.errors import Failure
@@ -102,6 +104,13 @@ class KitProcess:
     output_directories: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class KitSources:
+    """The modules of releasekit: name -> text."""
+
+    texts: FrozenDict[str, str]
+
+
 @rule
 async def read_lock(request: LockFile) -> Lock:
     path = f"{LOCKS}/{request.name}.lock"
@@ -157,7 +166,22 @@ async def built_tool(request: BuiltTool) -> LockedDigest:
 
 
 @rule
-async def kit_process(request: KitProcess, packager: Packager, release: Release) -> Process:
+async def kit_sources() -> KitSources:
+    contents = await Get(
+        DigestContents,
+        PathGlobs(
+            [f"src/{PACKAGE}/*.py"],
+            GlobMatchErrorBehavior.error,
+            description_of_origin="the packager",
+        ),
+    )
+    return KitSources(FrozenDict({Path(c.path).stem: c.content.decode() for c in contents}))
+
+
+@rule
+async def kit_process(
+    request: KitProcess, packager: Packager, release: Release, kit: KitSources
+) -> Process:
     tools = await Get(Lock, LockFile("tools"))
     group = tools.data["groups"]["build"]["packages"]
     libraries, sources, spec = await MultiGet(
@@ -170,7 +194,7 @@ async def kit_process(request: KitProcess, packager: Packager, release: Release)
         Get(
             Digest,
             PathGlobs(
-                ["src/releasekit/*.py"],
+                [f"src/{PACKAGE}/{name}.py" for name in modules_of(kit.texts, request.program)],
                 GlobMatchErrorBehavior.error,
                 description_of_origin="the packager",
             ),

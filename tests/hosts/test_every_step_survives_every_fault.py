@@ -25,6 +25,17 @@ DROP = "; ".join(
     f"{SQL} 'DROP DATABASE IF EXISTS {name} WITH (FORCE)'"
     for name in ("backendai", "backendai_appproxy")
 )
+
+
+def again(name: str, template: str) -> str:
+    """Drop a database and make it as create-databases does, from a template."""
+    return (
+        f"{SQL} 'DROP DATABASE {name} WITH (FORCE)';"
+        f" {SQL} 'CREATE DATABASE {name} TEMPLATE {template} OWNER {name}';"
+        f" {SQL} 'REVOKE ALL ON DATABASE {name} FROM PUBLIC'"
+    )
+
+
 TAKE_BACK = (
     f"{stacks.PYTHON} -I -c 'from backendai_ctl import facts; from backendai_ctl.context import Context;"
     " from backendai_ctl.site.load import load; from backendai_ctl.steps.{module} import STEP;"
@@ -39,12 +50,9 @@ UNDO = {
     "create-rpc-keypair": "rm -rf /etc/backendai/rpc",
     "create-volumes": "rm -rf /vfroot/volume1",
     "create-databases": DROP,
-    "migrate-manager-schema": f"{SQL} 'DROP DATABASE backendai WITH (FORCE)';"
-    f" {SQL} 'CREATE DATABASE backendai OWNER backendai'",
-    "migrate-coordinator-schema": f"{SQL} 'DROP DATABASE backendai_appproxy WITH (FORCE)';"
-    f" {SQL} 'CREATE DATABASE backendai_appproxy OWNER backendai_appproxy'",
-    "load-initial-data": f"{SQL} 'DROP DATABASE backendai WITH (FORCE)';"
-    f" {SQL} 'CREATE DATABASE backendai TEMPLATE schema_only OWNER backendai'",
+    "migrate-manager-schema": again("backendai", "template0"),
+    "migrate-coordinator-schema": again("backendai_appproxy", "template0"),
+    "load-initial-data": again("backendai", "schema_only"),
     "register-app-proxy": "runuser -u postgres -- psql -Xq -d backendai"
     " -c \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
     "register-images": "runuser -u postgres -- psql -Xq -d backendai -c"

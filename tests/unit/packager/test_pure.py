@@ -10,6 +10,7 @@ import pytest
 from pants.engine.target import InvalidFieldException
 
 from packager import drift, manifest, release, values
+from packager.kit import modules_of
 from packager.render import render
 from releasekit.errors import Failure
 
@@ -83,3 +84,17 @@ def test_the_manifest_lists_artefacts_and_drift() -> None:
 
 def test_owners_of_different_paths_are_fine() -> None:
     manifest.check_owners([("a", ["/x"]), ("b", ["/y"])])
+
+
+def test_a_program_is_made_of_what_it_imports_and_of_nothing_else() -> None:
+    sources = {
+        "__init__": "",
+        "errors": "",
+        "files": "from releasekit.errors import Failure\nimport releasekit.spdx\n",
+        "spdx": "import json\n",
+        "other": "from releasekit import files\n",
+        "tool": "def main():\n    from releasekit import files, absent\n",
+    }
+    assert modules_of(sources, "tool") == ("__init__", "errors", "files", "spdx", "tool")
+    with pytest.raises(Failure, match="no program `absent`"):
+        modules_of(sources, "absent")
