@@ -241,6 +241,7 @@ def _backendai_service(*, name, summary, config, ports, health, after, **values)
             "ports": ports,
             "health": health.format(**ports),
             "after": after,
+            "dynamic": False,
             **values,
         },
     )

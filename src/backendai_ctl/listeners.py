@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
 
@@ -86,11 +87,16 @@ _BACKING = (
     Listener("docker", "docker.service", (30000, 31000), "agent", "apps in containers", False),
 )
 CONTAINERS = _BACKING[-1]
+_TUNNELS = {
+    "cache": "way to a Valkey with TLS or sentinels",
+    "etcd": "way to an etcd with TLS",
+}
 
 
 def documented(facts: Facts) -> list[Listener]:
     """All listeners of a host with every component, and default ports."""
-    return [*_listeners(facts.components.values(), lambda c, what: c.ports[what]), *_BACKING]
+    every = _listeners(facts.components.values(), lambda c, what: c.ports[what])
+    return [*every, *_BACKING, *(_tunnel(section) for section in _TUNNELS)]
 
 
 def expected(ctx: Context) -> list[Listener]:
@@ -98,7 +104,8 @@ def expected(ctx: Context) -> list[Listener]:
     here = [ctx.facts.components[name] for name in ctx.facts.installed()]
     ours = _listeners(here, lambda c, what: ctx.port(c.name, what))
     containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
-    return [*ours, *_BACKING[:-1], containers]
+    tunneled = [_tunnel(route.section) for route in tunnels.routes(ctx.site)]
+    return [*ours, *_BACKING[:-1], containers, *tunneled]
 
 
 def address(ctx: Context, bound: str) -> str:
@@ -144,6 +151,11 @@ def table(listeners: Iterable[Listener]) -> str:
             f"| {port} | {listener.component} | {listener.what} | {BOUND[listener.bound]} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def _tunnel(section: str) -> Listener:
+    port = tunnels.PORTS[section]
+    return Listener("tunnel", tunnels.UNIT, (port, port), "loopback", _TUNNELS[section])
 
 
 def _listeners(

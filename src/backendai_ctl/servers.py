@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+from backendai_ctl import credentials, tunnels
 from backendai_ctl.context import Context
-from backendai_ctl.site.schema import Server
+from backendai_ctl.site.schema import Server, Tunneled
 from backendai_ctl.site.values import split_host_port
 from backendai_ctl.system import http, resp
 
@@ -38,7 +39,11 @@ UNITS = {
     "valkey": "valkey-server.service",
     "etcd": "etcd.service",
     "docker": "docker.service",
+    "tunnel": tunnels.UNIT,
 }
+# What a client of HTTP/2, so of gRPC, says first, and the kind of frame that answers.
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
+_SETTINGS = 4
 _SSL_REQUEST = struct.pack(">ii", 8, 80877103)
 
 
@@ -59,20 +64,59 @@ class Backing:
 
 def needed(ctx: Context) -> list[Backing]:
     """The servers that the components of this host use, as the site file names them."""
-    return [
+    found = [
         make(ctx)
         for name, make in _MAKERS.items()
         if any(ctx.here(component) for component in USERS[name])
     ]
+    return [*found, _tunnel(ctx)] if found and tunnels.routes(ctx.site) else found
 
 
 def client_tls(server: Server) -> ssl.SSLContext | None:
-    """How to talk with a server of the site file; None: plain. OSError if its CA is unreadable."""
+    """How to talk with a server of the site file; None: plain. OSError if a file is unreadable."""
     if server.tls == "off":
         return None
     if server.tls == "on":
-        return http.unchecked()
-    return ssl.create_default_context(cafile=str(server.ca) if server.ca else None)
+        made = http.unchecked()
+    else:
+        made = ssl.create_default_context(cafile=str(server.ca) if server.ca else None)
+        # As strict as the tunnel and PostgreSQL's programs: many a site's authority states no key usage.
+        made.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if isinstance(server, Tunneled) and server.certificate and server.key:
+        made.load_cert_chain(server.certificate, server.key)
+    return made
+
+
+def handshake(host: str, port: int, tls: ssl.SSLContext | None, limit: float = 3.0) -> None:
+    """Connect, with TLS from the first byte, and leave. Raises OSError, ssl.SSLError."""
+    with socket.create_connection((host, port), timeout=limit) as plain:
+        if tls:
+            tls.wrap_socket(plain, server_hostname=host).close()
+
+
+def master(ctx: Context, limit: float) -> tuple[str, int]:
+    """Where the cache is; with sentinels, as the first one that answers says.
+
+    Raises ConnectionError with what each of them said.
+    """
+    site = ctx.site.cache
+    if site.sentinel is None:
+        return site.host, site.port
+    failures = []
+    for node in site.sentinel.nodes:
+        try:
+            host, port = split_host_port(node)
+            with resp.Connection(host, port, limit=limit, tls=client_tls(site)) as sentinel:
+                if site.sentinel.password_file:
+                    sentinel.call("AUTH", credentials.read_password(site.sentinel.password_file))
+                said = sentinel.call("SENTINEL", "get-master-addr-by-name", site.sentinel.service)
+        except FAILURES as failure:
+            failures.append(f"{node}: {reason(failure)}")
+            continue
+        if isinstance(said, list) and len(said) == 2:
+            return str(said[0]), int(str(said[1]))
+        failures.append(f"{node} knows no {site.sentinel.service}")
+    raise ConnectionError("; ".join(failures))
 
 
 def postgresql(host: str, port: int, limit: float) -> str:
@@ -107,6 +151,17 @@ def etcd(endpoint: str, limit: float, tls: ssl.SSLContext | None = None) -> str:
     return f"etcd {_json(body).get('etcdserver', '?')}"
 
 
+def etcd_by_tunnel(port: int, limit: float) -> str:
+    """Ask for HTTP/2, which is what the tunnel promises to etcd. Raises OSError."""
+    with socket.create_connection((tunnels.LOOPBACK, port), timeout=limit) as connection:
+        connection.settimeout(limit)
+        connection.sendall(_HTTP2)
+        answer = connection.recv(9)
+    if len(answer) < 4 or answer[3] != _SETTINGS:
+        raise ConnectionError("no way to etcd: see backendai-ctl logs tunnel")
+    return "answers"
+
+
 def docker(path: Path, limit: float) -> str:
     """Docker's version, through its socket. Raises OSError, HTTPException."""
     status, body = http.get("http://localhost/version", limit=limit, local=path)
@@ -119,6 +174,8 @@ def reason(failure: BaseException) -> str:
     """Why a server did not answer, in a few words."""
     if isinstance(failure, TimeoutError):
         return "no answer in time"
+    if isinstance(failure, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {failure.verify_message}"
     if isinstance(failure, ConnectionRefusedError):
         return "connection refused"
     if isinstance(failure, OSError) and failure.strerror:
@@ -167,6 +224,22 @@ def _etcd(ctx: Context) -> Backing:
         ",".join(members),
         lambda s: _all(members, lambda m: etcd(m, s, client_tls(server))),
     )
+
+
+def _tunnel(ctx: Context) -> Backing:
+    routes = tunnels.routes(ctx.site)
+    shown = ",".join(route.address for route in routes)
+    return Backing("tunnel", "local", shown, lambda s: tunnel(ctx, s))
+
+
+def tunnel(ctx: Context, limit: float) -> str:
+    """Go every way that this site has, as the services do. Raises OSError."""
+    for route in tunnels.routes(ctx.site):
+        if route.section == "etcd":
+            etcd_by_tunnel(route.port, limit)
+        else:
+            valkey(tunnels.LOOPBACK, route.port, limit)
+    return "answers"
 
 
 def _docker(_ctx: Context) -> Backing:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from backendai_ctl import credentials
+from backendai_ctl import credentials, tunnels
 from backendai_ctl.addresses import bracketed, internal_url, public_url, tls_on
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
@@ -65,7 +65,8 @@ def toml(value: object) -> str:
 def _names(ctx: Context) -> dict[str, object]:
     """What templates may use. Passwords are functions: only what a file holds is read."""
     site = ctx.site
-    etcd = [_pair(endpoint) for endpoint in site.etcd.endpoints]
+    etcd = [_pair(endpoint) for endpoint in tunnels.etcd_endpoints(site)]
+    cache_host, cache_port = tunnels.cache_address(site)
     return {
         "site": site,
         "address": bracketed(site.site.address),
@@ -76,10 +77,8 @@ def _names(ctx: Context) -> dict[str, object]:
         },
         "volumes_folder": ctx.paths.volumes,
         "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,
-        "cache_address": f"{bracketed(site.cache.host)}:{site.cache.port}",
-        "sentinels": [_pair(node) for node in site.cache.sentinel.nodes]
-        if site.cache.sentinel
-        else [],
+        "cache": {"host": cache_host, "port": cache_port},
+        "cache_address": f"{bracketed(cache_host)}:{cache_port}",
         "here": ctx.here,
         "port": ctx.port,
         "public_url": lambda component, what: public_url(ctx, component, what),

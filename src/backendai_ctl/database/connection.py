@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -64,6 +65,12 @@ class Connection:
             asyncpg.InvalidCatalogNameError,
         ) as error:
             raise NotMade(f"{target.where}: {error}", hint=_hint(target)) from error
+        except ssl.SSLCertVerificationError as error:
+            raise Problem(
+                f"{target.where}: its certificate is refused: {error.verify_message}",
+                hint="see host and ca in [database] of the site file, then run: "
+                "backendai-ctl reconfigure",
+            ) from error
         except _AWAY as error:
             raise away(target, error) from error
         except asyncpg.PostgresError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import asyncpg  # type: ignore[import-untyped]
 
-from backendai_ctl import credentials, health, listeners, servers
+from backendai_ctl import credentials, health, listeners, servers, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.credentials import DatabaseName
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
@@ -18,7 +18,6 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.etcd import access
 from backendai_ctl.etcd.client import Client
 from backendai_ctl.servers import client_tls
-from backendai_ctl.site.values import split_host_port
 from backendai_ctl.status import turned_off
 from backendai_ctl.system import resp, systemd
 
@@ -103,30 +102,10 @@ def cache(ctx: Context) -> Result:
     if not any(ctx.here(name) for name in servers.USERS["valkey"]):
         return skip("no component of this host uses it")
     try:
-        host, port = _master(ctx)
+        host, port = servers.master(ctx, LIMIT)
         return _cache(ctx, host, port)
     except servers.FAILURES as failure:
         return fail(servers.reason(failure), LOOK.format("valkey"))
-
-
-def _master(ctx: Context) -> tuple[str, int]:
-    """Where the cache is; with sentinels, as the first one that answers says."""
-    site = ctx.site.cache
-    if site.sentinel is None:
-        return site.host, site.port
-    failures = []
-    for node in site.sentinel.nodes:
-        try:
-            host, port = split_host_port(node)
-            with resp.Connection(host, port, limit=LIMIT, tls=client_tls(site)) as sentinel:
-                said = sentinel.call("SENTINEL", "get-master-addr-by-name", site.sentinel.service)
-        except servers.FAILURES as failure:
-            failures.append(f"{node}: {servers.reason(failure)}")
-            continue
-        if isinstance(said, list) and len(said) == 2:
-            return str(said[0]), int(str(said[1]))
-        failures.append(f"{node} knows no {site.sentinel.service}")
-    raise ConnectionError("; ".join(failures))
 
 
 def _cache(ctx: Context, host: str, port: int) -> Result:
@@ -171,6 +150,19 @@ def _member(client: Client, endpoint: str) -> Result:
     if size > QUOTA * 0.8:
         return warn(f"{saw}, {size / 1e6:.0f} MB", "run: etcdctl compact, then etcdctl defrag")
     return ok(saw)
+
+
+def tunnel(ctx: Context) -> Result:
+    """The services' own way to servers with TLS or sentinels."""
+    routes = tunnels.routes(ctx.site)
+    if not routes:
+        return skip("no server of the site file needs it")
+    shown = ", ".join(f"{route.section} by {route.address}" for route in routes)
+    try:
+        servers.tunnel(ctx, LIMIT)
+    except servers.FAILURES as failure:
+        return fail(f"{shown}: {servers.reason(failure)}", LOOK.format("tunnel"))
+    return ok(shown)
 
 
 MANAGER_DATABASE = database("manager", "manager")

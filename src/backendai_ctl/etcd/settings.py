@@ -5,7 +5,7 @@ Names are Backend.AI's: ai/backend/manager/config/unified.py of the release desc
 
 from __future__ import annotations
 
-from backendai_ctl import addresses, credentials
+from backendai_ctl import addresses, credentials, tunnels
 from backendai_ctl.context import Context
 
 
@@ -15,14 +15,11 @@ def wanted(ctx: Context) -> dict[str, str]:
 
 
 def _cache(ctx: Context) -> dict[str, str]:
-    cache = ctx.site.cache
-    made = {"password": credentials.cache_password(ctx)}
-    if cache.sentinel:
-        made["sentinel"] = ",".join(cache.sentinel.nodes)
-        made["service_name"] = cache.sentinel.service
-    else:
-        made["addr"] = f"{addresses.bracketed(cache.host)}:{cache.port}"
-    return {f"config/redis/{key}": made[key] for key in sorted(made)}
+    host, port = tunnels.cache_address(ctx.site)
+    return {
+        "config/redis/addr": f"{addresses.bracketed(host)}:{port}",
+        "config/redis/password": credentials.cache_password(ctx),
+    }
 
 
 def _volumes(ctx: Context) -> dict[str, str]:

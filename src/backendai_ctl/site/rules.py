@@ -10,7 +10,7 @@ from pathlib import Path
 from backendai_ctl.facts import Facts
 from backendai_ctl.listeners import WILDCARDS, documented
 from backendai_ctl.site.faults import Fault, dotted
-from backendai_ctl.site.schema import Database, Etcd, Server, Site
+from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled
 from backendai_ctl.site.suggest import suggest
 from backendai_ctl.site.values import is_loopback, split_host_port
 
@@ -68,6 +68,12 @@ def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[
 
 def _database(database: Database, facts: Facts) -> Iterator[Fault]:
     yield from _server("database", database, {"host": [database.host]})
+    if database.ca and database.ca.exists() and not database.ca.stat().st_mode & 0o004:
+        yield Fault(
+            ("database", "ca"),
+            f"{database.ca} cannot be read by the services",
+            f"it is no secret, run: chmod 644 {database.ca}",
+        )
     here = facts.installed()
     for key, component in (("manager", "manager"), ("coordinator", "appproxy-coordinator")):
         loc = ("database", key, "password_file")
@@ -84,7 +90,7 @@ def _database(database: Database, facts: Facts) -> Iterator[Fault]:
 def _cache(site: Site) -> Iterator[Fault]:
     cache = site.cache
     yield from _server("cache", cache, {"host": [cache.host]})
-    yield from _no_tls("cache", cache)
+    yield from _tunneled("cache", cache)
     yield from _password(("cache", "password_file"), cache.password_file, True, cache)
     if cache.sentinel is None:
         return
@@ -92,6 +98,8 @@ def _cache(site: Site) -> Iterator[Fault]:
         yield Fault(
             ("cache", "sentinel"), 'needs mode = "external"', 'set mode = "external" in [cache]'
         )
+    if given := cache.sentinel.password_file:
+        yield from _file(("cache", "sentinel", "password_file"), given, secret=True)
     for key in {"host", "port"} & cache.model_fields_set:
         yield Fault(("cache", key), "the sentinels name the server", f"leave out {key}")
 
@@ -99,9 +107,9 @@ def _cache(site: Site) -> Iterator[Fault]:
 def _etcd(etcd: Etcd) -> Iterator[Fault]:
     hosts = [split_host_port(endpoint)[0] for endpoint in etcd.endpoints]
     yield from _server("etcd", etcd, {"endpoints": hosts})
-    yield from _no_tls("etcd", etcd)
+    yield from _tunneled("etcd", etcd)
     for number, host in enumerate(hosts):
-        if ":" in host:
+        if ":" in host and etcd.tls == "off":
             yield Fault(
                 ("etcd", "endpoints", number),
                 "is an IPv6 address, which Backend.AI's client for etcd cannot reach",
@@ -124,13 +132,18 @@ def _etcd(etcd: Etcd) -> Iterator[Fault]:
         )
 
 
-def _no_tls(name: str, server: Server) -> Iterator[Fault]:
-    if server.tls != "off":
-        yield Fault(
-            (name, "tls"),
-            f"Backend.AI's own client for this server ({name}) speaks no TLS",
-            "leave it out; to encrypt the way, run a tunnel such as stunnel on this host",
-        )
+def _tunneled(name: str, server: Tunneled) -> Iterator[Fault]:
+    for key, other in (("certificate", "key"), ("key", "certificate")):
+        path: Path | None = getattr(server, key)
+        if path is None:
+            continue
+        if server.tls == "off":
+            yield Fault((name, key), "has no use without TLS", 'set tls = "verify"')
+        if getattr(server, other) is None:
+            yield Fault(
+                (name, other), f"is missing: {key} is given", f"name the {other}'s PEM file"
+            )
+        yield from _file((name, key), path, secret=key == "key")
 
 
 def _password(

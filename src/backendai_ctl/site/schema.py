@@ -124,26 +124,36 @@ class Sentinel(Table):
     nodes: Annotated[list[HostPort], Field(min_length=1)] = Field(
         description="HOST:PORT of each sentinel."
     )
-
-
-class PlainServer(Server):
-    tls: Literal["off", "on", "verify"] = Field(
-        "off",
-        description="Must be `off`: Backend.AI's client for it speaks no TLS. To encrypt the way, "
-        "run a tunnel such as stunnel on this host and name its address here.",
+    password_file: AbsolutePath | None = Field(
+        None, description="File with the sentinels' own password; left out: they have none."
     )
 
 
-class Cache(PlainServer):
+class Tunneled(Server):
+    """A server whose TLS is the work of a tunnel on this host: Backend.AI's client speaks none."""
+
+    certificate: AbsolutePath | None = Field(
+        None, description="For a server that asks its clients for a certificate: PEM file."
+    )
+    key: AbsolutePath | None = Field(
+        None, description="And the PEM file of its key, without passphrase."
+    )
+
+
+class Cache(Tunneled):
     host: Host = Field("127.0.0.1", description="Valkey or Redis server.")
     port: Port = Field(6379, description="Its port.")
     password_file: AbsolutePath | None = Field(
         None, description="File with the password; generated if left out (local servers only)."
     )
-    sentinel: Sentinel | None = Field(None, description="Reach the server through sentinels.")
+    sentinel: Sentinel | None = Field(
+        None,
+        description="Reach the server through sentinels, whichever they say is the master. With "
+        "TLS, the sentinels have it as well.",
+    )
 
 
-class Etcd(PlainServer):
+class Etcd(Tunneled):
     endpoints: Annotated[list[HostPort], Field(min_length=1)] = Field(
         ["127.0.0.1:2379"], description="HOST:PORT of each member."
     )

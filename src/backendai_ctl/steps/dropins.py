@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 
+from backendai_ctl import tunnels
 from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
@@ -69,19 +71,16 @@ def _volumes(ctx: Context) -> list[str]:
 def _peers(ctx: Context) -> list[str]:
     """Networks and addresses beyond loopback that the services talk with."""
     site = ctx.site
-    hosts = [
-        site.database.host,
-        site.cache.host,
-        *(e.rsplit(":", 1)[0] for e in site.etcd.endpoints),
-    ]
-    hosts += [
-        node.rsplit(":", 1)[0]
-        for node in (site.cache.sentinel.nodes if site.cache.sentinel else [])
-    ]
-    found = set(site.network.allow) | {a for host in hosts for a in _addresses(host)}
+    found = {*site.network.allow, *beyond_loopback(tunnels.outside(site))}
     if ctx.here("agent"):
         found |= set(_addresses(site.agent.bridge, net=16))
     return sorted(network for network in found if not _loopback(network))
+
+
+def beyond_loopback(hosts: Iterable[str]) -> list[str]:
+    """Addresses of hosts, this one's loopback aside."""
+    found = {address for host in hosts for address in _addresses(host)}
+    return sorted(address for address in found if not _loopback(address))
 
 
 def _addresses(host: str, *, net: int | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from backendai_ctl.steps.base import Step
 NAMES = (
     "create-secrets",
     "create-certificates",
+    "open-tunnels",
     "prepare-cache",
     "prepare-etcd",
     "create-databases",

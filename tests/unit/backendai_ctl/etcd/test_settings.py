@@ -69,7 +69,7 @@ def test_a_cache_of_yours(facts: Facts, tmp_path: Path, sentinel: bool) -> None:
     found = wanted(facts, Site(cache=cache))
     redis = {k.rsplit("/")[-1]: v for k, v in found.items() if k.startswith("config/redis/")}
     assert redis == (
-        {"sentinel": "a:26379,b:26379", "service_name": "mine", "password": "theirs"}
+        {"addr": "127.0.0.1:16379", "password": "theirs"}
         if sentinel
         else {"addr": "[2001:db8::9]:6379", "password": "theirs"}
     )

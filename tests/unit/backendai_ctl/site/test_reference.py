@@ -50,7 +50,7 @@ def test_the_example_is_a_good_site_file(facts: Facts) -> None:
 
 
 def test_keys_are_found_by_their_path() -> None:
-    assert reference.keys(("cache", "sentinel")) == ["service", "nodes"]
+    assert reference.keys(("cache", "sentinel")) == ["service", "nodes", "password_file"]
     assert "path" in reference.keys(("storage", "volumes", "anything"))
     assert reference.kind(reference.at(("network", "ports", "x", "y"))).startswith("a whole number")
     assert reference.kind(reference.at(("tls", "mode"))) == '"site-ca" or "own" or "off"'

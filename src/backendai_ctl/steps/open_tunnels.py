@@ -1,0 +1,180 @@
+"""Open the way to servers with TLS, which Backend.AI's own clients cannot reach by themselves.
+
+A server whose certificate is not good is refused here, with the key that is to blame. One that does
+not answer is nobody's fault yet: the way is open once it does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backendai_ctl import servers, tunnels
+from backendai_ctl.addresses import host_authorities
+from backendai_ctl.config.render import CREDENTIALS
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.site.values import split_host_port
+from backendai_ctl.steps import dropins, units
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files, systemd
+from backendai_ctl.tunnels import UNIT, Route
+
+DROP_IN = "site.conf"
+_WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+_NAMING = {"cache": "host", "etcd": "endpoints"}
+
+
+def config(ctx: Context) -> Path:
+    return ctx.paths.config / "tunnel.json"
+
+
+def mark(ctx: Context) -> Path:
+    """Lets the unit start; holds the fingerprint of what it was started with."""
+    return ctx.paths.ctl / "ready/tunnel"
+
+
+def wanted(ctx: Context) -> list[units.File]:
+    """The tunnel's file and its unit's drop-in; none if no server needs it."""
+    routes = tunnels.routes(ctx.site)
+    if not routes:
+        return []
+    text = json.dumps([_row(route) for route in routes], indent=2) + "\n"
+    return [
+        units.File(config(ctx), text, mode=0o600),
+        units.drop_in(UNIT, DROP_IN, _drop_in(routes)),
+    ]
+
+
+@dataclass(frozen=True)
+class OpenTunnels:
+    name: str = "open-tunnels"
+    title: str = "Open the way to servers with TLS"
+    needs: tuple[str, ...] = ()
+    components: tuple[str, ...] = servers.USERS["valkey"]
+    limit: int = 90
+
+    def check(self, ctx: Context) -> list[Change]:
+        if not wanted(ctx):
+            return [Change(str(path), "remove it") for path in _ours(ctx) if path.exists()]
+        for route in tunnels.routes(ctx.site):
+            _refuse_bad_certificates(ctx, route)
+        if stale := units.stale(wanted(ctx), UNIT):
+            return stale
+        if (files.read(mark(ctx)) or "").strip() != _fingerprint(ctx):
+            return [Change(UNIT, "restart it: its configuration or version changed")]
+        shown = systemd.properties(UNIT, ["ActiveState"])
+        if shown.get("ActiveState", "active") != "active":
+            return [Change(UNIT, f"start it: it is {shown['ActiveState']}")]
+        return []
+
+    def apply(self, ctx: Context) -> None:
+        if not wanted(ctx):
+            self.undo(ctx)
+            return
+        units.write(wanted(ctx))
+        files.write(mark(ctx), _fingerprint(ctx) + "\n", mode=0o644)
+        if systemd.booted():  # else it starts with the services
+            systemd.forget_failures([UNIT])
+            systemd.systemctl("restart", UNIT)
+
+    def undo(self, ctx: Context) -> None:
+        if systemd.booted() and any(path.exists() for path in _ours(ctx)):
+            systemd.systemctl("stop", UNIT)
+        for path in (mark(ctx), config(ctx)):
+            path.unlink(missing_ok=True)
+        units.remove([units.drop_in(UNIT, DROP_IN, "")])
+
+
+def _ours(ctx: Context) -> list[Path]:
+    return [config(ctx), mark(ctx), units.drop_in(UNIT, DROP_IN, "").path]
+
+
+def _row(route: Route) -> dict[str, Any]:
+    """As backendai_serve.tunnel reads it."""
+    given = {
+        name.removeprefix(f"{route.section}-"): str(CREDENTIALS / UNIT / name)
+        for name in route.files
+    }
+    tls = {
+        "verify": route.server.tls == "verify",
+        "ca": given.get("ca.crt", str(host_authorities())),
+        "certificate": given.get("client.crt", ""),
+        "key": given.get("client.key", ""),
+        "alpn": route.alpn,
+    }
+    return {
+        "name": route.section,
+        "port": route.port,
+        "nodes": list(route.nodes),
+        "service": route.service,
+        "password": given.get("password", ""),
+        "tls": None if route.server.tls == "off" else tls,
+    }
+
+
+def _drop_in(routes: list[Route]) -> str:
+    lines = ["# Written by backendai-ctl from site.toml; changes here are lost at its next run."]
+    lines.append("[Service]")
+    for route in routes:
+        lines += [f"LoadCredential={name}:{path}" for name, path in route.files.items()]
+    hosts = dropins.beyond_loopback(host for route in routes for host in route.hosts)
+    # Sentinels name any server as the master.
+    peers = ["any"] if any(route.service for route in routes) else hosts
+    lines += [f"IPAddressAllow={peer}" for peer in peers]
+    return "\n".join(lines) + "\n"
+
+
+def _fingerprint(ctx: Context) -> str:
+    """Of all that a running tunnel was given. Hides what it is made of."""
+    digest = hashlib.sha256(ctx.facts.full_version.encode())
+    for file in wanted(ctx):
+        digest.update(f"\0{file.text}".encode())
+    for route in tunnels.routes(ctx.site):
+        for name, path in sorted(route.files.items()):
+            digest.update(f"\0{name}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _refuse_bad_certificates(ctx: Context, route: Route) -> None:
+    section, sentinel = route.section, bool(route.service)
+    for key, node in _servers(ctx, route):
+        try:
+            servers.handshake(*split_host_port(node), servers.client_tls(route.server))
+        except ssl.SSLCertVerificationError as error:
+            key = key if error.verify_code in _WRONG_NAME else "ca"
+            raise Problem(
+                f"{section}.{key}: the certificate of {node} is refused: {error.verify_message}",
+                hint=f"correct {key} in [{section}] of the site file, or the server's certificate"
+                + (" (sentinels name the master by what its certificate is for)" * sentinel),
+            ) from error
+        except ssl.SSLError as error:
+            raise Problem(
+                f"{section}.tls: {node}: {error.reason or error}",
+                hint=f"see tls, ca, certificate and key in [{section}] of the site file",
+            ) from error
+        except OSError:
+            continue
+
+
+def _servers(ctx: Context, route: Route) -> Iterator[tuple[str, str]]:
+    """Key that names it, and HOST:PORT, of all that is connected to."""
+    if route.server.tls == "off":
+        return
+    naming = "sentinel.nodes" if route.service else _NAMING[route.section]
+    for node in route.nodes:
+        yield naming, node
+    if route.service:
+        try:
+            host, port = servers.master(ctx, limit=2.0)
+        except servers.FAILURES:
+            return
+        yield "sentinel.service", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+STEP = OpenTunnels()

@@ -1,0 +1,140 @@
+"""PostgreSQL, Valkey and etcd as a site's own administrators would run them: TLS, passwords, members.
+
+They are made on a host of their own; the site reaches them by a cable and by the names of NAMES.
+Nothing of backendai-ctl touches that host.
+"""
+
+from __future__ import annotations
+
+from host import Host
+
+from backendai_ctl import tls
+
+ADDRESS = "10.98.0.2"  # of the host with the servers; see host.link
+NAMES = ("db.test", "cache.test", "etcd1.test", "etcd2.test", "etcd3.test", "sentinel.test")
+UNNAMED = "unnamed.test"  # the same host by a name that no certificate is for
+FOLDER = "/srv/test"
+MEMBERS = {1: 2379, 2: 22379, 3: 32379}  # of etcd: number -> port for clients
+PASSWORDS = {"db": "of the database", "cache": "of-the-cache", "etcd": "of-etcd"}
+SENTINEL_PASSWORD = "of-the-sentinels"
+PREFIXES = ("/sorna/local/", "/backendai-packaged/local/")
+
+
+def make(servers: Host) -> dict[str, str]:
+    """Start all of them; the PEM of the authority that vouches for them, and of another one."""
+    found = {}
+    for name in ("ours", "theirs"):
+        key = tls.new_key()
+        found[name] = tls.authority(key, name).decode()
+        if name == "ours":
+            own = tls.new_key()
+            issued = tls.issue(found[name].encode(), key, own, [*NAMES, ADDRESS, "localhost"])
+            servers.write(f"{FOLDER}/server.crt", issued.decode())
+            servers.write(f"{FOLDER}/server.key", own.decode())
+    servers.write(f"{FOLDER}/ca.crt", found["ours"])
+    servers.sh(f"chmod 755 /srv {FOLDER}; chmod 644 {FOLDER}/*; systemctl stop etcd valkey-server")
+    _postgresql(servers)
+    valkey(servers, "one", 6379)
+    _etcd(servers)
+    return found
+
+
+def _postgresql(servers: Host) -> None:
+    servers.sh(
+        f"cd /etc/postgresql/17/main; install -o postgres -m 600 {FOLDER}/server.key own.key\n"
+        f"printf \"listen_addresses = '{ADDRESS}'\\nssl = on\\nssl_cert_file = '{FOLDER}/server.crt'\\n"
+        "ssl_key_file = '/etc/postgresql/17/main/own.key'\\n\" >conf.d/test.conf\n"
+        "echo 'hostssl all all 10.98.0.0/24 scram-sha-256' >>pg_hba.conf\n"
+        "systemctl restart postgresql@17-main"
+    )
+    sql = "\n".join(
+        f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORDS['db']}';\nCREATE DATABASE {role} OWNER {role};"
+        for role in ("backendai", "backendai_appproxy")
+    )
+    call = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+    servers.check(call, user="postgres", stdin=sql, cwd="/")
+
+
+def valkey(servers: Host, name: str, port: int, *settings: str) -> None:
+    """A Valkey with TLS alone; `settings` are further lines of its file."""
+    lines = [
+        *("port 0", f"tls-port {port}", f"bind {ADDRESS}", "tls-auth-clients no", "dir /tmp"),
+        *(f"tls-{kind}-file {FOLDER}/server.{suffix}" for kind, suffix in _PAIR),
+        *(f"tls-ca-cert-file {FOLDER}/ca.crt", "tls-replication yes", "save ''", *settings),
+    ]
+    if "sentinel" not in name:
+        password = PASSWORDS["cache"]
+        lines += [f"requirepass {password}", f"masterauth {password}"]
+    servers.write(f"{FOLDER}/{name}.conf", "\n".join(lines) + "\n")
+    words = ["/usr/bin/valkey-server", f"{FOLDER}/{name}.conf"]
+    _start(servers, f"valkey-{name}", [*words, *(["--sentinel"] if "sentinel" in name else [])])
+
+
+_PAIR = (("cert", "crt"), ("key", "key"))
+
+
+def sentinels(servers: Host) -> None:
+    """A replica of the cache, and a sentinel that watches both."""
+    valkey(servers, "two", 6380, f"replicaof {ADDRESS} 6379")
+    valkey(
+        servers,
+        "sentinel",
+        26379,
+        f"sentinel monitor mine {ADDRESS} 6379 1",
+        "sentinel down-after-milliseconds mine 1000",
+        f"sentinel auth-pass mine {PASSWORDS['cache']}",
+        f"requirepass {SENTINEL_PASSWORD}",
+    )
+    told = "sentinel replicas mine"
+    servers.sh(
+        f"for i in $(seq 100); do {cli(26379)} {told} | grep -q 6380 && exit; sleep 0.1; done; exit 1"
+    )
+
+
+def cli(port: int) -> str:
+    """The start of a call of valkey-cli on the host with the servers."""
+    password = SENTINEL_PASSWORD if port == 26379 else PASSWORDS["cache"]
+    tls = f"--tls --cacert {FOLDER}/ca.crt -h {ADDRESS} -p {port}"
+    return f"REDISCLI_AUTH={password} valkey-cli {tls}"
+
+
+def _etcd(servers: Host) -> None:
+    """Three members, reached with TLS alone; logins that last."""
+    servers.sh(f"head -c 32 /dev/urandom >{FOLDER}/token.key")
+    peers = {number: f"http://127.0.0.1:{port + 1}" for number, port in MEMBERS.items()}
+    cluster = ",".join(f"m{number}={url}" for number, url in peers.items())
+    token = f"jwt,sign-method=HS256,priv-key={FOLDER}/token.key,ttl=8760h"
+    for number, port in MEMBERS.items():
+        words = {
+            "name": f"m{number}",
+            "data-dir": f"/tmp/etcd{number}",
+            "listen-client-urls": f"https://{ADDRESS}:{port}",
+            "advertise-client-urls": f"https://{ADDRESS}:{port}",
+            "listen-peer-urls": peers[number],
+            "initial-advertise-peer-urls": peers[number],
+            "initial-cluster": cluster,
+            "cert-file": f"{FOLDER}/server.crt",
+            "key-file": f"{FOLDER}/server.key",
+            "auth-token": token,
+        }
+        options = [f"--{key}={value}" for key, value in words.items()]
+        _start(servers, f"etcd{number}", ["/usr/bin/etcd", *options])
+    commands = ["user add root:root", f"user add backendai:{PASSWORDS['etcd']}"]
+    commands += ["user grant-role root root", "role add backendai"]
+    commands += [f"role grant-permission backendai readwrite --prefix=true {p}" for p in PREFIXES]
+    commands += ["user grant-role backendai backendai", "auth enable"]
+    script = "\n".join(f"etcdctl {_etcdctl()} {words}" for words in ["role add root", *commands])
+    wait = f"for i in $(seq 100); do etcdctl {_etcdctl()} endpoint health && break; sleep 0.2; done"
+    servers.sh(f"{wait}\n{script}")
+
+
+def _etcdctl() -> str:
+    return f"--cacert={FOLDER}/ca.crt --endpoints=https://{ADDRESS}:{MEMBERS[1]}"
+
+
+def _start(servers: Host, name: str, words: list[str]) -> None:
+    servers.check(["systemd-run", f"--unit=test-{name}", "--", *words])
+
+
+def stop(servers: Host, name: str) -> None:
+    servers.check(["systemctl", "stop", f"test-{name}"])

@@ -1,0 +1,221 @@
+"""Promise: PostgreSQL, Valkey and etcd of the site's own, with TLS, by site file alone.
+
+The servers are on another host; the site's own copies of them are stopped. A certificate that is not
+good is refused, by a message that names the key. The tests are one story, in this order.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import external_servers
+import pytest
+import stack as stacks
+from external_servers import ADDRESS, MEMBERS, NAMES, PASSWORDS, SENTINEL_PASSWORD, UNNAMED
+from host import Host, boot, link
+
+FOLDER = "/etc/backendai"
+SERVICES = (
+    "manager",
+    "storage-proxy",
+    "webserver",
+    "gateway",
+    "appproxy-coordinator",
+    "appproxy-worker",
+)
+CONFIGURE_LIMIT = 400  # seconds
+HEALTHY_LIMIT = 60
+SITE = f"""\
+[database]
+mode = "external"
+tls = "verify"
+ca = "{FOLDER}/ours.crt"  # database
+host = "db.test"
+manager.password_file = "{FOLDER}/db.password"
+coordinator.password_file = "{FOLDER}/db.password"
+
+[cache]
+mode = "external"
+tls = "verify"
+ca = "{FOLDER}/ours.crt"  # cache
+host = "cache.test"
+password_file = "{FOLDER}/cache.password"
+
+[etcd]
+mode = "external"
+tls = "verify"
+ca = "{FOLDER}/ours.crt"  # etcd
+endpoints = ["etcd1.test:{MEMBERS[1]}", "etcd2.test:{MEMBERS[2]}", "etcd3.test:{MEMBERS[3]}"]
+password_file = "{FOLDER}/etcd.password"
+"""
+BY_SENTINEL = SITE.replace(
+    'host = "cache.test"',
+    f'sentinel.service = "mine"\nsentinel.nodes = ["sentinel.test:26379"]\n'
+    f'sentinel.password_file = "{FOLDER}/sentinel.password"',
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site's host, and the one with its servers."""
+
+    host: Host
+    servers: Host
+
+    def write(self, text: str) -> None:
+        self.host.write(f"{FOLDER}/site.toml", text)
+
+    def configure(self, text: str) -> None:
+        self.write(text)
+        self.host.check(["backendai-ctl", "reconfigure"], limit=CONFIGURE_LIMIT)
+
+    def ctl(self, *words: str) -> Any:
+        return json.loads(self.host.check(["backendai-ctl", *words, "--json"], limit=120).stdout)
+
+    def wait_healthy(self) -> None:
+        self.host.check(["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=120)
+
+    def started(self) -> str:
+        """When each service of the site was started last."""
+        units = [f"backendai-{name}" for name in SERVICES]
+        call = ["systemctl", "show", *units, "--property=Id,ActiveEnterTimestampMonotonic"]
+        return self.host.check(call).stdout
+
+    def connections(self) -> set[tuple[str, int]]:
+        """Program and port of what is connected to the host with the servers."""
+        found = set()
+        for line in self.host.sh(f"ss -Htnp dst {ADDRESS}").splitlines():
+            program = re.search(r'users:\(\("([^"]+)"', line)
+            found.add((program[1] if program else "", int(line.split()[4].rpartition(":")[2])))
+        return found
+
+    def wait_moved(self, old: int, new: int) -> None:
+        """Until the services are connected to port `new` of the servers, and none to `old`."""
+        until, found = time.monotonic() + 2 * HEALTHY_LIMIT, set[int]()
+        while (old in found or new not in found) and time.monotonic() < until:
+            found = {port for _, port in self.connections()}
+        assert new in found and old not in found
+
+
+@pytest.fixture(scope="module")
+def site(stack: stacks.Stack) -> Iterator[Site]:
+    with ExitStack() as at_end:
+        spaces = at_end.enter_context(link(("site", "servers")))
+        host, servers = (
+            at_end.enter_context(boot(stack.root, name=name, privileged=True, netns=space))
+            for name, space in spaces.items()
+        )
+        # Compute nodes are another matter; the servers of this host are not to be used.
+        host.sh(
+            f"echo '{ADDRESS} {' '.join([*NAMES, UNNAMED])}' >>/etc/hosts\n"
+            "rm /usr/lib/systemd/system/backendai-agent.service\n"
+            "systemctl mask --now postgresql@17-main valkey-server etcd docker.socket docker"
+        )
+        for name, text in external_servers.make(servers).items():
+            host.write(f"{FOLDER}/{name}.crt", text)
+        for name, password in {**PASSWORDS, "sentinel": SENTINEL_PASSWORD}.items():
+            host.write(f"{FOLDER}/{name}.password", f"{password}\n")
+        host.sh(f"chmod 600 {FOLDER}/*.password")
+        yield Site(host, servers)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("db.test", UNNAMED, f"on {UNNAMED}:5432: its certificate is refused: Hostname mismatch"),
+        ("cache.test", UNNAMED, f"cache.host: the certificate of {UNNAMED}:6379 is refused: Host"),
+        ("etcd1.test", UNNAMED, f"etcd.endpoints: the certificate of {UNNAMED}:2379 is refused"),
+        ('ours.crt"  # database', 'theirs.crt"', "on db.test:5432: its certificate is refused"),
+        ('ours.crt"  # cache', 'theirs.crt"', "cache.ca: the certificate of cache.test:6379 is"),
+        ('ours.crt"  # etcd', 'theirs.crt"', "etcd.ca: the certificate of etcd1.test:2379 is"),
+    ],
+)
+def test_a_bad_certificate_is_refused_by_its_key(
+    site: Site, right: str, wrong: str, said: str
+) -> None:
+    site.write(SITE.replace(right, wrong))
+    only = ["open-tunnels", *(["migrate-manager-schema"] if "db" in said + right else [])]
+    words = [word for name in only for word in ("--only", name)]
+    done = site.host.run(["backendai-ctl", "reconfigure", *words], limit=120)
+    text = " ".join(f"{done.stdout} {done.stderr}".split())
+    assert done.returncode == 1 and said in text, text
+
+
+def test_all_services_are_healthy(site: Site) -> None:
+    site.configure(SITE)
+    site.wait_healthy()
+    status = site.ctl("status")
+    assert {(part["name"], part["where"].split()[0]) for part in status["servers"]} == {
+        *(("postgresql", "external"), ("valkey", "external"), ("etcd", "external")),
+        ("tunnel", "local"),
+    }
+
+
+def test_doctor_is_green(site: Site) -> None:
+    report = site.ctl("doctor")
+    assert report["good"], report
+    found = {row["name"]: row for row in report["findings"]}
+    for name in ("manager's database", "coordinator's database", "cache", "etcd", "tunnel"):
+        assert found[name]["level"] == "ok", found[name]
+    assert "16379" in found["tunnel"]["saw"] and "12379" in found["tunnel"]["saw"]
+
+
+def test_only_the_tunnel_goes_to_etcd_and_valkey(site: Site) -> None:
+    found = site.connections()
+    assert {port for _, port in found} == {5432, 6379, MEMBERS[1]}
+    assert len({program for program, port in found if port != 5432}) == 1
+    listening = site.host.sh("ss -Hltn | awk '{print $4}'").split()
+    assert {"127.0.0.1:16379", "127.0.0.1:12379"} <= set(listening)
+    assert not {port for port in ("5432", "6379", "2379") if f"127.0.0.1:{port}" in listening}
+
+
+def test_the_tunnel_is_confined(site: Site) -> None:
+    unit = "backendai-tunnel.service"
+    said = site.host.check(["systemd-analyze", "security", "--no-pager", unit]).stdout
+    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert score and float(score[1]) <= 1.2, said
+    pid = site.host.sh(f"systemctl show {unit} -P MainPID")
+    fields = dict(
+        line.split(":", 1) for line in site.host.sh(f"cat /proc/{pid}/status").splitlines()
+    )
+    assert not {"0", "1100"} & set(fields["Uid"].split())
+    assert int(fields["CapBnd"], 16) == 0
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    before = site.started()
+    said = site.ctl("reconfigure")
+    assert {step["state"] for step in said["steps"].values()} == {"same"}, said
+    assert site.started() == before
+
+
+def test_a_member_of_etcd_may_stop(site: Site) -> None:
+    """The one that all are connected to; then services start anew without it."""
+    external_servers.stop(site.servers, "etcd1")
+    site.wait_healthy()
+    assert site.ctl("etcd", "diff")["to_change"] == {}
+    site.host.check(
+        ["systemctl", "restart", "backendai-manager", "backendai-storage-proxy"], limit=240
+    )
+    site.wait_healthy()
+    site.wait_moved(MEMBERS[1], MEMBERS[2])
+
+
+def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:
+    """No service is configured anew or restarted for it: they know the tunnel alone."""
+    external_servers.sentinels(site.servers)
+    before = site.started()
+    site.configure(BY_SENTINEL)
+    site.wait_healthy()
+    external_servers.stop(site.servers, "valkey-one")
+    site.wait_moved(6379, 6380)
+    site.wait_healthy()
+    cache = next(row for row in site.ctl("doctor")["findings"] if row["name"] == "cache")
+    assert cache["level"] == "ok" and f"{ADDRESS}:6380" in cache["saw"], cache
+    assert site.started() == before
