@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
@@ -63,10 +63,7 @@ class PrivateApt:
     def newest(self) -> dict[str, Deb]:
         """The newest version of every package, by name. Call `update` first."""
         found: dict[str, list[Deb]] = {}
-        targets = self._run(
-            "apt-get", "indextargets", "--format=$(RELEASE)|$(FILENAME)", "Created-By: Packages"
-        )
-        for line in targets.stdout.splitlines():
+        for line in self._targets():
             release, filename = line.split("|", 1)
             archive = "security" if release.endswith("-security") else "main"
             for name, deb in _packages(Path(filename), self.suite, archive):
@@ -75,26 +72,43 @@ class PrivateApt:
             raise Failure(f"the index of Debian {self.suite} is empty", hint="try another mirror")
         return {name: _newest_of(debs) for name, debs in found.items()}
 
-    def needed(self, names: Sequence[str], *, beyond: Sequence[str]) -> list[str]:
-        """Names of all that installing `names` brings to a host which has the packages `beyond`.
+    def control(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
+        """The control fields of the newest version of each package. Call `update` first."""
+        wanted, chosen = set(names), self.newest()
+        found = {}
+        for filename in self._indexes():
+            for fields in _stanzas(Path(filename)):
+                name = fields["Package"]
+                if name in wanted and fields["SHA256"] == chosen[name].sha256:
+                    found[name] = fields
+        return found
 
-        The host is a minimal Debian, recommended packages are left out. Call `update` first.
+    def would_install(self, names: Iterable[str]) -> frozenset[str]:
+        """Names of all that apt's solver installs on an empty system for `names`.
+
+        They may be patterns (apt-patterns(7)). Recommended packages are left out. Call `update` first.
         """
-        there = self._would_install(beyond)
-        return sorted(self._would_install([*beyond, *names]) - there)
-
-    def _would_install(self, names: Sequence[str]) -> set[str]:
-        minimal = ("?essential", "?priority(required)", "apt")
         flags = ("--print-uris", "--yes", "-qq", "--no-install-recommends")
-        done = self._run("apt-get", "install", *flags, *minimal, *names)
+        done = self._run("apt-get", "install", *flags, *names)
         found = re.findall(r"^'[^']+' ([^_\s]+)_\S+\.deb ", done.stdout, re.MULTILINE)
         if done.returncode != 0 or not found:
             raise Failure(
                 f"apt finds no way to install {', '.join(names)} on Debian {self.suite}:\n"
                 f"{done.stderr.strip()[-800:]}",
-                hint="mend the table in src/bootstrap/lock_debian.py",
+                hint="mend packaging/bases, the BUILD files or the table in src/bootstrap/roots.py",
             )
-        return set(found)
+        return frozenset(found)
+
+    def _indexes(self) -> list[str]:
+        """Files of the indexes."""
+        return [line.split("|", 1)[1] for line in self._targets()]
+
+    def _targets(self) -> list[str]:
+        """The indexes as `RELEASE|PATH`."""
+        done = self._run(
+            "apt-get", "indextargets", "--format=$(RELEASE)|$(FILENAME)", "Created-By: Packages"
+        )
+        return done.stdout.splitlines()
 
     def _run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         folder = self.folder
@@ -142,14 +156,7 @@ def find_keyring() -> Path:
 
 def _packages(path: Path, suite: str, archive: str) -> Iterator[tuple[str, Deb]]:
     """The binary packages of one `Packages` file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        return
-    for block in text.split("\n\n"):
-        fields: dict[str, str] = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", block, re.MULTILINE))
-        if not fields:
-            continue
+    for fields in _stanzas(path):
         version = fields["Version"]
         source, _, rest = (fields.get("Source") or fields["Package"]).partition(" ")
         yield (
@@ -165,6 +172,18 @@ def _packages(path: Path, suite: str, archive: str) -> Iterator[tuple[str, Deb]]
                 source=f"{source} (= {rest.strip('()') or version})",
             ),
         )
+
+
+def _stanzas(path: Path) -> Iterator[dict[str, str]]:
+    """The stanzas of one `Packages` file; none where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return
+    for block in text.split("\n\n"):
+        fields: dict[str, str] = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", block, re.MULTILINE))
+        if fields:
+            yield fields
 
 
 def _newest_of(debs: list[Deb]) -> Deb:

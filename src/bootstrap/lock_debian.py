@@ -1,7 +1,8 @@
 """Renew `packaging/locks/debian.lock` from the signed indexes of Debian.
 
-Which packages are wanted is a table below; which version, path and sha256 comes from the newest
-of SUITE, SUITE-updates and SUITE-security.
+Which packages are wanted is a table below, and what bootstrap.closure finds that the release needs of
+Debian; which version, path and sha256 comes from the newest of SUITE, SUITE-updates and
+SUITE-security.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from bootstrap.apt import PrivateApt
 from bootstrap.cache import default_cache, exclusive
 from bootstrap.changes import print_changes
+from bootstrap.closure import resolve
 from bootstrap.debs import ensure_debs
 from bootstrap.mirrors import find_mirrors
 from bootstrap.progress import say
@@ -51,28 +53,8 @@ SETS: dict[str, list[str]] = {
     "node-licences": ["trixie/nodejs", "trixie/libssl3t64", "trixie/icu-devtools"],
     "testsuite": ["trixie/libpython3.13-testsuite"],
 }
-# What the roles depend on and suggest, and etcdctl, with all that these need: for hosts under test,
-# which see no network. HOST is what such a host has already (tests/hosts/roots.py).
-SERVICES = [
-    "postgresql",
-    "postgresql-client",
-    "valkey-server",
-    "etcd-server",
-    "etcd-client",
-    "docker.io",
-    "docker-cli",
-    "nfs-common",
-]
-HOST = [
-    "adduser",
-    "ca-certificates",
-    "dbus",
-    "iproute2",
-    "libpam-systemd",
-    "procps",
-    "systemd",
-    "systemd-sysv",
-]
+# The closure of what the release needs of Debian: bootstrap.closure resolves it.
+SERVICES = "services"
 SERVICES_SUITE = "trixie"
 
 Sets = dict[str, list[str]]
@@ -92,8 +74,8 @@ def newest_entries(indexes: dict[str, dict[str, Deb]], sets: Sets) -> dict[str, 
     return entries
 
 
-def lock_data(entries: dict[str, Deb], sets: Sets) -> dict[str, Any]:
-    """What is written to the lock file."""
+def lock_data(entries: dict[str, Deb], sets: Sets, closure: dict[str, Any]) -> dict[str, Any]:
+    """What is written to the lock file; `closure` are the facts of bootstrap.closure."""
     fields = ("version", "filename", "sha256", "size", "suite", "archive", "path", "source")
     return {
         "about": _ABOUT,
@@ -101,6 +83,7 @@ def lock_data(entries: dict[str, Deb], sets: Sets) -> dict[str, Any]:
         "packages": {
             key: {field: getattr(deb, field) for field in fields} for key, deb in entries.items()
         },
+        "closure": closure,
     }
 
 
@@ -126,10 +109,11 @@ def main(root: Path, argv: list[str]) -> int:
             apt.update()
             indexes[suite] = apt.newest()
             if suite == SERVICES_SUITE:
-                needed = apt.needed(SERVICES, beyond=HOST)
-                sets["services"] = [f"{suite}/{name}" for name in needed]
+                say("Resolving what the release needs beyond each base")
+                closure = resolve(apt, root)
+                sets[SERVICES] = [f"{suite}/{name}" for name in closure.names]
         entries = newest_entries(indexes, sets)
         ensure_debs(cache, entries, frozen=True)
-    write_lock(path, lock_data(entries, sets))
+    write_lock(path, lock_data(entries, sets, closure.facts))
     print_changes(path, old, entries)
     return 0

@@ -38,11 +38,19 @@ GROUPS: Mapping[str, tuple[str, Sequence[str]]] = {
             "installer",
             "jinja2",
             "packaging",
+            "createrepo_c",
+            "cyclonedx-python-lib[json-validation]",
         ),
     ),
     # What pex installs as its pip when Pants asks for CPython 3.13 (see facts on pip_version).
     "pex-pip": ("3.13", ("pip==24.1", "setuptools==70.1.0", "wheel==0.43.0")),
-    "test": ("3.13", ("pytest", "ruff", "mypy", "packaging", "installer", "selenium")),
+    "test": (
+        "3.13",
+        (
+            *("pytest", "ruff", "mypy", "packaging", "installer", "selenium"),
+            *("createrepo_c", "cyclonedx-python-lib[json-validation]"),
+        ),
+    ),
 }
 # What backendai_ctl imports: tested in the versions that ship (python.lock), in the group "test".
 CTL = ("asyncpg", "click", "cryptography", "jinja2", "pydantic", "pyzmq", "rich", "tomlkit")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap.roots import ALSO, bases, read_base, roots
+from releasekit.errors import Failure
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def build_file(root: Path, text: str) -> Path:
+    folder = root / "packaging/x"
+    folder.mkdir(parents=True)
+    (folder / "BUILD").write_text(text)
+    return root
+
+
+def test_what_packages_ask_debian_for_is_read_with_the_reason(tmp_path: Path) -> None:
+    text = """
+backendai_role(
+    name="node",
+    depends={"deb": ["docker.io | docker-ce", "db (>= 17)"], "rpm": ["docker-ce"]},
+    suggests={"deb": ["db"]},
+)
+"""
+    found = roots(build_file(tmp_path, text))
+    assert found["docker.io"] == ["backendai-node depends on it"]
+    assert found["db"] == ["backendai-node depends on it", "backendai-node suggests it"]
+    assert set(found) == {"docker.io", "db", *ALSO}
+
+
+def test_what_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
+    root = build_file(tmp_path, '\nbackendai_role(name="x", depends={"deb": NAMES})\n')
+    with pytest.raises(Failure, match=r"BUILD:2: `name` and `depends` must be plain words"):
+        roots(root)
+
+
+def test_the_roles_of_the_repository_bring_their_servers() -> None:
+    found = roots(ROOT)
+    servers = {"postgresql", "valkey-server", "etcd-server", "docker.io", "docker-cli"}
+    assert servers | {"nfs-common", "nfs-kernel-server", "etcd-client"} <= set(found)
+
+
+def test_a_base_without_packages_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "packaging/bases"
+    folder.mkdir(parents=True)
+    (folder / "minimal.toml").write_text('about = "nothing"\n# packages = ["x"]\n')
+    with pytest.raises(Failure, match="a list `packages`"):
+        read_base(tmp_path, "minimal")
+
+
+def test_every_base_of_the_repository_holds_the_minimal_one() -> None:
+    first, *others = bases(ROOT)
+    assert first.name == "minimal"
+    for base in others:
+        assert {"?essential", "?priority(required)", "apt"} <= set(base.packages), base.name
+        assert len(base.packages) > len(first.packages)
