@@ -10,6 +10,16 @@ from pathlib import Path
 from bootstrap.setup import Ready, set_up, warm
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# pants.toml reads them; bootstrap.signing fills them where a release may be signed.
+_SIGNING = tuple(
+    f"BACKENDAI_{name}"
+    for name in (
+        *("GPG", "SIGNING_HOME", "SIGNING_FINGERPRINT"),
+        *("SIGNING_KIND", "SIGNING_KEYRING"),
+    )
+)
+_SOURCE = ("BACKENDAI_COMMIT", "BACKENDAI_TREE")  # bootstrap.source fills them
+_SIGNING_FD = "BACKENDAI_SIGNING_PASSPHRASE_FD"
 _USAGE = """\
 usage: ./pants [--frozen] ARGS...        set up what is missing, then run Pants
        PYTHONPATH=src python3 -m bootstrap COMMAND
@@ -48,7 +58,17 @@ def launch(args: list[str]) -> int:
         )
     from bootstrap.environment import clean_env
 
-    env = clean_env(found.environment(_cache_root()))
+    env = clean_env(
+        {**found.environment(_cache_root()), **dict.fromkeys((*_SIGNING, *_SOURCE), "")}
+    )
+    if "package" in args:
+        from bootstrap import source
+        from bootstrap.signing import prepare
+
+        env.update(source.environment(ROOT))
+        env.update(prepare(ROOT))
+    elif _SIGNING_FD in os.environ:
+        os.set_inheritable(int(os.environ[_SIGNING_FD]), False)
     pants = found.paths["pants"]
     python = os.path.join(os.path.dirname(pants), "python")
     sys.stdout.flush()

@@ -28,10 +28,16 @@ _DISTORTING = (
     "PEX_SCRIPT",
     "PEX_INTERPRETER",
 )
+# For bootstrap.signing alone; a daemon of Pants would keep them as long as it lives.
+_SECRET = (
+    "BACKENDAI_SIGNING_PASSPHRASE",
+    "BACKENDAI_SIGNING_PASSPHRASE_FD",
+)
 
 
 def clean_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for children: ours, without what distorts a Python, plus `extra`."""
-    env = {key: value for key, value in os.environ.items() if key not in _DISTORTING}
+    """The environment for children: ours, without what distorts a Python and secrets, plus `extra`."""
+    left_out = (*_DISTORTING, *_SECRET)
+    env = {key: value for key, value in os.environ.items() if key not in left_out}
     env.update(extra or {})
     return env

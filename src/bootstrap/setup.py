@@ -144,6 +144,7 @@ class _Work:
         debs = {
             **debian.of("pip"),
             **debian.of("node-licences"),
+            **debian.of("services"),  # they enter the apt repository
             **python_debs(debian, RELEASE_PYTHON),
         }
         ensure_debs(self.cache, debs, frozen=self.frozen)

@@ -20,15 +20,16 @@ from pants.engine.fs import (
     MergeDigests,
     PathGlobs,
 )
-from pants.engine.process import Process
+from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.util.frozendict import FrozenDict
 
 from packager.kit import PACKAGE, modules_of
-from packager.options import Packager
+from packager.options import Packager, Signing
 from packager.release import Release
 from releasekit.errors import Failure
 from releasekit.files import Entry, check_file, fingerprint
+from releasekit.signing import VARIABLES
 
 LOCKS = "packaging/locks"
 
@@ -91,7 +92,8 @@ class KitProcess:
     """Run `python -m releasekit.PROGRAM ARGV` in a sandbox that holds `spec` as spec.json.
 
     `libraries` are distributions of tools.lock (group build) that the program imports: pure Python
-    wheels, which are importable as they are.
+    wheels, which are importable as they are. Those of `unpacked` are not: they hold native code, or
+    files that they read from beside their modules. `signs`: the program uses releasekit.signing.
     """
 
     program: str
@@ -102,6 +104,15 @@ class KitProcess:
     argv: tuple[str, ...] = ("spec.json",)
     libraries: tuple[str, ...] = ()
     output_directories: tuple[str, ...] = ()
+    unpacked: tuple[str, ...] = ()
+    signs: bool = False
+
+
+@dataclass(frozen=True)
+class UnpackedLibraries:
+    """Ask for distributions of tools.lock (group build), unpacked into `unpacked/` of the digest."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -166,6 +177,46 @@ async def built_tool(request: BuiltTool) -> LockedDigest:
 
 
 @rule
+async def unpacked_libraries(request: UnpackedLibraries, packager: Packager) -> LockedDigest:
+    """One process for all: pip would be slower, and nothing here needs scripts or records."""
+    lock = await Get(Lock, LockFile("tools"))
+    group = lock.data["groups"]["build"]["packages"]
+    files = tuple(LockedFile.of(group[name]) for name in request.names)
+    wheels = await Get(LockedDigest, LockedFiles(files, "wheels"))
+    extract = (
+        "import sys, zipfile\nfor w in sys.argv[1:]: zipfile.ZipFile(w).extractall('unpacked')"
+    )
+    process = Process(
+        argv=(packager.python, "-c", extract, *wheels.paths),
+        description=f"Unpack {', '.join(request.names)}",
+        input_digest=wheels.digest,
+        output_directories=("unpacked",),
+    )
+    result = await Get(ProcessResult, Process, process)
+    return LockedDigest(result.output_digest, ("unpacked",))
+
+
+@dataclass(frozen=True)
+class SigningEnvironment:
+    """The variables of releasekit.signing."""
+
+    variables: FrozenDict[str, str]
+
+
+@rule
+async def signing_environment(signing: Signing) -> SigningEnvironment:
+    if not signing.gpg:
+        raise Failure(
+            "this machine has no gpg, by which a release is signed",
+            hint="apt install gnupg, then run again: what was built is kept",
+        )
+    values = (signing.gpg, signing.home, signing.fingerprint, signing.kind, signing.keyring)
+    if not all(values):
+        raise Failure("no signing key is set up", hint="build by `./pants package`")
+    return SigningEnvironment(FrozenDict(zip(VARIABLES, values)))
+
+
+@rule
 async def kit_sources() -> KitSources:
     contents = await Get(
         DigestContents,
@@ -201,9 +252,15 @@ async def kit_process(
         ),
         Get(Digest, CreateDigest([FileContent("spec.json", request.spec.encode())])),
     )
-    digest = await Get(
-        Digest, MergeDigests([request.input_digest, libraries.digest, sources, spec])
-    )
+    paths, digests = ["src", *libraries.paths], [libraries.digest]
+    if request.unpacked:
+        unpacked = await Get(LockedDigest, UnpackedLibraries(request.unpacked))
+        paths.extend(unpacked.paths)
+        digests.append(unpacked.digest)
+    variables: FrozenDict[str, str] = FrozenDict()
+    if request.signs:
+        variables = (await Get(SigningEnvironment)).variables
+    digest = await Get(Digest, MergeDigests([request.input_digest, *digests, sources, spec]))
     return Process(
         argv=(packager.python, "-m", f"releasekit.{request.program}", *request.argv),
         description=request.description,
@@ -211,7 +268,8 @@ async def kit_process(
         output_files=request.output_files,
         output_directories=request.output_directories,
         env={
-            "PYTHONPATH": ":".join(["src", *libraries.paths]),
+            **variables,
+            "PYTHONPATH": ":".join(paths),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "SOURCE_DATE_EPOCH": str(release.mtime),

@@ -31,6 +31,7 @@ from packager.nfpm.fields import DebOutputField, RpmOutputField
 from packager.nfpm.rules import DebFieldSet, NfpmPackage, NfpmRequest, RpmFieldSet
 from packager.pex import PexFieldSet
 from packager.release import Release
+from packager.repositories import DebianSetsField
 from packager.targets import DebianSetField, ReleaseMarkerField
 from releasekit.errors import Failure
 
@@ -83,8 +84,10 @@ async def package_release(
     requests += [NfpmRequest(t.address, "rpm", t[RpmOutputField].value) for t in rpms]
     built = await MultiGet(Get(NfpmPackage, NfpmRequest, request) for request in requests)
     pex = await MultiGet(Get(BuiltPackage, PexFieldSet, PexFieldSet.create(t)) for t in pexes)
-    sets = sorted({t[DebianSetField].value or "" for t in targets if t.has_field(DebianSetField)})
-    provenance = await MultiGet(Get(Debs, DebsRequest(name)) for name in sets)
+    sets = {t[DebianSetField].value or "" for t in targets if t.has_field(DebianSetField)}
+    repositories = [t[DebianSetsField].value for t in targets if t.has_field(DebianSetsField)]
+    sets = sets.union(*(names or () for names in repositories))
+    provenance = await MultiGet(Get(Debs, DebsRequest(name)) for name in sorted(sets))
     lists = await MultiGet(Get(DigestContents, Digest, package.files) for package in built)
     for kind in ("deb", "rpm"):
         check_owners(

@@ -9,14 +9,19 @@ from pants.core.util_rules import source_files
 from pants.engine.target import Target
 
 from packager import (
+    bundle,
     drift,
     gateway,
     inputs,
+    inventory,
     manifest,
     own,
     pex,
     release,
     render,
+    report,
+    repositories,
+    sbom,
     targets,
     trees,
 )
@@ -36,22 +41,33 @@ def target_types() -> Iterable[type[Target]]:
         targets.BackendaiShare,
         targets.ComponentFacts,
         targets.BackendaiRelease,
+        bundle.OfflineBundle,
+        sbom.ReleaseSbom,
+        report.ReleaseReport,
+        repositories.AptRepository,
+        repositories.RpmRepository,
+        repositories.ArchiveKeyring,
         *NFPM_TARGETS,
     )
 
 
 def rules() -> Iterable[Any]:
     modules = (
+        bundle,
         contents,
         drift,
         gateway,
         inputs,
+        inventory,
         manifest,
         nfpm_rules,
         own,
         pex,
         release,
         render,
+        report,
+        repositories,
+        sbom,
         source_files,
         trees,
     )

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import shutil
 import struct
+import sys
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import pytest
+
+if str(Path(__file__).parent) not in sys.path:
+    sys.path.insert(0, str(Path(__file__).parent))
+
+from signing_keys import ThrowAwayKey, throw_away_key
 
 MakeDeb = Callable[..., Path]
 MakeElf = Callable[..., bytes]
@@ -43,6 +50,15 @@ def _members(files: Mapping[str, bytes | str]) -> list[tuple[tarfile.TarInfo, by
             info.mode = 0o755 if value[:4] == b"\x7fELF" or value[:2] == b"#!" else 0o644
         members.append((info, value))
     return members
+
+
+@pytest.fixture(scope="session")
+def throw_away() -> Iterator[ThrowAwayKey]:
+    """An Ed25519 key without a passphrase, made once for all tests."""
+    if shutil.which("gpg") is None:
+        pytest.skip("this machine has no gpg")
+    with throw_away_key() as key:
+        yield key
 
 
 @pytest.fixture

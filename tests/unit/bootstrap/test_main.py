@@ -28,6 +28,7 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str], dict
         "bootstrap.__main__.os.execve", lambda path, argv, env: calls.append((path, argv, env))
     )
     monkeypatch.setattr(launcher, "warm", lambda cache, root: Ready(PATHS, ()))
+    monkeypatch.setattr("bootstrap.signing.prepare", lambda root: {})
     return calls
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of releasekit's tests: tiny wheels, made in the test."""
+"""Fixtures of releasekit's tests: tiny wheels, made in the test, and a small inventory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from releasekit.inventory import File, Inventory, Package, Part
 
 MakeWheel = Callable[..., Path]
 Digest = Callable[[bytes], str]
@@ -56,3 +59,66 @@ def _make_wheel(
 def _digest(data: bytes) -> str:
     encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
     return f"sha256={encoded.decode()}"
+
+
+_RELEASE: dict[str, Any] = {
+    "name": "Example",
+    "version": "1.0-1",
+    "number": 7,
+    "date": "2026-01-02T03:04:05+00:00",
+    "homepage": "https://www.example.org",
+    "license": "LGPL-3.0-only",
+    "vendor": "Example Inc.",
+}
+
+
+def _part(kind: str, name: str, **more: Any) -> Part:
+    """A part of version 1.0 whose file is named after it."""
+    facts: dict[str, Any] = {"sha256": "a" * 64, "size": 1, "license": "MIT", "filename": name}
+    return Part(kind, name, "1.0", **{**facts, **more})
+
+
+@pytest.fixture
+def inventory() -> Inventory:
+    """Two packages; a shared wheel, our own, an npm package, Debian's, one that is linked in."""
+    agent = Package(
+        name="example-agent",
+        summary="The agent",
+        arch="amd64",
+        requires=("example-common",),
+        files=(
+            File("example-agent_1.0-1_amd64.deb", "b" * 64, 10),
+            File("example-agent-1.0-1.x86_64.rpm", "c" * 64, 11),
+        ),
+    )
+    common = Package("example-common", "Shared", "all")
+    return Inventory(
+        _RELEASE,
+        (agent, common),
+        (
+            _part("deb", "libx1", filename="libx1_1.0_amd64.deb", carried=True),
+            _part(
+                "embedded", "zlib (in node)", sha256="", filename="", packages=("example-agent",)
+            ),
+            _part("generic", "ours", packages=("example-common",), requires=("shared",)),
+            _part("npm", "@scope/tool", packages=("example-agent",), license="ISC"),
+            _part("pypi", "fixtures", packages=("example-common",), extent="files"),
+            _part(
+                "pypi",
+                "one",
+                packages=("example-agent",),
+                requires=("shared", "absent"),
+                license="MIT AND (Apache-2.0 OR BSD-3-Clause)",
+                texts=("The licence.", "Another."),
+            ),
+            _part(
+                "pypi",
+                "shared",
+                packages=("example-common",),
+                texts=("The licence.\n",),
+                license="LicenseRef-unstated",
+            ),
+        ),
+        (File("one.pex", "d" * 64, 12),),
+        {"one.pex": ("one", "shared")},
+    )

@@ -1,0 +1,291 @@
+#!/bin/sh
+# install.sh - put this bundle on a host: check it, keep it, make it a source of packages, install roles.
+#
+#   ./install.sh [--role NAME]... [--site FILE] [options]
+#   ./install.sh --list-roles | --serve ADDRESS:PORT | --uninstall-source
+#
+# It opens no network connection (but --serve, which waits for them), never asks, and can be run again at
+# any time: what is done stays done, and an interrupted run is finished.
+#
+#   --role NAME           install this role or component (see --list-roles); may be given several times.
+#                         Without it the source is added, for apt or dnf to install from
+#   --site FILE           put FILE at /etc/backendai/site.toml before the services are configured
+#   --replace-site        do so even where another site.toml is; that one is kept as site.toml.replaced
+#   --fingerprint FPR     refuse unless this key signed the bundle: 40 hex digits, spaces allowed, or a
+#                         file that holds them
+#   --allow-older         accept a release older than the newest seen on this host
+#   --no-recommends       install what roles need and leave out what they recommend
+#   --other-sources       let apt or dnf take from the other sources of this host too
+#   --no-install          only keep the bundle and add the source
+#   --dry-run             stop after the checks
+#   --root DIR            install into the system in DIR, for images: nothing is started or configured
+#                         there, its first boot does that
+#   --list-roles          show what can be installed
+#   --serve ADDRESS:PORT  after that, offer the repositories to other nodes by HTTP, until interrupted
+#   --uninstall-source    remove the source and its key; packages, bundles and settings stay
+#   -h, --help            show this
+#
+# Exit status: 0 done, 1 refused or failed (the reason and a cure are printed), 2 a wrong request.
+set -u
+here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
+# shellcheck source=packaging/bundle/lib/checks.sh
+. "$here/lib/checks.sh"
+
+roles='' site='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --*=*)
+      option=${1%%=*} value=${1#*=}
+      shift
+      set -- "$option" "$value" "$@"
+      continue
+      ;;
+    --role | --site | --fingerprint | --root | --serve)
+      [ -n "${2:-}" ] || wrong "$1 needs a value"
+      case $1 in
+        --role) roles="$roles ${2#backendai-}" ;;
+        --site) site=$2 ;;
+        --fingerprint) read_fingerprint "$2" ;;
+        --root) root=$2 ;;
+        --serve) serve=$2 ;;
+      esac
+      shift
+      ;;
+    --replace-site) replace_site=yes ;;
+    --allow-older) allow_older=yes ;;
+    --no-recommends) no_recommends=yes ;;
+    --other-sources) other_sources=yes ;;
+    --no-install) no_install=yes ;;
+    --dry-run) dry_run=yes ;;
+    --list-roles) action=list ;;
+    --uninstall-source) action=uninstall ;;
+    -h | --help)
+      usage
+      exit 0
+      ;;
+    *) wrong "unknown option or argument: $1" ;;
+  esac
+  shift
+done
+
+check_request() {
+  if [ -n "$roles" ] && [ -n "$no_install" ]; then wrong "--role and --no-install exclude each other"; fi
+  if [ -n "$root" ]; then
+    root=$(cd "$root" 2>/dev/null && pwd -P) || wrong "--root: there is no such folder"
+    [ "$root" != / ] || root=''
+    [ -z "$serve" ] || [ -z "$root" ] || wrong "--serve and --root exclude each other"
+  fi
+  if [ -n "$site" ]; then [ -r "$site" ] || wrong "--site: $site cannot be read"; fi
+  if [ -n "$serve" ]; then
+    address=${serve%:*} port=${serve##*:}
+    address=${address#[}
+    address=${address%]}
+    case $port in '' | *[!0-9]* | "$serve") wrong "--serve: '$serve' is not ADDRESS:PORT" "such as --serve 10.0.0.5:8080" ;; esac
+  fi
+  detect_host
+  [ -n "$family" ] || refuse "${root:-this host} has neither dpkg nor rpm" "install on Debian or Enterprise Linux"
+  # shellcheck source=packaging/bundle/lib/apt.sh
+  . "$here/lib/$family.sh"
+  [ "$action" = list ] || [ "$(id -u)" -eq 0 ] || refuse "only root can install" "sudo ./install.sh ..."
+}
+
+in_root() { # Run a command in the system in $root; its /proc and /dev are there only for that command.
+  if [ -z "$root" ]; then
+    "$@" 9>&-
+    return
+  fi
+  # shellcheck disable=SC2016  # for the inner shell
+  unshare --mount --propagation private -- /bin/sh -c '
+    root=$1; shift
+    [ -e "$root/proc/self" ] || mount -t proc proc "$root/proc" || exit 1
+    [ -c "$root/dev/urandom" ] || mount --rbind /dev "$root/dev" || exit 1
+    exec chroot "$root" "$@"' sh "$root" "$@" 9>&-
+}
+
+place() { # FILE TARGET: move a finished file to its place, whole or not at all
+  if ! { install -D -m 644 "$1" "$2.new" && mv "$2.new" "$2"; }; then
+    refuse "$2 cannot be written" "free space in $(dirname "$2") and run it again"
+  fi
+}
+
+plan() {
+  step=0
+  say "No change yet. This will:"
+  planned "check the signature, every file, the release number and free space of"
+  say "     $(describe)"
+  [ -z "$dry_run" ] || return 0
+  planned "keep it in $copy"
+  planned "add the source $root$source_file, with its key"
+  if [ -n "$site" ]; then planned "put $site at $root/etc/backendai/site.toml"; fi
+  if [ -n "$roles" ]; then planned "install:$roles"; fi
+  if [ -n "$serve" ]; then planned "offer it to other nodes at http://$serve/"; fi
+}
+
+planned() {
+  step=$((step + 1))
+  say "  $step. $*"
+}
+
+check_space() {
+  had=0
+  for folder in "$copy" "$copy.partial"; do
+    if [ -d "$folder" ]; then had=$((had + $(du -sk "$folder" | cut -f 1))); fi
+  done
+  need=$(($(fact unpacked) / 1024 + 65536 - had))
+  free=$(free_kib "$state")
+  [ "$need" -le "$free" ] || refuse "$state needs $(mib "$need") for the bundle, and $(mib "$free") are free" \
+    "free space there (older bundles in it can go) and run it again"
+}
+
+check_roles() {
+  for role in $roles; do
+    is_package "$role" || wrong "--role: the bundle has no $role" "./install.sh --list-roles"
+  done
+}
+
+check_site() {
+  file=$root/etc/backendai/site.toml
+  if [ -n "$site" ] && [ -f "$file" ] && ! [ "$(sha256sum <"$site")" = "$(sha256sum <"$file")" ] && [ -z "$replace_site" ]; then
+    refuse "$file exists and differs from $site" "compare them; to take yours add --replace-site"
+  fi
+}
+
+keep() { # Copy to a partial folder, check the copy, rename. What a killed run copied is used.
+  if [ "$here" = "$copy" ]; then return; fi
+  partial=$copy.partial
+  if [ -d "$copy" ]; then
+    if [ "$(present "$copy")" = "$(cat "$work/listed")" ] && sound "$copy"; then
+      say "The bundle is already in $copy."
+      return
+    fi
+    rm -rf "$partial"
+    mv "$copy" "$partial"
+  fi
+  say "Copying the bundle to $copy."
+  mkdir -p "$partial" || refuse "$partial cannot be made" "free space in $state"
+  present "$partial" | comm -13 "$work/listed" - | while IFS= read -r file; do rm -f "$partial/$file"; done
+  sound "$partial" || copy_missing
+  sync -f "$partial" 2>/dev/null || sync
+  mv "$partial" "$copy" || refuse "$copy cannot be made" "look at $state and run it again"
+}
+
+sums() { # MANIFEST, and the sums of the two files that it cannot list
+  cat "$work/MANIFEST"
+  (cd "$work" && sha256sum MANIFEST MANIFEST.sig)
+}
+
+sound() { # FOLDER: leave in $work/todo the sums of files that are missing or wrong in it
+  sums >"$work/sums"
+  hash_files "$1" "$work/sums" "$work/kept"
+  sed -n 's/: OK$//p' "$work/kept" >"$work/ok"
+  awk 'FILENAME == ARGV[1] { ok[$0] = 1; next } !(substr($0, 67) in ok)' "$work/ok" "$work/sums" >"$work/todo" ||
+    refuse "the copy cannot be compared" "free space in ${TMPDIR:-/tmp} and run it again"
+  [ ! -s "$work/todo" ]
+}
+
+copy_missing() {
+  cut -c 67- "$work/todo" | progress copied "$(wc -l <"$work/todo")" | while IFS= read -r file; do
+    mkdir -p "$(dirname "$partial/$file")" && rm -f "$partial/$file" && cp "$here/$file" "$partial/$file" || exit 1
+    case $file in *.sh) chmod 755 "$partial/$file" ;; *) chmod 644 "$partial/$file" ;; esac
+  done || refuse "the bundle could not be copied to $partial ($(mib "$(free_kib "$state")") are free)" \
+    "free space there and run it again: what was copied is used"
+  sound "$partial" || refuse "$(cut -c 67- "$work/todo" | head -n 1) is damaged in the copy" \
+    "run it again; if it stays so, the disk or the medium is faulty: dmesg"
+}
+
+remember() { # The newest release seen, so that none is taken back to an older one unasked.
+  [ "$number" -gt "$newest" ] || return 0
+  printf '%s\n' "$number" >"$work/newest"
+  place "$work/newest" "$state/newest"
+}
+
+install_site() { # backendai-ctl, which comes first, checks it before any service is configured by it
+  [ -n "$site" ] || return 0
+  file=$root/etc/backendai/site.toml
+  if [ -f "$file" ] && ! [ "$(sha256sum <"$site")" = "$(sha256sum <"$file")" ]; then place "$file" "$file.replaced"; fi
+  place "$site" "$file"
+  BACKENDAI_NO_CONFIGURE=1 install_packages backendai-ctl
+  in_root backendai-ctl config check && return 0
+  if [ -f "$file.replaced" ]; then mv "$file.replaced" "$file"; else rm -f "$file"; fi
+  refuse "$site has faults, listed above; no service was configured by it" "mend it and run it again"
+}
+
+install_roles() {
+  packages=''
+  for role in $roles; do packages="$packages backendai-$role"; done
+  if [ -z "$packages" ] && [ -n "$serve" ]; then packages=backendai-runtime; fi # its Python serves
+  # shellcheck disable=SC2086  # words
+  if [ -n "$packages" ]; then install_packages $packages; fi
+}
+
+offer() {
+  for_other_nodes "http://$serve"
+  say "Serving $copy at http://$serve/ until interrupted."
+  clean_up
+  exec 9>&-
+  cd "$copy" || exit 1
+  exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \
+    /opt/backendai/runtime/bin/python3.13 -I -m http.server --bind "$address" "$port"
+}
+
+uninstall() {
+  remove_source
+  say "Removed the source and its key. Packages stay installed, settings stay, and"
+  say "the bundles in $state too: rm -r $state/backendai-* frees their space."
+}
+
+need_tools
+check_request
+case $action in
+  list)
+    begin_work
+    take_copies
+    read_facts
+    list_roles
+    exit 0
+    ;;
+  uninstall)
+    uninstall
+    exit 0
+    ;;
+esac
+
+# --- no change yet
+begin_work
+take_copies
+read_facts
+copy_inside=${state#"$root"}/$name stage_inside=${state#"$root"}/.stage
+copy=$root$copy_inside stage=$root$stage_inside
+plan
+check_signature
+check_names
+check_files
+check_number
+check_host
+check_roles
+check_site
+check_space
+if [ -n "$foreign" ]; then say "The packages of Debian in this bundle are for $distribution: here only those of Backend.AI are used."; fi
+if [ -n "$dry_run" ]; then
+  say "Fine. Nothing was changed."
+  exit 0
+fi
+
+# --- changes
+mkdir -p "$state" || refuse "$state cannot be made" "free space and run it again"
+exec 9>"$state/.lock"
+if command -v flock >/dev/null; then
+  flock -n 9 || refuse "another install.sh is at work on this host" "wait for it and run this again"
+fi
+keep
+add_source
+remember
+install_site
+install_roles
+rm -rf "$stage"
+say "Done: Backend.AI $version is a source of packages on this host${roles:+, installed:$roles}."
+if [ -z "$roles" ] && [ -z "$serve" ]; then say "Next: ./install.sh --list-roles, then --role NAME; or use apt or dnf as for any package."; fi
+if [ -n "$roles" ] && [ -z "$root" ] && [ -x /usr/bin/backendai-ctl ]; then say "Next: backendai-ctl status --wait 300"; fi
+if [ -n "$serve" ]; then offer; fi
+exit 0

@@ -1,0 +1,79 @@
+#!/bin/sh
+# install.sh on Enterprise Linux: source, key and packages by dnf. Read by `.` after checks.sh.
+#
+# Only this bundle is given to dnf (reposdir), but with --other-sources.
+# shellcheck disable=SC2154  # variables of checks.sh and install.sh
+
+source_file=/etc/yum.repos.d/backendai.repo
+key_file=/etc/pki/rpm-gpg/RPM-GPG-KEY-backendai
+keyring_file=/etc/pki/rpm-gpg/backendai-archive-keyring.gpg
+
+source_text() { # URL KEY
+  printf '%s\n' "# Added by install.sh of Backend.AI $version; removed by: install.sh --uninstall-source" \
+    "[backendai]" "name=Backend.AI $version" "baseurl=$1" "enabled=1" "gpgcheck=1" "repo_gpgcheck=1" "skip_if_unavailable=0" "gpgkey=file://$2"
+}
+
+dnf_here() { # ARGS...: dnf that knows of the staged source alone, but with --other-sources
+  program=$(command -v dnf || command -v microdnf) ||
+    refuse "this host has neither dnf nor microdnf" "the rpms are in $copy/rpm/packages; rpm -K checks them"
+  if [ -n "$root" ]; then set -- "--installroot=$root" "$@"; fi
+  if [ -z "$other_sources" ]; then
+    set -- "--setopt=reposdir=$stage" "$@"
+  else
+    set -- "--repofrompath=backendai,file://$copy/rpm" --setopt=backendai.gpgcheck=1 --setopt=backendai.repo_gpgcheck=1 \
+      --setopt=backendai.skip_if_unavailable=0 \
+      "--setopt=backendai.gpgkey=file://$stage/key.asc" "$@"
+  fi
+  if [ -n "$no_recommends" ]; then set -- --setopt=install_weak_deps=False "$@"; fi
+  release=$(os_fact VERSION_ID)
+  release=${release%%.*}
+  "$program" -y "--releasever=${release:-9}" "$@" </dev/null
+}
+
+add_source() { # dnf checks the signature of the index from a staged file first
+  install -d -m 755 "$stage"
+  cp "$work/backendai-archive-keyring.asc" "$stage/key.asc"
+  source_text "file://$copy/rpm" "$stage/key.asc" >"$stage/backendai.repo"
+  other=$other_sources other_sources=''
+  if ! dnf_here --refresh makecache >"$work/said" 2>&1; then
+    cat "$work/said" >&2
+    refuse "dnf does not take the repository of this bundle; no source was added" \
+      "its last lines say why; get the bundle again if a signature or a hash is wrong"
+  fi
+  other_sources=$other
+  place "$stage/key.asc" "$root$key_file"
+  cp "$work/backendai-archive-keyring.gpg" "$stage/keyring.gpg"
+  place "$stage/keyring.gpg" "$root$keyring_file"
+  source_text "file://$copy_inside/rpm" "$key_file" >"$stage/final"
+  place "$stage/final" "$root$source_file"
+  say "Added $source_file, with the key $key_file."
+}
+
+remove_source() {
+  rm -f "$root$source_file" "$root$key_file" "$root$keyring_file"
+}
+
+list_roles() { # The rpms by name; those of roles are of no architecture
+  for file in "$here"/rpm/packages/backendai-*.rpm; do
+    name_of=${file##*/backendai-}
+    case $name_of in *.noarch.rpm) kind_of=role ;; *) kind_of=component ;; esac
+    printf '%s  %s\n' "$kind_of" "${name_of%%-"$version"*}"
+  done | sort -s -r -k 1,1
+}
+
+is_package() { list_roles | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
+
+install_packages() { # PACKAGE...
+  dnf_here install "$@" || refuse "dnf did not install everything: see its last lines" \
+    "packages of the distribution must be on this host or on the site's own mirror (closure/report.txt): then add --other-sources"
+}
+
+for_other_nodes() { # URL: how other hosts use it
+  sum=$(sha256sum <"$copy/keys/backendai-archive-keyring.asc")
+  say "On a node with dnf, as root (the key's sha256 is ${sum%% *}):"
+  say "  install -d $(dirname "$key_file")"
+  say "  curl -o $key_file $1/keys/backendai-archive-keyring.asc"
+  say "  cat >$source_file <<."
+  source_text "$1/rpm" "$key_file" | grep -v '^#' | sed 's/^/  /'
+  say "  ."
+}

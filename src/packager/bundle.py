@@ -1,0 +1,208 @@
+"""The offline bundle: everything of a release in one signed tar."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import posixpath
+from dataclasses import dataclass
+from typing import Any
+
+from pants.core.goals.package import (
+    BuiltPackage,
+    BuiltPackageArtifact,
+    OutputPathField,
+    PackageFieldSet,
+)
+from pants.engine.addresses import Addresses, UnparsedAddressInputs
+from pants.engine.fs import (
+    AddPrefix,
+    CreateDigest,
+    Digest,
+    DigestEntries,
+    FileEntry,
+    GlobMatchErrorBehavior,
+    MergeDigests,
+    PathGlobs,
+)
+from pants.engine.process import Process, ProcessResult
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.target import (
+    COMMON_TARGET_FIELDS,
+    DictStringToStringField,
+    FieldSetsPerTarget,
+    FieldSetsPerTargetRequest,
+    SpecialCasedDependencies,
+    StringField,
+    Target,
+    Targets,
+)
+from pants.engine.unions import UnionRule
+from pants.util.strutil import help_text
+
+from packager.inputs import KitProcess
+from packager.release import Release
+from releasekit.bundle import FOLDER, BundleSpec
+from releasekit.errors import Failure
+
+
+class BundlePartsField(SpecialCasedDependencies):
+    alias = "parts"
+    help = "Addresses of what goes in: repositories, SBOM, report. Each brings its own top folder."
+
+
+class BundleFilesField(DictStringToStringField):
+    alias = "files"
+    help = "Path or glob in the repository -> path in the bundle; one that ends in / is a folder."
+
+
+class BundleDistributionField(StringField):
+    alias = "distribution"
+    default = "debian13"
+    help = "The distribution whose packages are in the closure."
+
+
+class BundleArchitectureField(StringField):
+    alias = "architecture"
+    default = "amd64"
+    help = "The architecture of hosts, in Debian's terms."
+
+
+class OfflineBundle(Target):
+    alias = "offline_bundle"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        BundlePartsField,
+        BundleFilesField,
+        BundleDistributionField,
+        BundleArchitectureField,
+        OutputPathField,
+    )
+    help = help_text(
+        """
+        One tar with the whole release, for sites without a network: its parts, the scripts that
+        verify and install it, the sha256 of every file and one signature over these.
+        """
+    )
+
+
+@dataclass(frozen=True)
+class BundleFieldSet(PackageFieldSet):
+    required_fields = (BundlePartsField, BundleFilesField)
+
+    parts: BundlePartsField
+    files: BundleFilesField
+    distribution: BundleDistributionField
+    architecture: BundleArchitectureField
+    output_path: OutputPathField
+
+
+@dataclass(frozen=True)
+class PlacedFiles:
+    """Ask for files of the repository at their place in the bundle."""
+
+    pattern: str
+    place: str
+    origin: str
+
+
+def bundle_spec(release: Release, *, distribution: str, architecture: str) -> BundleSpec:
+    """What the bundle says it is, from packaging/release.toml."""
+    table = release.table["release"]
+    if "number" not in table:
+        raise Failure(
+            "packaging/release.toml: [release] has no `number`",
+            hint="add one that is higher than every release before: hosts refuse a lower one",
+        )
+    return BundleSpec(
+        version=release.full_version,
+        number=int(table["number"]),
+        date=str(table["date"])[:10],
+        distribution=distribution,
+        architecture=architecture,
+        mtime=release.mtime,
+    )
+
+
+@rule
+async def place_files(request: PlacedFiles) -> Digest:
+    found = await Get(
+        DigestEntries,
+        PathGlobs(
+            [request.pattern],
+            GlobMatchErrorBehavior.error,
+            description_of_origin=request.origin,
+        ),
+    )
+    files = [entry for entry in found if isinstance(entry, FileEntry)]
+    if not request.place.endswith("/") and len(files) != 1:
+        raise Failure(
+            f"{request.origin}: {request.pattern} are {len(files)} files, {request.place} is one",
+            hint="let the place end in / to make it a folder",
+        )
+    return await Get(
+        Digest,
+        CreateDigest(
+            dataclasses.replace(
+                entry,
+                path=posixpath.normpath(
+                    posixpath.join(request.place, posixpath.basename(entry.path))
+                )
+                if request.place.endswith("/")
+                else request.place,
+            )
+            for entry in files
+        ),
+    )
+
+
+async def _parts(field: BundlePartsField) -> tuple[Digest, ...]:
+    """What the parts package to; Failure names one that packages to nothing."""
+    addresses = await Get(Addresses, UnparsedAddressInputs, field.to_unparsed_address_inputs())
+    targets = await Get(Targets, Addresses, addresses)
+    found = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(PackageFieldSet, targets))
+    for target, field_sets in zip(targets, found.collection):
+        if len(field_sets) != 1:
+            raise Failure(
+                f"{target.address}: `{target.alias}` is no part for a bundle: it makes no artefact",
+                hint="name targets that `./pants package` builds",
+            )
+    built = await MultiGet(
+        Get(BuiltPackage, PackageFieldSet, field_set) for field_set in found.field_sets
+    )
+    return tuple(package.digest for package in built)
+
+
+@rule(desc="Make the offline bundle")
+async def package_bundle(field_set: BundleFieldSet, release: Release) -> BuiltPackage:
+    spec = bundle_spec(
+        release,
+        distribution=field_set.distribution.value or "",
+        architecture=field_set.architecture.value or "",
+    )
+    origin = str(field_set.address)
+    parts = await _parts(field_set.parts)
+    files = await MultiGet(
+        Get(Digest, PlacedFiles(pattern, place, origin))
+        for pattern, place in sorted((field_set.files.value or {}).items())
+    )
+    whole = await Get(Digest, MergeDigests([*parts, *files]))
+    placed = await Get(Digest, AddPrefix(whole, f"{FOLDER}/{spec.name}"))
+    tar = f"{spec.name}.tar"
+    process = await Get(
+        Process,
+        KitProcess(
+            program="bundle",
+            spec=json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True),
+            input_digest=placed,
+            output_files=(tar,),
+            description=f"Make {tar}",
+            signs=True,
+        ),
+    )
+    result = await Get(ProcessResult, Process, process)
+    return BuiltPackage(result.output_digest, (BuiltPackageArtifact(tar),))
+
+
+def rules() -> Any:
+    return [*collect_rules(), UnionRule(PackageFieldSet, BundleFieldSet)]
