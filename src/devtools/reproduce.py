@@ -15,23 +15,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from bootstrap import source
 from bootstrap.cache import default_cache
+from devtools.against import hold_against, open_bundle, sources_of, tell
 from devtools.cache import built_here, fetch_all, share_inputs
 from devtools.compare import SAME, Row, compare, explain, most_telling
 from devtools.rooms import SHIFT, Machine, Room, furnish, probe_machine, script, unshare
+from devtools.signing import KEY, signing_key
 from devtools.tables import duration, megabytes, table
 from releasekit.elf import is_elf, read_elf
 from releasekit.errors import Failure
-from releasekit.files import remove_tree
+from releasekit.files import remove_tree, write_atomic
 
 _HERE = Path(__file__).resolve().parent
+_PASSPHRASE = "BACKENDAI_SIGNING_PASSPHRASE"
 _SHOWN = ("error", "warning", "hint", "DRIFT")
 _ABOUT = """\
 Build the release twice from the same sources, from empty Pants stores and with as much of the
 surroundings varied as this machine allows, and compare the sha256 of every artefact. Locked files
 are shared with the user's cache; all that is derived from them is made anew. Nothing outside the
-two builds changes: not the host name, not the clock. Needs about 12 GB on the disk of --scratch,
-and about four times as long as one cold build. Exit status: 0 same, 1 different, 2 wrong usage."""
+two builds changes: not the host name, not the clock. Both are signed by one key: the file that
+BACKENDAI_SIGNING_KEY names, or a throw-away one. Needs about 12 GB on the disk of --scratch, and
+about four times as long as one cold build. Exit status: 0 same, 1 different, 2 wrong usage.
+
+With --against: check the signature of a bundle, build the commit that its provenance names once, in
+the more varied surroundings, and compare with what was shipped. Signatures are left out of that
+comparison: whoever checks a release does not hold its key."""
 
 
 def main(root: Path, argv: Sequence[str]) -> int:
@@ -43,6 +52,21 @@ def main(root: Path, argv: Sequence[str]) -> int:
     )
     parser.add_argument("--only", nargs="+", metavar="SPEC", default=["::"], help="Pants addresses")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave both results here")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write the result as JSON")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="BUNDLE",
+        help="compare with a shipped bundle (tar or folder)",
+    )
+    parser.add_argument(
+        "--fingerprint", default="", help="the key that must have signed the bundle"
+    )
+    parser.add_argument(
+        "--this-checkout",
+        action="store_true",
+        help="with --against: build the sources as they are here, whatever commit is named",
+    )
     parser.add_argument(
         "--scratch",
         type=Path,
@@ -55,18 +79,54 @@ def main(root: Path, argv: Sequence[str]) -> int:
     if keep and keep.exists() and any(keep.iterdir()):
         parser.error(f"--keep: {keep} is not empty")
     signal.signal(signal.SIGTERM, _interrupt)
+    if options.against:
+        with _scratch(options.scratch) as scratch:
+            return _against(root, options, scratch)
     machine = probe_machine()
     fetch_all(root)
     with _scratch(options.scratch) as scratch:
         first, second = furnish(scratch, machine)
         clock = _make_clock(scratch, machine)
-        seen = [_build(root, room, machine, clock, options.only) for room in (first, second)]
+        key = signing_key(scratch / "signing-key.asc")
+        seen = [_build(root, room, machine, clock, options.only, key) for room in (first, second)]
         print(f"\n{varied(seen[0], seen[1], reasons(machine))}\n\n{_notes(machine)}\n")
         rows = compare(first.dist, second.dist)
         code = report(rows, first.dist, second.dist)
+        if options.record:
+            differing = [name for name in seen[0] if seen[0][name] != seen[1][name]]
+            _record(options.record, root, rows, differing)
         if keep:
             _keep(keep, first, second)
     return code
+
+
+def _against(root: Path, options: argparse.Namespace, scratch: Path) -> int:
+    """Build what the bundle's provenance names, in the more varied room; compare, and say so."""
+    shipped = open_bundle(options.against, options.fingerprint)
+    sources = sources_of(shipped, root, scratch / "sources", as_is=options.this_checkout)
+    machine = probe_machine()
+    fetch_all(sources)
+    _, room = furnish(scratch, machine)
+    clock = _make_clock(scratch, machine)
+    key = signing_key(scratch / "signing-key.asc", {})  # never the user's own: it is not needed
+    _build(sources, room, machine, clock, options.only, key)
+    results = hold_against(shipped, room.dist, scratch / "shipped", whole=options.only == ["::"])
+    if options.keep:
+        _keep(options.keep, room)
+    return tell(results)
+
+
+def _record(path: Path, root: Path, rows: Sequence[Row], differing: Sequence[str]) -> None:
+    """The result for the release page (packaging/reproducibility.json)."""
+    same = sum(row.result == SAME for row in rows)
+    result = {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "commit": source.environment(root)["BACKENDAI_COMMIT"],
+        "artefacts": len(rows),
+        "identical": same,
+        "varied": list(differing),
+    }
+    write_atomic(path, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def reasons(machine: Machine) -> dict[str, str]:
@@ -133,7 +193,7 @@ def _make_clock(scratch: Path, machine: Machine) -> Path:
 
 
 def _build(
-    root: Path, room: Room, machine: Machine, clock: Path, specs: Sequence[str]
+    root: Path, room: Room, machine: Machine, clock: Path, specs: Sequence[str], key: Path
 ) -> dict[str, str]:
     """Build in one room; what was seen there. Its cache goes afterwards, for the disk's sake."""
     for folder in (room.checkout, room.cache, room.home, room.temporary, room.dist):
@@ -150,6 +210,9 @@ def _build(
     probe = _program(room.dist.parent / "probe", (_HERE / "probe.py").read_text(encoding="utf-8"))
     if room.user:
         _give(room.dist.parent, room.user[1])
+    room.env[KEY] = str(_handed(key, room))
+    if _PASSPHRASE in os.environ:
+        room.env[_PASSPHRASE] = os.environ[_PASSPHRASE]
     text = script(room, machine, copy, clock, probe, list(specs))
     start = time.monotonic()
     argv = [*(unshare(machine.root) if machine.namespaces else []), "sh", "-c", text]
@@ -170,6 +233,16 @@ def _program(path: Path, text: str) -> Path:
     path.write_text(f"#!/usr/bin/env -S python3 -B\n{text}", encoding="utf-8")
     path.chmod(0o755)
     return path
+
+
+def _handed(key: Path, room: Room) -> Path:
+    """A copy of the key that the room's user alone can read."""
+    copy = room.dist.parent / "key.asc"
+    with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+        stream.write(key.read_bytes())
+    if room.user:
+        os.chown(copy, room.user[1], room.user[1])
+    return copy
 
 
 def _give(folder: Path, uid: int) -> None:
@@ -224,11 +297,11 @@ def _notes(machine: Machine) -> str:
     return "\n".join(lines)
 
 
-def _keep(folder: Path, first: Room, second: Room) -> None:
+def _keep(folder: Path, *rooms: Room) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for room in (first, second):
+    for room in rooms:
         subprocess.run(["cp", "-r", str(room.dist), str(folder / room.name)], check=True)
-    print(f"both are in {folder}", file=sys.stderr)
+    print(f"what was built is in {folder}", file=sys.stderr)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -51,6 +51,7 @@ class Room:
     old_kernel: bool
     core: int | None  # the only one it may use
     user: tuple[str, int] | None  # name and uid, when not the caller's
+    data: str  # XDG_DATA_HOME, where the signing key is used: a short path, for gpg-agent's sockets
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -103,6 +104,7 @@ def furnish(scratch: Path, machine: Machine) -> tuple[Room, Room]:
         old_kernel=False,
         core=None,
         user=None,
+        data="/mnt" if machine.namespaces else str(one / "d"),
         env={
             **path,
             "PATH": ":".join(filter(None, [base, machine.python39])),
@@ -129,6 +131,7 @@ def furnish(scratch: Path, machine: Machine) -> tuple[Room, Room]:
         old_kernel=machine.old_kernel,
         core=machine.cores[-1] if len(machine.cores) > 1 else None,
         user=("builder", _UID) if machine.root and machine.namespaces else None,
+        data="/mnt" if machine.namespaces else str(two / "d"),
         env={
             **path,
             "PATH": ":".join([f"{two}/bin", *reversed(base.split(":"))]),
@@ -171,6 +174,7 @@ def script(
             f"cp -a /etc/. {etc} 2>/dev/null || true",
             f"mount --bind {etc} /etc",
             f"echo '127.0.0.1 {room.host}.{room.domain} {room.host} localhost' >/etc/hosts",
+            f"mount -t tmpfs -o mode=700,uid={room.user[1] if room.user else 0} tmpfs {room.data}",
         ]
     if room.in_memory:
         lines.append(f"mount -t tmpfs -o size=1g,mode=755 tmpfs {checkout}")
@@ -212,6 +216,7 @@ def enter(room: Room) -> list[str]:
         **room.env,
         "HOME": str(room.home),
         "TMPDIR": str(room.temporary),
+        "XDG_DATA_HOME": room.data,
         "BACKENDAI_CACHE": str(room.cache),
         "PANTS_PANTSD": "false",
         "PANTS_PROCESS_EXECUTION_LOCAL_PARALLELISM": "1" if room.core is not None else "4",

@@ -60,14 +60,15 @@ def index(dist: Dist, out: Path, debian: Iterable[Path] = ()) -> Path:
         folder = out / kind
         folder.mkdir(parents=True)
         for file in files:
-            _place(file, folder / file.name)
+            place(file, folder / file.name)
     packages = _out(["apt-ftparchive", "packages", "."], cwd=out / "deb")
     (out / "deb" / "Packages").write_text(f"{packages}\n")
     _out(["createrepo_c", "--quiet", "--no-database", str(out / "rpm")])
     return out
 
 
-def _place(source: Path, target: Path) -> None:
+def place(source: Path, target: Path) -> None:
+    """Put a file at another place too: linked where the file system is the same."""
     try:
         os.link(source, target)
     except OSError:  # another file system

@@ -29,6 +29,7 @@ for _folder in (HERE, HERE.parent, HERE.parents[1] / "src"):
         sys.path.insert(0, str(_folder))
 
 import artefacts  # noqa: E402
+import bundle_dist  # noqa: E402
 import locked  # noqa: E402
 import stack as stacks  # noqa: E402
 from host import Host  # noqa: E402
@@ -71,6 +72,20 @@ def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory)
     made = artefacts.index(dist, tmp_path_factory.mktemp("repositories"), debian)
     yield made
     shutil.rmtree(made)  # large, and pytest would keep it for three runs
+
+
+@pytest.fixture(scope="session")
+def bundle(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[bundle_dist.Bundle]:
+    """The bundle beside the packages under test, unpacked once for all scenarios."""
+    place = tmp_path_factory.mktemp("bundle")
+    try:
+        yield bundle_dist.find(folder(request.config), place)
+    except artefacts.NoArtefacts as missing:
+        unavailable(str(missing))
+    finally:
+        shutil.rmtree(place)
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,20 @@
-"""A Debian 13 host with a whole site on it: installed by apt from a folder, sealed, kept on disk."""
+"""A Debian 13 host with a whole site on it: installed from the bundle alone, sealed, kept on disk."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import artefacts
+from bundle_dist import CARRY_LIMIT, STICK, Bundle, check, install
 from host import Host, Result
 from scenario import Hosts
 from sealed import Sealed, sealed
-from suites import REPO, family
 
-ROLE = "backendai-all-in-one"
+ROLE = "all-in-one"
 SERVICES = (
     "manager",
     "agent",
@@ -31,7 +30,10 @@ HEALTHY_LIMIT = 240  # seconds until everything answers after a boot
 
 @dataclass
 class SiteHost:
-    """A host that can be rebooted; `installation` is what apt said, `network` what left it."""
+    """A host that can be rebooted; `network` is what left it.
+
+    `checked` and `installation` are what verify.sh and install.sh said.
+    """
 
     hosts: Hosts
     network: Sealed
@@ -39,6 +41,7 @@ class SiteHost:
     binds: Mapping[Path, str]
     name: str
     host: Host = field(init=False)
+    checked: Result = field(init=False)
     installation: Result = field(init=False)
     _running: AbstractContextManager[Host] = field(init=False)
 
@@ -88,25 +91,29 @@ class SiteHost:
 
 @contextmanager
 def site_host(
-    hosts: Hosts,
-    dist: artefacts.Dist,
-    repositories: Path,
-    folder: Path,
-    *,
-    name: str = "site",
-    site_file: str = "",
-    packages: Sequence[str] = (ROLE,),
+    hosts: Hosts, bundle: Bundle, folder: Path, *, name: str = "site", site_file: str = ""
 ) -> Iterator[SiteHost]:
-    """Install `packages` with apt on a bare host, `site_file` in place before."""
+    """Install the role from the bundle alone on a bare host; `site_file` is what `--site` gives.
+
+    Without one the host unpacks the tar itself; with one the unpacked bundle is the medium.
+    """
+    medium = bundle.unpacked if site_file else bundle.tar
     with sealed(name) as network:
-        site = SiteHost(hosts, network, folder, {repositories: REPO}, name)
+        site = SiteHost(hosts, network, folder, {medium: f"{STICK}/{medium.name}"}, name)
         host = site.up()
         try:
-            manager = family("trixie", dist)
-            manager.add_repository(host)
+            words = ["--role", ROLE]
             if site_file:
-                host.write("/etc/backendai/site.toml", site_file)
-            site.installation = manager.install(host, packages)
+                here = f"{STICK}/{medium.name}"
+                host.write("/var/tmp/site.toml", site_file)
+                words += ["--site", "/var/tmp/site.toml"]
+            else:
+                here = f"/var/tmp/{bundle.name}"
+                host.check(
+                    ["tar", "xf", f"{STICK}/{medium.name}"], cwd="/var/tmp", limit=CARRY_LIMIT
+                )
+            site.checked = check(host, here, bundle.fact("fingerprint"))
+            site.installation = install(host, here, *words)
             yield site
         finally:
             site.down()

@@ -6,21 +6,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import artefacts
 import pytest
+from bundle_dist import Bundle
 from scenario import REPOSITORY, Hosts
 from site_host import SiteHost, site_host
 
 
 @pytest.fixture(scope="package")
 def allinone(
-    hosts: Hosts,
-    dist: artefacts.Dist,
-    repositories: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
-    """A bare offline Debian 13 host after `apt install backendai-all-in-one`."""
-    with site_host(hosts, dist, repositories, tmp_path_factory.mktemp("site")) as site:
+    """A bare offline Debian 13 host after `tar xf`, `./verify.sh`, `./install.sh --role all-in-one`."""
+    with site_host(hosts, bundle, tmp_path_factory.mktemp("site")) as site:
         yield site
 
 

@@ -1,13 +1,13 @@
-"""Promise: a site file put in place before `apt install` gives that site, without a question."""
+"""Promise: a site file given to install.sh gives that site, without a question."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import artefacts
 import browser
 import pytest
+from bundle_dist import Bundle
 from scenario import Hosts
 from site_host import UNITS, SiteHost, site_host
 
@@ -33,10 +33,10 @@ path = "/srv/fast"
 
 @pytest.fixture(scope="module")
 def preseeded(
-    hosts: Hosts, dist: artefacts.Dist, repositories: Path, tmp_path_factory: pytest.TempPathFactory
+    hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
     folder = tmp_path_factory.mktemp("preseeded")
-    with site_host(hosts, dist, repositories, folder, name="preseeded", site_file=SITE) as site:
+    with site_host(hosts, bundle, folder, name="preseeded", site_file=SITE) as site:
         yield site
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from scenario import REPOSITORY
 from site_host import UNITS, SiteHost
 
 LIMIT = 1.2
+TOLERANCE = 0.11  # systemd's releases weigh settings a little differently
+STATED = REPOSITORY / "packaging/exposure.json"  # what the release page shows
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,19 @@ def test_every_service_is_at_most_so_exposed(
             print(f"| {unit} | {score} |")
     assert set(UNITS) <= set(scores)
     assert {unit: score for unit, score in scores.items() if unit in UNITS and score > LIMIT} == {}
+
+
+def test_the_release_page_states_what_was_measured(scores: dict[str, float]) -> None:
+    stated = json.loads(STATED.read_text("utf-8"))
+    shown = {**stated["units"], **stated["set_up"]}
+    assert stated["limit"] == LIMIT
+    assert set(UNITS) <= set(stated["units"])
+    wrong = {
+        unit: (shown.get(unit), scores.get(unit))
+        for unit in {*shown, *scores}
+        if abs(shown.get(unit, 99) - scores.get(unit, -99)) > TOLERANCE
+    }
+    assert not wrong, f"unit: stated, measured; write {STATED.name} anew from the table above"
 
 
 def test_no_service_runs_as_root_or_may_become_it(allinone: SiteHost) -> None:

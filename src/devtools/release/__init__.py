@@ -1,0 +1,1 @@
+"""scripts/release: look at, check and carry releases. Needs Python 3.9 and its standard library."""

@@ -1,0 +1,97 @@
+"""Promise: whatever ends install.sh, the host is left with a whole source or none, and a rerun completes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bundles
+import pytest
+from bundles import MEDIUM, STATE
+from host import Host, HostError
+from installing import KEYRING, SOURCE, check_installed, install, no_source, refused
+from scenario import Hosts
+
+POINTS = 10
+RESET = (
+    "dpkg --purge backendai-runtime >/dev/null; rm -rf /var/lib/backendai /var/lib/apt/lists/*_bundles_*"
+    f" {SOURCE} {KEYRING}"
+)
+
+
+def _source_is_whole_or_absent(host: Host) -> None:
+    if no_source(host):
+        return
+    update = host.run(["apt-get", "update", "-o", "APT::Update::Error-Mode=any"])
+    assert update.returncode == 0, update
+
+
+def test_killed_at_ten_points(hosts: Hosts, light: bundles.Bundle) -> None:
+    """By SIGKILL, with everything it started, at tenths of the time that it takes undisturbed."""
+    with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
+        install(host, "--role", "runtime")  # fills the page cache
+        host.sh(RESET)
+        whole = install(host, "--role", "runtime")
+        assert whole.returncode == 0, whole
+        seen, killed = set(), 0
+        for point in range(POINTS):
+            host.sh(RESET)
+            try:
+                install(host, "--role", "runtime", limit=whole.seconds * (point + 0.5) / POINTS)
+            except HostError as ended:
+                killed += 1
+                assert "not done after" in str(ended)
+            _source_is_whole_or_absent(host)
+            seen.add(host.sh(f"set +e; ls -A {STATE} 2>&1; ls {SOURCE} 2>&1; dpkg --audit; true"))
+            again = install(host, "--role", "runtime")
+            assert again.returncode == 0, f"point {point}\n{again}"
+            check_installed(host, light)
+        assert killed >= POINTS - 1
+        assert len(seen) > 2  # the points were in different stages
+
+
+def test_disk_full(hosts: Hosts, light: bundles.Bundle) -> None:
+    with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
+        host.sh(f"mkdir -p {STATE} && mount -t tmpfs -o size=20m tmpfs {STATE}")
+        refused(install(host, "--role", "runtime"), "are free")
+        assert no_source(host)
+        # Enough by the look of it, but somebody else fills it meanwhile.
+        host.sh(f"mount -o remount,size=105m {STATE} && fallocate -l 1m {STATE}/other")
+        unit = ["systemd-run", "-q", "--unit=filler", "sh", "-c"]
+        host.check(
+            [*unit, f"until [ -d {STATE}/*.partial ]; do :; done; fallocate -l 90m {STATE}/filler"]
+        )
+        said = refused(install(host, "--role", "runtime"), "could not be copied")
+        assert "run it again" in said
+        assert no_source(host)
+        host.sh(f"rm {STATE}/filler {STATE}/other")
+        assert install(host, "--role", "runtime").returncode == 0
+        check_installed(host, light)
+
+
+@pytest.mark.parametrize("change", ["missing", "changed", "added", "link"])
+def test_a_bundle_that_is_not_whole(
+    change: str, hosts: Hosts, light: bundles.Bundle, tmp_path: Path
+) -> None:
+    broken = bundles.copy(light, tmp_path)
+    deb = next((broken.folder / "apt/pool/main").iterdir())
+    name = deb.relative_to(broken.folder).as_posix()
+    if change == "missing":
+        deb.unlink()
+    elif change == "changed":
+        data = deb.read_bytes()
+        deb.write_bytes(data[:1000] + bytes([data[1000] ^ 1]) + data[1001:])
+    elif change == "added":
+        deb.with_name("added.deb").write_bytes(b"")
+        name = name.replace(deb.name, "added.deb")
+    else:
+        deb.rename(tmp_path / deb.name)
+        deb.symlink_to(tmp_path / deb.name)
+    binds = {broken.folder: MEDIUM, light.folder: "/good"}
+    with hosts.boot("trixie", binds=binds) as host:
+        refused(host.run([f"{MEDIUM}/verify.sh"]), name)
+        refused(install(host, "--role", "runtime"), name)
+        assert no_source(host)
+        assert host.run(["test", "-e", STATE]).returncode == 1
+        if change == "changed":  # the medium once more, whole
+            host.check(["/good/install.sh", "--role", "runtime"], limit=120)
+            check_installed(host, light)
