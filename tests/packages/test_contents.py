@@ -80,6 +80,7 @@ def test_deb_installs_only_where_it_may(deb: Package) -> None:
         "/usr/lib/tmpfiles.d/",
         "/usr/share/backendai/",
         "/usr/share/doc/backendai-",
+        "/usr/share/keyrings/backendai-archive-keyring.",
         "/usr/share/lintian/overrides/",
     )
     assert [p for p in deb.paths("file", "link") if not p.startswith(places)] == []
