@@ -29,6 +29,7 @@ ROLES = {
     "backendai-compute-node": "agent",
     "backendai-storage-node": "storage-proxy",
 }
+KEYRING = "backendai-archive-keyring"  # public keys: nothing that runs
 # What roles need of Debian itself; other packages need nothing of the host.
 DEBIAN = {
     "backendai-all-in-one": (
@@ -58,10 +59,11 @@ def test_deb_says_what_it_is(deb: Package, release: Release, version: str) -> No
     facts, fields = release["release"], deb.fields
     role = deb.name in ROLES
     assert fields["Version"] == version
-    assert fields["Architecture"] == ("all" if role else "amd64")
+    assert fields["Architecture"] == ("all" if role or deb.name == KEYRING else "amd64")
     assert fields["Maintainer"] == facts["maintainer"]
     assert fields["Homepage"] == facts["homepage"]
-    assert fields["Section"] == ("metapackages" if role else "admin")
+    section = {KEYRING: "misc"}.get(deb.name, "admin")
+    assert fields["Section"] == ("metapackages" if role else section)
     assert fields["Priority"] == "optional"
     summary, *rest = fields["Description"].splitlines()
     assert summary.startswith("Backend.AI") and len(summary) <= 80
@@ -71,7 +73,7 @@ def test_deb_says_what_it_is(deb: Package, release: Release, version: str) -> No
 def test_rpm_says_what_it_is(rpm: Package, release: Release, version: str) -> None:
     facts, fields = release["release"], rpm.fields
     assert f"{fields['VERSION']}-{fields['RELEASE']}" == version
-    assert fields["ARCH"] == ("noarch" if rpm.name in ROLES else "x86_64")
+    assert fields["ARCH"] == ("noarch" if rpm.name in {*ROLES, KEYRING} else "x86_64")
     assert fields["PACKAGER"] == facts["maintainer"]
     assert fields["VENDOR"] == facts["vendor"]
     assert fields["URL"] == facts["homepage"]
@@ -128,7 +130,7 @@ def test_hosts_are_configured_once_at_the_end_of_a_transaction(
 
 
 def test_every_package_of_the_environment_needs_runtime_and_common(deb: Package) -> None:
-    if deb.name in ROLES or deb.name == "backendai-runtime":
+    if deb.name in {*ROLES, KEYRING, "backendai-runtime"}:
         return
     needs = deb.fields["Depends"]
     assert "backendai-runtime " in needs
