@@ -14,7 +14,6 @@ from pants.core.goals.package import (
     OutputPathField,
     PackageFieldSet,
 )
-from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.fs import (
     AddPrefix,
     CreateDigest,
@@ -30,17 +29,15 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
     DictStringToStringField,
-    FieldSetsPerTarget,
-    FieldSetsPerTargetRequest,
     SpecialCasedDependencies,
     StringField,
     Target,
-    Targets,
 )
 from pants.engine.unions import UnionRule
 from pants.util.strutil import help_text
 
 from packager.inputs import KitProcess
+from packager.parts import Parts, PartsRequest
 from packager.release import Release
 from releasekit.bundle import FOLDER, BundleSpec
 from releasekit.errors import Failure
@@ -156,23 +153,6 @@ async def place_files(request: PlacedFiles) -> Digest:
     )
 
 
-async def _parts(field: BundlePartsField) -> tuple[Digest, ...]:
-    """What the parts package to; Failure names one that packages to nothing."""
-    addresses = await Get(Addresses, UnparsedAddressInputs, field.to_unparsed_address_inputs())
-    targets = await Get(Targets, Addresses, addresses)
-    found = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(PackageFieldSet, targets))
-    for target, field_sets in zip(targets, found.collection):
-        if len(field_sets) != 1:
-            raise Failure(
-                f"{target.address}: `{target.alias}` is no part for a bundle: it makes no artefact",
-                hint="name targets that `./pants package` builds",
-            )
-    built = await MultiGet(
-        Get(BuiltPackage, PackageFieldSet, field_set) for field_set in found.field_sets
-    )
-    return tuple(package.digest for package in built)
-
-
 @rule(desc="Make the offline bundle")
 async def package_bundle(field_set: BundleFieldSet, release: Release) -> BuiltPackage:
     spec = bundle_spec(
@@ -181,12 +161,12 @@ async def package_bundle(field_set: BundleFieldSet, release: Release) -> BuiltPa
         architecture=field_set.architecture.value or "",
     )
     origin = str(field_set.address)
-    parts = await _parts(field_set.parts)
+    parts = await Get(Parts, PartsRequest(field_set.parts))
     files = await MultiGet(
         Get(Digest, PlacedFiles(pattern, place, origin))
         for pattern, place in sorted((field_set.files.value or {}).items())
     )
-    whole = await Get(Digest, MergeDigests([*parts, *files]))
+    whole = await Get(Digest, MergeDigests([*(part.digest for part in parts.packages), *files]))
     placed = await Get(Digest, AddPrefix(whole, f"{FOLDER}/{spec.name}"))
     tar = f"{spec.name}.tar"
     process = await Get(

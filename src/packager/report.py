@@ -13,7 +13,6 @@ from pants.core.goals.package import (
     BuiltPackageArtifact,
     PackageFieldSet,
 )
-from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.fs import (
     Digest,
     DigestEntries,
@@ -28,18 +27,16 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
-    FieldSetsPerTarget,
-    FieldSetsPerTargetRequest,
     SpecialCasedDependencies,
     StringField,
     Target,
-    Targets,
 )
 from pants.engine.unions import UnionRule
 from pants.util.strutil import help_text
 
 from packager.inputs import KitProcess
 from packager.options import Signing
+from packager.parts import Parts, PartsRequest
 from packager.release import Release
 
 FOLDER = "report"
@@ -142,13 +139,8 @@ def listed(entries: Iterable[Any]) -> list[list[Any]]:
 async def make_report(
     field_set: ReportFieldSet, release: Release, signing: Signing
 ) -> BuiltPackage:
-    addresses = await Get(
-        Addresses, UnparsedAddressInputs, field_set.parts.to_unparsed_address_inputs()
-    )
-    targets = await Get(Targets, Addresses, addresses)
-    found = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(PackageFieldSet, targets))
-    built = await MultiGet(Get(BuiltPackage, PackageFieldSet, part) for part in found.field_sets)
-    parts = await Get(Digest, MergeDigests(package.digest for package in built))
+    found = await Get(Parts, PartsRequest(field_set.parts))
+    parts = await Get(Digest, MergeDigests(part.digest for part in found.packages))
     templates = field_set.templates.value or ""
     optional = {
         "previous": field_set.previous.value or "",

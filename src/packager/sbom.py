@@ -14,7 +14,6 @@ from pants.core.goals.package import (
     OutputPathField,
     PackageFieldSet,
 )
-from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.fs import (
     EMPTY_DIGEST,
     AddPrefix,
@@ -34,12 +33,9 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
     AllTargets,
-    FieldSetsPerTarget,
-    FieldSetsPerTargetRequest,
     SpecialCasedDependencies,
     StringField,
     Target,
-    Targets,
 )
 from pants.engine.unions import UnionRule
 from pants.option.option_types import StrOption
@@ -52,6 +48,7 @@ from packager.inventory import Artefacts, GatheredInventory, InventoryRequest, r
 from packager.nfpm import fields as f
 from packager.nfpm.rules import RpmFieldSet
 from packager.options import Packager
+from packager.parts import Parts, PartsRequest
 from packager.release import Release
 from releasekit import closure_report, provenance
 from releasekit.errors import Failure
@@ -155,11 +152,8 @@ class Subjects:
 
 @rule
 async def signed_rpms(request: SignedRpms) -> Subjects:
-    unparsed = request.repositories.to_unparsed_address_inputs()
-    targets = await Get(Targets, Addresses, await Get(Addresses, UnparsedAddressInputs, unparsed))
-    found = await Get(FieldSetsPerTarget, FieldSetsPerTargetRequest(PackageFieldSet, targets))
-    built = await MultiGet(Get(BuiltPackage, PackageFieldSet, one) for one in found.field_sets)
-    lists = await MultiGet(Get(DigestEntries, Digest, package.digest) for package in built)
+    parts = await Get(Parts, PartsRequest(request.repositories))
+    lists = await MultiGet(Get(DigestEntries, Digest, part.digest) for part in parts.packages)
     return Subjects(
         tuple(
             (

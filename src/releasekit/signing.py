@@ -95,6 +95,7 @@ class Signer:
     kind: str
     keyring: bytes
     when: int
+    using: str = ""  # fingerprint of the key or subkey that signs
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Signer:
@@ -109,7 +110,8 @@ class Signer:
         keyring = base64.b64decode(env[KEYRING])
         values = (env[GPG], env[HOME], env[FINGERPRINT], env[KIND], keyring)
         plain = cls(*values, when=int(env["SOURCE_DATE_EPOCH"]))
-        return cls(*values, when=max(plain.when, plain._key().created))
+        key = plain._key()
+        return cls(*values, when=max(plain.when, key.created), using=key.fingerprint)
 
     def detach(self, data: bytes, *, armor: bool) -> bytes:
         """A detached signature of `data`."""
@@ -129,7 +131,7 @@ class Signer:
         return signing_key(listing.decode("utf-8", "replace"), self.fingerprint)
 
     def _sign(self, mode: Sequence[str], data: bytes) -> bytes:
-        options = ["--digest-algo=SHA512", f"--local-user={self._key().fingerprint}!"]
+        options = ["--digest-algo=SHA512", f"--local-user={self.using}!"]
         moment = f"--faked-system-time={self.when}!"
         return self._run([*options, "--output=-", *mode], data, when=moment)
 
