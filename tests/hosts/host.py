@@ -203,13 +203,18 @@ def boot(
                 stream.close()
 
 
+def namespace_name(host: str) -> str:
+    """A name for a network namespace of ``host`` that no other of this run, or run, has."""
+    return f"th{os.getpid()}-{next(_numbers)}-{host}"
+
+
 @contextmanager
 def link(names: Sequence[str] = ("hosta", "hostb")) -> Iterator[dict[str, str]]:
     """Two network namespaces joined by a cable, 10.98.0.1 and 10.98.0.2, and nothing else.
 
     Gives {host name: network namespace}, for ``boot(..., netns=...)``.
     """
-    spaces = {name: f"th{os.getpid()}-{name}" for name in names}
+    spaces = {name: namespace_name(name) for name in names}
     ends = [f"th{os.getpid() % 100000}{letter}" for letter in "ab"]
     try:
         for space in spaces.values():

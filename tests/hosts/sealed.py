@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from host import namespace_name
+
 ETH_P_ALL = 3
 NEAR, FAR = "site0", "sink0"
 ADDRESS, GATEWAY = "192.0.2.1", "192.0.2.254"  # TEST-NET-1: nobody's
@@ -68,7 +70,7 @@ def destination(frame: bytes) -> str:
 @contextmanager
 def sealed(name: str) -> Iterator[Sealed]:
     """Make the network; it goes with the block. Needs root."""
-    space = f"th{os.getpid()}-{name}"
+    space = namespace_name(name)
     _ip("netns", "add", space)
     network = Sealed(space)
     ready = threading.Event()
