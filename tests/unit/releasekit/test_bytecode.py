@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import functools
 import importlib.util
 import marshal
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,29 @@ def test_bytes_do_not_depend_on_folder_or_jobs(tmp_path: Path) -> None:
     compile_tree(one, shown_as="/opt/x", jobs=1)
     compile_tree(two, shown_as="/opt/x", jobs=2)
     assert compiled(one) == compiled(two) != {}
+
+
+def test_bytes_do_not_depend_on_how_the_library_was_loaded(tmp_path: Path) -> None:
+    """functools is loaded in every compiling process: from its own byte-code, or from its source."""
+    program = (
+        "import functools, pathlib, sys; sys.pycache_prefix = None;"
+        "from releasekit.bytecode import compile_tree;"
+        "compile_tree(pathlib.Path(sys.argv[1]), shown_as='/opt/x')"
+    )
+    source = Path(functools.__file__).read_text()
+    for name in ("loaded", "compiled"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "functools.py").write_text(source)
+        empty = {"PYTHONPYCACHEPREFIX": str(tmp_path / "none")} if name == "compiled" else {}
+        call = [sys.executable, "-c", program, str(tmp_path / name)]
+        environment = {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **empty,
+        }
+        subprocess.run(call, check=True, env=environment)
+    made = [p.read_bytes() for p in sorted(tmp_path.rglob("functools.cpython-313.pyc"))]
+    assert len(made) == 2 and made[0] == made[1]
 
 
 def test_byte_code_is_unchecked_hash_and_names_the_installed_path(tmp_path: Path) -> None:
