@@ -35,6 +35,7 @@ def target_types() -> Iterable[type[Target]]:
         targets.BackendaiWheel,
         targets.BackendaiShare,
         targets.ComponentFacts,
+        targets.RoleFacts,
         targets.BackendaiRelease,
         *NFPM_TARGETS,
     )

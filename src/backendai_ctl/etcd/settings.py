@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from backendai_ctl import addresses, credentials
 from backendai_ctl.context import Context
+from backendai_ctl.nodes import layout
 
 
 def wanted(ctx: Context) -> dict[str, str]:
@@ -21,23 +22,26 @@ def _cache(ctx: Context) -> dict[str, str]:
         made["sentinel"] = ",".join(cache.sentinel.nodes)
         made["service_name"] = cache.sentinel.service
     else:
-        made["addr"] = f"{addresses.bracketed(cache.host)}:{cache.port}"
+        host = addresses.server_host(ctx, "valkey")
+        made["addr"] = f"{addresses.bracketed(host)}:{cache.port}"
     return {f"config/redis/{key}": made[key] for key in sorted(made)}
 
 
 def _volumes(ctx: Context) -> dict[str, str]:
-    name = ctx.site.storage.proxy
-    proxy = {
-        "client_api": addresses.public_url(ctx, "storage-proxy", "client"),
-        "manager_api": addresses.internal_url(ctx, "storage-proxy", "manager"),
-        "secret": ctx.secrets.get("storage-manager"),
-        "ssl_verify": "true",
-    }
-    return {
+    proxies = layout.storage_proxies(ctx.site, ctx.facts)
+    made = {
         # An empty value allows folders of users and of projects.
         "volumes/_types/group": "",
         "volumes/_types/user": "",
-        "volumes/default_host": f"{name}:{ctx.site.default_volume}",
+        "volumes/default_host": f"{ctx.site.storage.proxy}:{ctx.site.default_volume}",
         "volumes/exposed_volume_info": "percentage",
-        **{f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()},
     }
+    for name, node in proxies.items():
+        proxy = {
+            "client_api": addresses.public_url(ctx, "storage-proxy", "client", node),
+            "manager_api": addresses.internal_url(ctx, "storage-proxy", "manager", node),
+            "secret": ctx.secrets.get("storage-manager"),
+            "ssl_verify": "true",
+        }
+        made |= {f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()}
+    return made

@@ -10,6 +10,8 @@ from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import health_url
+from backendai_ctl.nodes import layout
+from backendai_ctl.steps.create_rpc_keypair import agent_keys
 from backendai_ctl.steps.units import FOLDER
 from backendai_ctl.system import files
 
@@ -32,6 +34,8 @@ def wanted(ctx: Context) -> dict[Path, str]:
         if url != component.health.format(**component.ports):
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")
         lines += [f"Environment={key}={value}" for key, value in environment]
+        if name == "agent" and ctx.node:
+            lines += [f"LoadCredential={path.name}:{path}" for path in agent_keys(ctx)]
         lines += [f"IPAddressAllow={network}" for network in peers]
         if name in KEEPS_VOLUMES:
             lines += [f"ReadWritePaths=-{folder}" for folder in _volumes(ctx)]
@@ -78,6 +82,7 @@ def _peers(ctx: Context) -> list[str]:
         node.rsplit(":", 1)[0]
         for node in (site.cache.sentinel.nodes if site.cache.sentinel else [])
     ]
+    hosts += layout.addresses(site)
     found = set(site.network.allow) | {a for host in hosts for a in _addresses(host)}
     if ctx.here("agent"):
         found |= set(_addresses(site.agent.bridge, net=16))

@@ -11,6 +11,7 @@ NAMES = (
     "create-certificates",
     "prepare-cache",
     "prepare-etcd",
+    "prepare-database",
     "create-databases",
     "create-rpc-keypair",
     "create-volumes",
