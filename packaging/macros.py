@@ -269,14 +269,29 @@ def backendai_role(
     depends=None,
     recommends=None,
     suggests=None,
+    servers=(),
+    takes=False,
     **unknown,
 ):
     """A metapackage: what a node of this role needs, by component and by package of the distribution.
 
-    Where one is installed, packages configure the host; see /usr/share/backendai/roles.
+    Where one is installed, packages configure the host; see /usr/share/backendai/roles. Site files
+    name the role without `-node`; servers: which of the site's own servers run where the role is;
+    takes: nodes of other roles leave its components to nodes of this one.
     """
-    known = "name summary description components depends recommends suggests".split()
+    known = "name summary description components depends recommends suggests servers takes".split()
     _refuse_unknown("backendai_role", name, unknown, known)
+    role_facts(
+        name=f"{name}.facts",
+        values={
+            "name": name[: -len("-node")] if name.endswith("-node") else name,
+            "package": f"backendai-{name}",
+            "summary": summary,
+            "components": list(components),
+            "servers": list(servers),
+            "takes": takes,
+        },
+    )
     rendered_file(
         name=f"{name}.role",
         template="packaging/templates/role.j2",

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.listeners import FOR_USERS, LOOPBACK, reachable
+from backendai_ctl.listeners import FOR_USERS, bind, reachable
+from backendai_ctl.nodes import layout
 
 _AUTHORITIES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
@@ -21,21 +22,42 @@ def tls_on(ctx: Context) -> bool:
     return ctx.site.tls.mode != "off"
 
 
-def public_url(ctx: Context, component: str, what: str) -> str:
-    """The URL by which browsers and clients reach what a component serves to users."""
-    return _url(ctx, component, what, bracketed(ctx.site.site.address))
+def public_url(ctx: Context, component: str, what: str, node: str = "") -> str:
+    """The URL by which browsers and clients reach what a component serves to users.
+
+    `node`: the one on a certain node.
+    """
+    return _url(ctx, component, what, bracketed(layout.public_host(ctx.site, ctx.facts, node)))
 
 
-def internal_url(ctx: Context, component: str, what: str) -> str:
-    """The URL by which the services of this host reach a component.
+def internal_url(ctx: Context, component: str, what: str, node: str = "") -> str:
+    """The URL by which the services of this host reach a component, here or on its first node.
 
     With a certificate of the operator's it has to be the site's own address, which is in it.
+    `node`: the one on a certain node.
     """
-    if (component, what) not in FOR_USERS:
-        return _url(ctx, component, what, LOOPBACK)
-    if ctx.site.tls.mode == "own":
-        return public_url(ctx, component, what)
-    return _url(ctx, component, what, reachable(ctx.site.network.listen))
+    at = node or _nearest(ctx, component)
+    users = (component, what) in FOR_USERS
+    if users and ctx.site.tls.mode == "own":
+        return public_url(ctx, component, what, at)
+    if at != ctx.node:
+        return _url(ctx, component, what, bracketed(ctx.site.nodes[at].address))
+    host = reachable(ctx.site.network.listen) if users else bracketed(bind(ctx, component, what))
+    return _url(ctx, component, what, host)
+
+
+def _nearest(ctx: Context, component: str) -> str:
+    """The node whose component this host uses: itself, or the first that has it."""
+    nodes = layout.running(ctx.site, ctx.facts, component)
+    return ctx.node if ctx.node in nodes or not nodes else nodes[0]
+
+
+def server_host(ctx: Context, server: str) -> str:
+    """The host of a backing server as all nodes may use it; Valkey's goes into shared settings."""
+    here = {"valkey": ctx.site.cache.host, "postgresql": ctx.site.database.host}[server]
+    nodes = layout.serving(ctx.site, ctx.facts, server)
+    shared = layout.server_exposed(ctx.site, ctx.facts, server)
+    return ctx.site.nodes[nodes[0]].address if shared else here
 
 
 def service_environment(ctx: Context) -> dict[str, str]:

@@ -21,6 +21,7 @@ class Context:
     facts: Facts
     site: Site
     say: Callable[[str], None] = field(default=_silent)
+    node: str = ""  # which of the site's nodes this host is; empty: the site is a single host
 
     @property
     def paths(self) -> Paths:

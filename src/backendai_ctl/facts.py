@@ -68,8 +68,24 @@ class Component:
 
 
 @dataclass(frozen=True)
+class Role:
+    """What a node can be for, as packaging/roles/BUILD declares it."""
+
+    name: str  # as site files say it: management
+    package: str  # backendai-management-node
+    summary: str
+    components: tuple[str, ...]  # those with a service
+    servers: tuple[str, ...] = ()  # backing servers of the site that run where the role is
+    takes: bool = False  # nodes of other roles leave its components to it
+
+
+@dataclass(frozen=True)
 class Facts:
-    """All facts. `components` are those of the release; see `installed` for those of this host."""
+    """All facts. `components` are those of the release; see `installed` for those of this host.
+
+    `only`: the components that a site of several nodes has on this one; None: all that there are.
+    `units_known`: whether units are looked for; not on behalf of another node.
+    """
 
     version: str  # of Backend.AI, as in 26.9.6
     full_version: str  # with the revision of the packaging, as in 26.9.6-1
@@ -78,13 +94,21 @@ class Facts:
     gid: int
     paths: Paths
     components: dict[str, Component]
+    roles: dict[str, Role] = field(default_factory=dict)
+    only: frozenset[str] | None = None
+    units_known: bool = True
 
     def installed(self) -> tuple[str, ...]:
-        """Names of the components whose unit is on this host, in the order of the release."""
+        """Names of the components whose unit is on this host, in the order of the release.
+
+        Without those that the site has on other nodes.
+        """
         return tuple(
             name
             for name, component in self.components.items()
-            if component.unit and (self.paths.units / component.unit).exists()
+            if component.unit
+            and (self.only is None or name in self.only)
+            and (not self.units_known or (self.paths.units / component.unit).exists())
         )
 
 
@@ -107,7 +131,18 @@ def load(share: Path = SHARE) -> Facts:
         gid=int(release["user"]["gid"]),
         paths=Paths(**{key: path for key, path in paths.items() if key in known}, share=share),
         components=components,
+        roles=_roles(share, components),
     )
+
+
+def _roles(share: Path, components: dict[str, Component]) -> dict[str, Role]:
+    """The roles of the release by name, in the order of its table."""
+    found = {}
+    for row in _read(share / "roles.json")["roles"]:
+        row["components"] = tuple(name for name in row["components"] if name in components)
+        row["servers"] = tuple(row["servers"])
+        found[row["name"]] = Role(**row)
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -39,6 +39,18 @@ def unwanted(facts: Facts, environment: Mapping[str, str]) -> str:
     return ""
 
 
+def to_join(facts: Facts) -> str:
+    """What makes this host part of a site, if its roles are useless alone; else empty.
+
+    Configured by itself it would make passwords that no server of the site knows.
+    """
+    known = {f"backendai-{name}": name for name in roles(facts)}
+    found = [role for role in facts.roles.values() if role.package in known]
+    if facts.paths.site_file.exists() or not found or any(role.servers for role in found):
+        return ""
+    return "a node of this kind joins a site: backendai-ctl node join FILE"
+
+
 def no_configure(facts: Facts) -> Path:
     """The operator's file that keeps packages from configuring this host."""
     return facts.paths.config / "no-configure"
@@ -74,6 +86,8 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
 
 def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     """Configure the host where that is wanted; the line to print. Problem with what is not done."""
+    if to_join(facts):
+        return f"not configured: {to_join(facts)}"
     why = unwanted(facts, environment)
     if why:
         return f"not configured: {why}; to do it: backendai-ctl reconfigure"

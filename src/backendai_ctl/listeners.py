@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
+from backendai_ctl.nodes import layout
 
 LOOPBACK = "127.0.0.1"
 WILDCARDS = ("0.0.0.0", "::")
@@ -25,7 +26,7 @@ FOR_USERS = {
     ("appproxy-coordinator", "api"),
     ("appproxy-worker", "api"),
 }
-BOUND = {
+BOUND = {  # what the tables of the documentation call it
     "loopback": "loopback",
     "listen": "`network.listen`",
     "bridge": "`agent.bridge`",
@@ -105,7 +106,46 @@ def expected(ctx: Context) -> list[Listener]:
     ours = _listeners(here, lambda c, what: ctx.port(c.name, what))
     containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
     tunneled = [_tunnel(route.section) for route in tunnels.routes(ctx.site)]
-    return [*ours, *_BACKING[:-1], containers, *tunneled]
+    if not ctx.node:
+        return [*ours, *_BACKING[:-1], containers, *tunneled]
+    ours = [replace(x, bound="agent") if needed_elsewhere(ctx, x) else x for x in ours]
+    return [*ours, *_backing(ctx), containers, *tunneled]
+
+
+def needed_elsewhere(ctx: Context, listener: Listener) -> bool:
+    """Whether other nodes connect to what a single host has on loopback."""
+    name, what = listener.component, listener.what
+    return listener.bound == "loopback" and layout.exposed(
+        ctx.site, ctx.facts, name, what, ctx.node
+    )
+
+
+def bind(ctx: Context, component: str, what: str) -> str:
+    """The address on which a component of this host listens."""
+    bound = _bound(component, what)
+    if bound == "loopback" and layout.exposed(ctx.site, ctx.facts, component, what, ctx.node):
+        bound = "agent"
+    return address(ctx, bound)
+
+
+def server_addresses(ctx: Context, server: str) -> list[str]:
+    """Where a backing server of this host listens besides loopback: nowhere in a single host."""
+    if ctx.node not in layout.serving(ctx.site, ctx.facts, server):
+        return []
+    shared = layout.server_exposed(ctx.site, ctx.facts, server)
+    return [ctx.site.agent.address] if shared else []
+
+
+def _backing(ctx: Context) -> list[Listener]:
+    """The backing servers of this node: on loopback, and where other nodes need them."""
+    found = []
+    for listener in _BACKING[:-1]:
+        name = listener.component
+        if name == "docker" or ctx.node in layout.serving(ctx.site, ctx.facts, name):
+            found.append(listener)
+        if listener.what != "other members" and name != "docker" and server_addresses(ctx, name):
+            found.append(replace(listener, bound="agent"))
+    return found
 
 
 def address(ctx: Context, bound: str) -> str:

@@ -33,6 +33,7 @@ from packager.targets import (
     BackendaiWheel,
     ComponentFacts,
     ImportsField,
+    RoleFacts,
     ShareFilesField,
     ShareSourcesField,
     SummaryLineField,
@@ -150,7 +151,11 @@ def as_json(facts: dict[str, Any]) -> bytes:
 
 def fact_files(targets: AllTargets, release: Release) -> tuple[list[FileContent], dict[str, str]]:
     """The files of facts, and the templates of the components: where they lie and what they become."""
-    files = [FileContent("release.json", as_json(release_facts(release)))]
+    roles = [thaw(target[ValuesField].value) for target in targets if isinstance(target, RoleFacts)]
+    files = [
+        FileContent("release.json", as_json(release_facts(release))),
+        FileContent("roles.json", as_json({"roles": sorted(roles, key=lambda role: role["name"])})),
+    ]
     templates = {}
     for target in targets:
         if isinstance(target, ComponentFacts):

@@ -41,6 +41,7 @@ def target_types() -> Iterable[type[Target]]:
         targets.BackendaiWheel,
         targets.BackendaiShare,
         targets.ComponentFacts,
+        targets.RoleFacts,
         targets.BackendaiRelease,
         bundle.OfflineBundle,
         sbom.ReleaseSbom,

@@ -191,6 +191,12 @@ class ComponentFacts(Target):
     help = "What backendai-ctl must know of a component: its unit, configuration, ports, health."
 
 
+class RoleFacts(Target):
+    alias = "role_facts"
+    core_fields = (*COMMON_TARGET_FIELDS, ValuesField)
+    help = "What backendai-ctl must know of a role: its package, components and servers."
+
+
 class ShareSourcesField(MultipleSourcesField):
     """Always empty: everything is gathered from elsewhere."""
 

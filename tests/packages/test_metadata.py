@@ -26,6 +26,7 @@ ROLES = {
     "backendai-management-node": (
         "appproxy-coordinator appproxy-worker client gateway manager webserver"
     ),
+    "backendai-edge-node": "appproxy-coordinator appproxy-worker gateway webserver",
     "backendai-compute-node": "agent",
     "backendai-storage-node": "storage-proxy",
 }
@@ -37,6 +38,7 @@ DEBIAN = {
         "docker-cli | docker-ce-cli"
     ),
     "backendai-management-node": "postgresql-client",
+    "backendai-edge-node": "postgresql-client",
     "backendai-compute-node": "docker.io | docker-ce, docker-cli | docker-ce-cli",
 }
 SERVICES = (

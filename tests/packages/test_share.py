@@ -62,4 +62,6 @@ def test_initial_data_is_that_of_the_release(share: Path) -> None:
 
 def test_every_role_says_what_it_is_for(share: Path) -> None:
     roles = {path.name for path in (share / "roles").iterdir()}
-    assert roles == {"all-in-one", "management-node", "compute-node", "storage-node"}
+    assert roles == {"all-in-one", "management-node", "edge-node", "compute-node", "storage-node"}
+    known = json.loads((share / "roles.json").read_text("utf-8"))["roles"]
+    assert {role["package"] for role in known} == {f"backendai-{name}" for name in roles}

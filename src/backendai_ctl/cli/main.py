@@ -21,6 +21,7 @@ NOUNS = {
     "etcd": "Settings kept in etcd: state, seeding, undo",
     "storage": "Volumes: state, mounts, exports",
     "admin": "The administrator's password and address",
+    "node": "Nodes of the site: list, export, join, firewall",
     "logs": "Logs of the services",
     "purge": "Remove what backendai-ctl made",
     "hook": "What maintainer scripts of packages call",

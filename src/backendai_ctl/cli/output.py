@@ -66,10 +66,11 @@ def context(ctx: click.Context) -> Context:
     """Facts and site file, read once for a command line; Problem when one of them is not good."""
     root = ctx.find_root()
     if not isinstance(root.obj, Context):
+        from backendai_ctl.nodes import here
         from backendai_ctl.site.load import load  # pydantic is slow to import: not for --help
 
         known = facts.load()
-        root.obj = Context(known, load(known.paths.site_file, known), say=_say)
+        root.obj = here.context(known, load(known.paths.site_file, known), _say)
     made: Context = root.obj
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -38,7 +39,20 @@ def command(ctx: click.Context, as_json: bool, dry_run: bool, only: tuple[str, .
     """
     need_root()
     report = reconfigure(context(ctx), dry_run=dry_run, only=only)
-    emit(_data(report), as_json=as_json, text=lambda console: _text(console, report, dry_run))
+    finish(ctx, report, as_json=as_json, dry_run=dry_run)
+
+
+def finish(
+    ctx: click.Context,
+    report: Report,
+    *,
+    as_json: bool,
+    dry_run: bool,
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """Show the report, with `more` in its JSON, and end with its exit status."""
+    data = {**_data(report), **(more or {})}
+    emit(data, as_json=as_json, text=lambda console: _text(console, report, dry_run))
     if report.state != "done":
         ctx.exit(EXIT_FAILED)
 

@@ -12,7 +12,8 @@ from backendai_ctl.addresses import bracketed, internal_url, public_url, tls_on
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
-from backendai_ctl.listeners import LOOPBACK
+from backendai_ctl.listeners import LOOPBACK, bind
+from backendai_ctl.nodes import layout
 from backendai_ctl.site.values import split_host_port
 
 CREDENTIALS = Path("/run/credentials")  # systemd.exec(5); the path is the same in every unit
@@ -69,7 +70,8 @@ def _names(ctx: Context) -> dict[str, object]:
     cache_host, cache_port = tunnels.cache_address(site)
     return {
         "site": site,
-        "address": bracketed(site.site.address),
+        "node": ctx.node,
+        "address": bracketed(layout.public_host(site, ctx.facts, ctx.node)),
         "loopback": LOOPBACK,
         "tls": tls_on(ctx),
         "volumes": {
@@ -81,6 +83,12 @@ def _names(ctx: Context) -> dict[str, object]:
         "cache_address": f"{bracketed(cache_host)}:{cache_port}",
         "here": ctx.here,
         "port": ctx.port,
+        "bind": lambda component, what: bind(ctx, component, what),
+        "managers": _managers(ctx),
+        "proxy": _proxy(ctx),
+        "worker": _worker(ctx),
+        "resource_group": layout.group_of(site, ctx.node),
+        "rpc": ctx.paths.config / "rpc",
         "public_url": lambda component, what: public_url(ctx, component, what),
         "internal_url": lambda component, what: internal_url(ctx, component, what),
         "run": lambda component, name: ctx.paths.run / component / name,
@@ -93,6 +101,24 @@ def _names(ctx: Context) -> dict[str, object]:
         "cache_password": lambda: credentials.cache_password(ctx),
         "etcd_password": lambda: credentials.etcd_password(ctx),
     }
+
+
+def _managers(ctx: Context) -> list[str]:
+    """URLs of every manager."""
+    nodes = layout.running(ctx.site, ctx.facts, "manager") or [""]
+    return [internal_url(ctx, "manager", "api", node) for node in nodes]
+
+
+def _proxy(ctx: Context) -> str:
+    """What the storage proxy of this host is called in volume names."""
+    named = layout.storage_proxies(ctx.site, ctx.facts)
+    return next((name for name, at in named.items() if at == ctx.node), ctx.site.storage.proxy)
+
+
+def _worker(ctx: Context) -> str:
+    """The app proxy worker's name, another one for each worker of a coordinator."""
+    workers = layout.running(ctx.site, ctx.facts, "appproxy-worker")
+    return "worker-1" if ctx.node in workers[:1] or not ctx.node else f"worker-{ctx.node}"
 
 
 def _pair(text: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from backendai_ctl import addresses, credentials, tunnels
 from backendai_ctl.context import Context
+from backendai_ctl.nodes import layout
 
 
 def wanted(ctx: Context) -> dict[str, str]:
@@ -16,6 +17,8 @@ def wanted(ctx: Context) -> dict[str, str]:
 
 def _cache(ctx: Context) -> dict[str, str]:
     host, port = tunnels.cache_address(ctx.site)
+    if not tunnels.carries(ctx.site, "cache"):
+        host = addresses.server_host(ctx, "valkey")
     return {
         "config/redis/addr": f"{addresses.bracketed(host)}:{port}",
         "config/redis/password": credentials.cache_password(ctx),
@@ -23,18 +26,20 @@ def _cache(ctx: Context) -> dict[str, str]:
 
 
 def _volumes(ctx: Context) -> dict[str, str]:
-    name = ctx.site.storage.proxy
-    proxy = {
-        "client_api": addresses.public_url(ctx, "storage-proxy", "client"),
-        "manager_api": addresses.internal_url(ctx, "storage-proxy", "manager"),
-        "secret": ctx.secrets.get("storage-manager"),
-        "ssl_verify": "true",
-    }
-    return {
+    proxies = layout.storage_proxies(ctx.site, ctx.facts)
+    made = {
         # An empty value allows folders of users and of projects.
         "volumes/_types/group": "",
         "volumes/_types/user": "",
-        "volumes/default_host": f"{name}:{ctx.site.default_volume}",
+        "volumes/default_host": f"{ctx.site.storage.proxy}:{ctx.site.default_volume}",
         "volumes/exposed_volume_info": "percentage",
-        **{f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()},
     }
+    for name, node in proxies.items():
+        proxy = {
+            "client_api": addresses.public_url(ctx, "storage-proxy", "client", node),
+            "manager_api": addresses.internal_url(ctx, "storage-proxy", "manager", node),
+            "secret": ctx.secrets.get("storage-manager"),
+            "ssl_verify": "true",
+        }
+        made |= {f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()}
+    return made

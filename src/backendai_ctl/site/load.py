@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from backendai_ctl.facts import Facts
-from backendai_ctl.site import locate, reference
+from backendai_ctl.site import locate, node_rules, reference
 from backendai_ctl.site.faults import Fault, SiteFaults
 from backendai_ctl.site.locate import Loc
 from backendai_ctl.site.rules import contradictions
@@ -30,7 +31,17 @@ def load(path: Path, facts: Facts) -> Site:
 
     Raises SiteFaults with every unknown key, wrong value and contradiction. Reaches no server.
     """
-    text = files.read(path) or ""
+    return parse(path, files.read(path) or "", facts)
+
+
+def parse(
+    path: Path, text: str, facts: Facts, *, node: str = "", brought: Collection[Path] = ()
+) -> Site:
+    """The site that a text describes, which is or will be in `path`; SiteFaults as in `load`.
+
+    `node`: which of its nodes this host will be; it is found out if left out. `brought`: files that
+    will be here by then.
+    """
     if wrong := locate.syntax_error(text):
         line, reason = wrong
         fault = Fault((), f"not TOML: {reason}", "correct this line or the one before it", line)
@@ -38,8 +49,13 @@ def load(path: Path, facts: Facts) -> Site:
     site, faults = _validate(tomllib.loads(text))
     deciding = {fault.loc[:-1] for fault in faults if fault.loc and fault.loc[-1] in _DECIDING}
     known = {fault.loc for fault in faults}
-    for fault in contradictions(site, facts):
-        if fault.loc not in known and fault.loc[:-1] not in deciding:
+    nodes = any(fault.loc[:1] == ("nodes",) for fault in faults)
+    elsewhere = node_rules.elsewhere(site, facts, node, brought)
+    more = contradictions(site, facts)
+    for fault in chain(more, () if node else node_rules.this_host(site, facts)):
+        if fault.loc in known or fault.loc[:-1] in deciding or fault.loc in elsewhere:
+            continue
+        if not (nodes and fault.loc == ("nodes",)):
             faults.append(fault)
     if faults:
         found = locate.lines(text)

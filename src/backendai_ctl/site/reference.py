@@ -97,7 +97,12 @@ def markdown() -> str:
     """The reference page."""
     parts = [_HEAD]
     for name, part in schema()["properties"].items():
-        parts += _table((name,), resolve(part))
+        found = resolve(part)
+        if named := _first(found.get("patternProperties")):
+            row = {**resolve(named), "description": found["description"]}
+            parts += _table((name, "NAME"), row)
+        else:
+            parts += _table((name,), found)
     return "\n".join(parts)
 
 

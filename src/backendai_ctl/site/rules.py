@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backendai_ctl.facts import Facts
 from backendai_ctl.listeners import WILDCARDS, documented
+from backendai_ctl.site import node_rules
 from backendai_ctl.site.faults import Fault, dotted
 from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled
 from backendai_ctl.site.suggest import suggest
@@ -24,6 +25,7 @@ def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
     yield from _storage(site, facts)
     yield from _network(site)
     yield from _ports(site, facts)
+    yield from node_rules.contradictions(site, facts)
     if site.agent.bridge in WILDCARDS:
         yield Fault(
             ("agent", "bridge"),

@@ -215,6 +215,32 @@ class Agent(Table):
     reserved_disk: Size = Field("8G", description="Disk space kept from sessions.")
 
 
+class Node(Table):
+    address: Host = Field(
+        description="Name or address by which the other nodes reach this one.",
+    )
+    interface: Annotated[str | None, AfterValidator(values.interface)] = Field(
+        None,
+        description="Network interface, or network (CIDR), whose address of this node its services "
+        "listen on; `address` if left out.",
+    )
+    public: Host | None = Field(
+        None,
+        description="Name or address by which browsers and clients reach this node; `address` if "
+        "left out.",
+    )
+    roles: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="What this node is for: `management`, `edge`, `storage`, `compute`, or "
+        "`all-in-one`; several are possible.",
+    )
+    resource_group: Name | None = Field(
+        None,
+        description="Resource group of its agent; `agent.group` if left out. Another one has to "
+        "exist: make it in the web UI first.",
+    )
+    labels: list[Text] = Field([], description="Words of yours, shown by `node list`.")
+
+
 class Site(Table):
     """The whole file."""
 
@@ -227,6 +253,11 @@ class Site(Table):
     etcd: Etcd = Field(Etcd(), description="etcd.")
     storage: Storage = Field(Storage(), description="Volumes.")
     agent: Agent = Field(Agent(), description="Compute sessions on this node.")
+    nodes: dict[Name, Node] = Field(
+        {},
+        description="[nodes.NAME]: the hosts of this site, NAME is their host name. The same file is "
+        "on every node. None: a single host.",
+    )
 
     def volume_path(self, name: str, volumes: Path) -> Path:
         """Where a volume is; `volumes` is the folder for those that do not say."""

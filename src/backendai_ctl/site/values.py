@@ -36,6 +36,13 @@ def network(value: str) -> str:
     return value
 
 
+def interface(value: str | None) -> str | None:
+    """The name of a network interface, or a network."""
+    if value is None or re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", value):
+        return value
+    return network(value)
+
+
 def host_port(value: str) -> str:
     """HOST:PORT; IPv6 addresses in brackets."""
     split_host_port(value)

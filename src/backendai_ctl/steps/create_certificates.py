@@ -16,7 +16,9 @@ from backendai_ctl import tls
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.listeners import WILDCARDS
+from backendai_ctl.nodes import layout
 from backendai_ctl.steps.base import Change
+from backendai_ctl.steps.create_secrets import joined
 from backendai_ctl.system import files
 
 
@@ -49,10 +51,25 @@ class _Files:
 def names(ctx: Context) -> list[str]:
     """What the server's certificate is for, the site's address first."""
     site = ctx.site
+    if ctx.node:
+        return names_of_node(ctx, ctx.node)
     wanted = [site.site.address, "localhost", socket.gethostname(), "127.0.0.1", "::1"]
     if site.network.listen not in WILDCARDS:
         wanted.append(site.network.listen)
     return list(dict.fromkeys(tls.canonical(name) for name in wanted if name))
+
+
+def names_of_node(ctx: Context, node: str) -> list[str]:
+    """What the certificate of a node is for; the same wherever it is worked out."""
+    public = layout.public_host(ctx.site, ctx.facts, node)
+    wanted = [public, ctx.site.site.address, "localhost", node, ctx.site.nodes[node].address]
+    return list(dict.fromkeys(tls.canonical(name) for name in [*wanted, "127.0.0.1", "::1"]))
+
+
+def issue_for(ctx: Context, node: str) -> tuple[bytes, bytes]:
+    """Certificate and key of another node, by the site's authority. Problem if it is not here."""
+    found, key = _Files(ctx.paths.tls), tls.new_key()
+    return _issue_with(found, key, names_of_node(ctx, node)), key
 
 
 @dataclass(frozen=True)
@@ -125,6 +142,15 @@ def _own(ctx: Context, found: _Files) -> Work:
 
 
 def _issued(ctx: Context, found: _Files) -> Work:
+    if joined(ctx):
+        reason = "there is no authority" if not found.ca.exists() else _why_renew(ctx, found)
+        if reason:
+            raise Problem(
+                f"{found.server}: needs to be issued by the site's authority: {reason}",
+                hint=f"on the management node: backendai-ctl node export {ctx.node}; here: "
+                "backendai-ctl node join FILE",
+            )
+        return []
     if not found.ca.exists():
         return [
             (
@@ -167,6 +193,20 @@ def _why_renew(ctx: Context, found: _Files) -> str:
 
 
 def _issue(ctx: Context, found: _Files) -> None:
+    _issuer(found)
+    key = _read(found.key)
+    if key is None or not _usable(key):
+        key = tls.new_key()
+        files.write(found.key, key, mode=0o600)
+    files.write(found.server, _issue_with(found, key, names(ctx)), mode=0o644)
+
+
+def _issue_with(found: _Files, key: bytes, wanted: list[str]) -> bytes:
+    return tls.issue(_read(found.ca) or b"", _issuer(found), key, wanted)
+
+
+def _issuer(found: _Files) -> bytes:
+    """The key of the site's authority; Problem if it cannot issue anything."""
     issuer = _authority(found)
     ca_key = _read(found.ca_key)
     if ca_key is None or not tls.matches(issuer, tls.load_key(ca_key)):
@@ -181,12 +221,7 @@ def _issue(ctx: Context, found: _Files) -> None:
             hint=f"move {found.ca} and {found.ca_key} away: a new one is made then, which every "
             "browser has to be told of",
         )
-    key = _read(found.key)
-    if key is None or not _usable(key):
-        key = tls.new_key()
-        files.write(found.key, key, mode=0o600)
-    made = tls.issue(_read(found.ca) or b"", ca_key, key, names(ctx))
-    files.write(found.server, made, mode=0o644)
+    return ca_key
 
 
 def _usable(key: bytes) -> bool:

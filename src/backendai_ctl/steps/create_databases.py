@@ -13,6 +13,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.database.databases import ALL, Target
 from backendai_ctl.database.scram import matches, verifier
 from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.nodes import layout
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system.run import run
 
@@ -52,7 +53,7 @@ class CreateDatabases:
     def apply(self, ctx: Context) -> None:
         # One call each: CREATE DATABASE cannot be in a transaction, nor with other statements.
         for _change, sql in self._work(ctx):
-            _psql(ctx, sql)
+            psql(ctx, sql)
 
     def undo(self, ctx: Context) -> None:
         """Drop databases without tables and then their roles; data stays."""
@@ -61,13 +62,13 @@ class CreateDatabases:
         server = _look(ctx)
         for target in _targets(ctx):
             if target.dbname in server.owners:
-                tables = _psql(ctx, _TABLES, target.dbname).strip()
+                tables = psql(ctx, _TABLES, target.dbname).strip()
                 if tables != "0":
                     ctx.say(f"{target.where} holds data and stays")
                     continue
-                _psql(ctx, f"DROP DATABASE {_name(target.dbname)};")
+                psql(ctx, f"DROP DATABASE {_name(target.dbname)};")
             if target.user in server.roles:
-                _psql(ctx, f"DROP ROLE {_name(target.user)};")
+                psql(ctx, f"DROP ROLE {_name(target.user)};")
 
     def _work(self, ctx: Context) -> list[tuple[Change, str]]:
         server = _look(ctx)
@@ -83,7 +84,12 @@ _TABLES = (
 
 
 def _targets(ctx: Context) -> list[Target]:
-    return [Target(ctx, database) for database in ALL if ctx.here(database.component)]
+    """Those of components here, and of components of other nodes that have no server themselves."""
+    return [
+        Target(ctx, database)
+        for database in ALL
+        if ctx.here(database.component) or layout.running(ctx.site, ctx.facts, database.component)
+    ]
 
 
 def _role(target: Target, server: Server) -> list[tuple[Change, str]]:
@@ -120,7 +126,7 @@ def _database(target: Target, server: Server) -> list[tuple[Change, str]]:
 
 
 def _look(ctx: Context) -> Server:
-    rows = [line.split("\t") for line in _psql(ctx, _LOOK).splitlines()]
+    rows = [line.split("\t") for line in psql(ctx, _LOOK).splitlines()]
     roles = {row[1]: row[2] if row[3] == "t" else "" for row in rows if row[0] == "role"}
     databases = [row for row in rows if row[0] == "database"]
     return Server(
@@ -131,7 +137,7 @@ def _look(ctx: Context) -> Server:
     )
 
 
-def _psql(ctx: Context, sql: str, dbname: str = "postgres") -> str:
+def psql(ctx: Context, sql: str, dbname: str = "postgres") -> str:
     """Run SQL as PostgreSQL's administrator; its rows, fields separated by tabs."""
     call: Sequence[str] = (
         *("psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"),

@@ -1,7 +1,8 @@
-"""The key pair by which agents know their manager (CurveZMQ).
+"""The key pairs by which agents and their manager know each other (CurveZMQ).
 
-It is made once and never replaced: agents of other nodes have its public half. The files are as
-`backend.ai mgr generate-rpc-keypair` writes them, which is zmq.auth's own form.
+The manager's is made once and never replaced: agents of other nodes have its public half. In a site
+of several nodes every agent has one of its own, and tells its public half when it registers. The
+files are as `backend.ai mgr generate-rpc-keypair` writes them, which is zmq.auth's own form.
 """
 
 from __future__ import annotations
@@ -19,10 +20,16 @@ from backendai_ctl.system import files
 
 NAME = "manager"
 _MODES = {f"{NAME}.key": 0o644, f"{NAME}.key_secret": 0o600}
+AGENT = "agent"
 
 
 def folder(ctx: Context) -> Path:
     return ctx.paths.config / "rpc"
+
+
+def agent_keys(ctx: Context) -> list[Path]:
+    """What an agent of a site of several nodes is given: the manager's public half, its own pair."""
+    return [folder(ctx) / f"{NAME}.key", folder(ctx) / f"{AGENT}.key_secret"]
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,26 @@ class CreateRpcKeypair:
     name: str = "create-rpc-keypair"
     title: str = "Create the key pair between manager and agents"
     needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = ("manager",)
+    components: tuple[str, ...] = ("manager", "agent")
     limit: int = 30
 
     def check(self, ctx: Context) -> list[Change]:
+        return [*self._manager(ctx), *self._agent(ctx)]
+
+    def _agent(self, ctx: Context) -> list[Change]:
+        if not (ctx.node and ctx.here("agent")):
+            return []
+        public, secret = agent_keys(ctx)
+        if not public.exists() and not ctx.here("manager"):
+            raise Problem(
+                f"{public}: the manager's public key is not here",
+                hint="it comes with this node's file: backendai-ctl node join FILE",
+            )
+        return [] if secret.exists() else [Change(str(secret), "make a key pair")]
+
+    def _manager(self, ctx: Context) -> list[Change]:
+        if not ctx.here("manager"):
+            return []
         public, secret = _paths(ctx)
         if not secret.exists():
             if public.exists():
@@ -48,10 +71,16 @@ class CreateRpcKeypair:
         return [Change(str(path), f"write it with mode {_MODES[path.name]:o}") for path in wrong]
 
     def apply(self, ctx: Context) -> None:
-        public, secret = _paths(ctx)
         files.make_folder(folder(ctx), mode=0o755)
+        if ctx.here("manager"):
+            self._apply_manager(ctx)
+        if self._agent(ctx):
+            self._create(ctx, [agent_keys(ctx)[1]], AGENT)
+
+    def _apply_manager(self, ctx: Context) -> None:
+        public, secret = _paths(ctx)
         if not secret.exists():
-            self._create(ctx)
+            self._create(ctx, [public, secret], NAME)
         # Killed between the two files: the secret one holds both halves.
         key = load_certificate(secret)[0].decode()
         text = files.read(public) or f'metadata\ncurve\n    public-key = "{key}"\n'
@@ -61,14 +90,15 @@ class CreateRpcKeypair:
     def undo(self, ctx: Context) -> None:
         """Nothing: the agents of other nodes know the manager by it."""
 
-    def _create(self, ctx: Context) -> None:
+    def _create(self, ctx: Context, wanted: list[Path], name: str) -> None:
         scratch = ctx.paths.config / ".rpc.new"  # one name: what a kill left is found again
         shutil.rmtree(scratch, ignore_errors=True)
         files.make_folder(scratch, mode=0o700)
         try:
-            made = map(Path, create_certificates(str(scratch), NAME))
-            for path, source in reversed(list(zip(_paths(ctx), made, strict=True))):
-                files.write(path, source.read_text("utf-8"), mode=_MODES[path.name])
+            create_certificates(str(scratch), name)
+            for path in reversed(wanted):
+                text = (scratch / path.name).read_text("utf-8")
+                files.write(path, text, mode=_MODES.get(path.name, 0o600))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.nodes import layout
 from backendai_ctl.secrets import GENERATED
+from backendai_ctl.servers import USERS
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files
 
@@ -29,13 +32,27 @@ def needed(ctx: Context) -> list[str]:
     return [name for name in GENERATED if name not in set(_not_ours(ctx))]
 
 
+def joined(ctx: Context) -> bool:
+    """Whether secrets and certificates of this host come from another node of the site."""
+    return ctx.node != layout.origin(ctx.site, ctx.facts)
+
+
 def _not_ours(ctx: Context) -> Iterator[str]:
     """Those that components elsewhere hold, or that the operator gave in a file."""
     installed = set(ctx.facts.installed())
+    if ctx.node and not joined(ctx):  # it makes those of all nodes
+        installed = {
+            c for n in ctx.site.nodes for c in layout.components_of(ctx.site, ctx.facts, n)
+        }
     for name, holders in _HOLDERS.items():
         if not holders & installed:
             yield name
     site = ctx.site
+    if ctx.node:  # a single host has all
+        if not installed & set(USERS["valkey"]):
+            yield "cache-password"
+        if not installed & set(USERS["etcd"]):
+            yield "etcd-password"
     if site.database.manager.password_file:
         yield "database-manager"
     if site.database.coordinator.password_file:
@@ -60,9 +77,15 @@ class CreateSecrets:
 
     def check(self, ctx: Context) -> list[Change]:
         missing = [name for name in needed(ctx) if not ctx.secrets.exists(name)]
+        if missing and joined(ctx):
+            raise Problem(
+                f"{', '.join(str(ctx.secrets.path(name)) for name in missing)}: not here",
+                hint="they come with this node's file: backendai-ctl node join FILE",
+            )
         return [Change(str(ctx.secrets.path(name)), "generate it") for name in missing]
 
     def apply(self, ctx: Context) -> None:
+        self.check(ctx)  # a node that joined makes none
         files.make_folder(ctx.paths.secrets, mode=0o700)
         for name in needed(ctx):
             ctx.secrets.create(name)

@@ -12,6 +12,8 @@ from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import health_url
+from backendai_ctl.nodes import layout
+from backendai_ctl.steps.create_rpc_keypair import agent_keys
 from backendai_ctl.steps.units import FOLDER
 from backendai_ctl.system import files
 
@@ -34,6 +36,8 @@ def wanted(ctx: Context) -> dict[Path, str]:
         if url != component.health.format(**component.ports):
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")
         lines += [f"Environment={key}={value}" for key, value in environment]
+        if name == "agent" and ctx.node:
+            lines += [f"LoadCredential={path.name}:{path}" for path in agent_keys(ctx)]
         lines += [f"IPAddressAllow={network}" for network in peers]
         if name in KEEPS_VOLUMES:
             lines += [f"ReadWritePaths=-{folder}" for folder in _volumes(ctx)]
@@ -71,7 +75,8 @@ def _volumes(ctx: Context) -> list[str]:
 def _peers(ctx: Context) -> list[str]:
     """Networks and addresses beyond loopback that the services talk with."""
     site = ctx.site
-    found = {*site.network.allow, *beyond_loopback(tunnels.outside(site))}
+    outside = [*tunnels.outside(site), *layout.addresses(site)]
+    found = {*site.network.allow, *beyond_loopback(outside)}
     if ctx.here("agent"):
         found |= set(_addresses(site.agent.bridge, net=16))
     return sorted(network for network in found if not _loopback(network))

@@ -12,6 +12,7 @@ from backendai_ctl.database.migration import locked
 from backendai_ctl.database.populate import populate
 from backendai_ctl.database.proxy import address, token
 from backendai_ctl.errors import Problem
+from backendai_ctl.nodes import layout
 from backendai_ctl.steps.base import Change
 
 # There while rows are being loaded: the loader commits table by table.
@@ -82,7 +83,11 @@ def wanted(ctx: Context) -> seed.Wanted:
         password=ctx.secrets.get("admin-password"),
         secret_key=ctx.secrets.get("admin-secret-key"),
         group=site.agent.group,
-        hosts=tuple(f"{site.storage.proxy}:{volume}" for volume in site.storage.volumes),
+        hosts=tuple(
+            f"{proxy}:{volume}"
+            for proxy in layout.storage_proxies(site, ctx.facts)
+            for volume in site.storage.volumes
+        ),
         proxy_address=address(ctx),
         proxy_token=token(ctx),
     )

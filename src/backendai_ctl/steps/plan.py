@@ -12,6 +12,7 @@ NAMES = (
     "open-tunnels",
     "prepare-cache",
     "prepare-etcd",
+    "prepare-database",
     "create-databases",
     "create-rpc-keypair",
     "create-volumes",

@@ -15,6 +15,7 @@ from pathlib import Path
 from backendai_ctl import credentials, servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.listeners import server_addresses
 from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, resp
@@ -30,9 +31,11 @@ include /etc/valkey/valkey.conf
 requirepass "{password}"
 appendonly yes
 """
+_BIND = "bind {addresses}\n"  # where other nodes of the site need it
+_LOOPBACK = ["127.0.0.1", "-::1"]
 _DROP_IN = """\
 # Written by backendai-ctl: see {config}.
-[Service]
+{wait}[Service]
 LoadCredential={credential}:{config}
 ExecStart=
 ExecStart=/usr/bin/valkey-server /run/credentials/{unit}/{credential} --supervised systemd --daemonize no
@@ -46,11 +49,21 @@ def config(ctx: Context) -> Path:
 def wanted(ctx: Context) -> list[units.File]:
     """The server's file first: the drop-in refers to it."""
     password = re.sub(r'(["\\])', r"\\\1", credentials.cache_password(ctx))
-    text = _DROP_IN.format(config=config(ctx), credential=CREDENTIAL, unit=UNIT)
+    bind = _bind(ctx)
+    wait = units.WAIT_FOR_NETWORK if bind else ""
+    text = _DROP_IN.format(config=config(ctx), credential=CREDENTIAL, unit=UNIT, wait=wait)
+    settings = _CONFIG.format(password=password)
+    settings += _BIND.format(addresses=" ".join(bind)) if bind else ""
     return [
-        units.File(config(ctx), _CONFIG.format(password=password), mode=0o600),
+        units.File(config(ctx), settings, mode=0o600),
         units.drop_in(UNIT, DROP_IN, text),
     ]
+
+
+def _bind(ctx: Context) -> list[str]:
+    """Addresses to listen on; none: as Debian has it."""
+    more = server_addresses(ctx, "valkey")
+    return [*_LOOPBACK, *more] if more else []
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,10 @@ class PrepareCache:
             return stale
         try:
             with _connect(ctx) as server:
-                return _differences(server, credentials.cache_password(ctx))
+                found = _differences(server, credentials.cache_password(ctx))
+                if not found and not _bound(server, _bind(ctx)):
+                    found.append(Change("Valkey", f"listen on {' '.join(_bind(ctx))}"))
+                return found
         except OSError as failure:
             raise _unreachable(ctx, failure) from failure
 
@@ -83,6 +99,8 @@ class PrepareCache:
                     )
                 _keep_through_crash(server)
                 server.call("CONFIG", "SET", "requirepass", credentials.cache_password(ctx))
+                if not _bound(server, _bind(ctx)):  # after the password
+                    server.call("CONFIG", "SET", "bind", " ".join(_bind(ctx)))
         except resp.Refused as refused:
             raise Problem(f"Valkey at {_address(ctx)}: {refused}") from refused
         except OSError as failure:
@@ -100,6 +118,8 @@ class PrepareCache:
         try:
             with _connect(ctx) as server:
                 if _login(server, known):
+                    if _bind(ctx):
+                        server.call("CONFIG", "SET", "bind", " ".join(_LOOPBACK))
                     server.call("CONFIG", "SET", "requirepass", "")
                     server.call("CONFIG", "SET", "appendonly", "no")
         except OSError:
@@ -117,6 +137,11 @@ def _differences(server: resp.Connection, password: str) -> list[Change]:
     if server.call("CONFIG", "GET", "appendonly") != ["appendonly", "yes"]:
         found.append(Change("Valkey", "keep its content through a crash (appendonly)"))
     return found
+
+
+def _bound(server: resp.Connection, wanted: list[str]) -> bool:
+    """Whether it listens on what is wanted; it does if nothing is."""
+    return not wanted or server.call("CONFIG", "GET", "bind") == ["bind", " ".join(wanted)]
 
 
 def _wants_password(server: resp.Connection) -> bool:

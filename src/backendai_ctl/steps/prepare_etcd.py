@@ -9,15 +9,19 @@ with: after a change the next run restarts them.
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl import servers
+from backendai_ctl.addresses import bracketed
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.etcd import access, users
 from backendai_ctl.etcd.client import claims
+from backendai_ctl.listeners import LOOPBACK, server_addresses
+from backendai_ctl.site.values import split_host_port
 from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, systemd
@@ -29,10 +33,14 @@ YEARS = 10  # a token is valid
 _ENOUGH = 365 * 86400  # seconds that a new token has to be valid at least
 _DROP_IN = """\
 # Written by backendai-ctl; /etc/default/etcd overrides it.
-[Service]
+{wait}[Service]
 LoadCredential={key}:{path}
 Environment="ETCD_AUTH_TOKEN=jwt,sign-method=HS256,priv-key=/run/credentials/{unit}/{key},ttl={hours}h"
 Environment=ETCD_AUTO_COMPACTION_RETENTION=1
+"""
+_LISTEN = """\
+Environment=ETCD_LISTEN_CLIENT_URLS={listen}
+Environment=ETCD_ADVERTISE_CLIENT_URLS={advertise}
 """
 
 
@@ -42,8 +50,32 @@ def login_mark(ctx: Context) -> Path:
 
 
 def drop_in(ctx: Context) -> units.File:
-    text = _DROP_IN.format(key=KEY, path=ctx.secrets.path(KEY), unit=UNIT, hours=YEARS * 365 * 24)
+    more = [f"http://{bracketed(a)}:{_port(ctx)}" for a in server_addresses(ctx, "etcd")]
+    text = _DROP_IN.format(
+        key=KEY,
+        path=ctx.secrets.path(KEY),
+        unit=UNIT,
+        hours=YEARS * 365 * 24,
+        wait=units.WAIT_FOR_NETWORK if more else "",
+    )
+    if more:
+        listen = [f"http://{LOOPBACK}:{_port(ctx)}", *more]
+        text += _LISTEN.format(listen=",".join(listen), advertise=",".join(more))
     return units.drop_in(UNIT, DROP_IN, text)
+
+
+def _port(ctx: Context) -> int:
+    return split_host_port(ctx.site.etcd.endpoints[0])[1]
+
+
+def _deaf(ctx: Context) -> bool:
+    """Whether it does not listen yet where other nodes need it."""
+    for address in server_addresses(ctx, "etcd"):
+        try:
+            socket.create_connection((address, _port(ctx)), timeout=5).close()
+        except OSError:
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -63,6 +95,8 @@ class PrepareEtcd:
         found = [Change(*row) for row in users.missing(ctx)]
         if not found and not _lasting(access.connect(ctx).login()):
             found.append(Change(UNIT, "restart it: so far logins last five minutes only"))
+        if not found and _deaf(ctx):
+            found.append(Change(UNIT, "restart it: other nodes cannot reach it yet"))
         if not found and files.read(login_mark(ctx)) != _login(ctx):
             found.append(Change("etcd logins", "users changed: services have to log in again"))
         return found
@@ -75,7 +109,7 @@ class PrepareEtcd:
                 )
             units.write([drop_in(ctx)])
         users.create(ctx)
-        if not _lasting(access.connect(ctx).login()):
+        if not _lasting(access.connect(ctx).login()) or _deaf(ctx):
             _restart(ctx)
         files.write(login_mark(ctx), _login(ctx), mode=0o600)
 
@@ -106,6 +140,12 @@ def _restart(ctx: Context) -> None:
         raise Problem(
             "etcd still gives out short-lived tokens",
             hint="take --auth-token out of /etc/default/etcd, then run: backendai-ctl reconfigure",
+        )
+    if _deaf(ctx):
+        raise Problem(
+            f"etcd does not listen on {', '.join(server_addresses(ctx, 'etcd'))}",
+            hint="take --listen-client-urls out of /etc/default/etcd, then run: backendai-ctl "
+            "reconfigure",
         )
 
 

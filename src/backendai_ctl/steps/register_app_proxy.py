@@ -8,11 +8,12 @@ from backendai_ctl.context import Context
 from backendai_ctl.database.connection import connect
 from backendai_ctl.database.databases import MANAGER, Target
 from backendai_ctl.database.proxy import address, token
+from backendai_ctl.nodes import layout
 from backendai_ctl.steps.base import Change
 
-# The site's own group, and those that have no app proxy at all; others have one of their own.
+# The site's own groups, and those that have no app proxy at all; others have one of their own.
 _CONCERNED = """
-FROM scaling_groups WHERE (name = $1 OR wsproxy_addr IS NULL)
+FROM scaling_groups WHERE (name = ANY($1::text[]) OR wsproxy_addr IS NULL)
   AND (wsproxy_addr, wsproxy_api_token) IS DISTINCT FROM ($2::text, $3::text)
 """
 
@@ -50,8 +51,8 @@ class RegisterAppProxy:
             )
 
 
-def _values(ctx: Context) -> tuple[str, str, str]:
-    return ctx.site.agent.group, address(ctx), token(ctx)
+def _values(ctx: Context) -> tuple[list[str], str, str]:
+    return layout.resource_groups(ctx.site, ctx.facts), address(ctx), token(ctx)
 
 
 STEP = RegisterAppProxy()

@@ -89,9 +89,11 @@ class StartServices:
             if (files.read(path) or "") != text
         ]
         changes += [change for s in self._services(ctx) if (change := s.change())]
+        changes += [Change(c.unit, "stop it: other nodes have it") for c in _moved(ctx)]
         return changes
 
     def apply(self, ctx: Context) -> None:
+        _stop_moved(ctx)
         dropins.write(ctx)
         services = [s for s in self._services(ctx) if s.change()]
         fresh = [s.unit for s in services if s.new]
@@ -148,6 +150,25 @@ class StartServices:
                 f"not healthy after {HEALTHY_WITHIN} s: {', '.join(waiting)}",
                 hint=f"see: backendai-ctl logs {waiting[0][len('backendai-') : -len('.service')]}",
             )
+
+
+def _moved(ctx: Context) -> list[Component]:
+    """Components that were started here before the site file gave them to other nodes."""
+    here = ctx.facts.installed()
+    others = [c for name, c in ctx.facts.components.items() if name not in here]
+    return [c for c in others if ctx.facts.only is not None and ready_mark(ctx, c.name).exists()]
+
+
+def _stop_moved(ctx: Context) -> None:
+    moved = _moved(ctx)
+    if not moved:
+        return
+    units = [component.unit for component in moved]
+    systemd.systemctl("--no-reload", "disable", *units)
+    if systemd.booted():
+        systemd.systemctl("stop", *units)
+    for component in moved:
+        ready_mark(ctx, component.name).unlink()
 
 
 def ready_mark(ctx: Context, component: str) -> Path:

@@ -10,6 +10,8 @@ from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, systemd
 
 FOLDER = Path("/etc/systemd/system")
+# Of a server that listens on an address which the network gives to this host.
+WAIT_FOR_NETWORK = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n\n"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import socket
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.facts import Component, Facts, Paths
+from backendai_ctl.facts import Component, Facts, Paths, Role
 from backendai_ctl.site.schema import Site
 
 if TYPE_CHECKING:
@@ -79,6 +80,26 @@ COMPONENTS = (
 )
 
 
+def declared_roles() -> dict[str, Role]:
+    """The roles as packaging/roles/BUILD declares them."""
+    build = Path(__file__).parents[3] / "packaging/roles/BUILD"
+    known = {component.name for component in COMPONENTS}
+    found = {}
+    for node in ast.walk(ast.parse(build.read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            words = {str(k.arg): ast.literal_eval(k.value) for k in node.keywords}
+            name = words["name"].removesuffix("-node")
+            found[name] = Role(
+                name,
+                f"backendai-{words['name']}",
+                words["summary"],
+                tuple(c for c in words["components"] if c in known),
+                tuple(words.get("servers", ())),
+                words.get("takes", False),
+            )
+    return found
+
+
 @pytest.fixture
 def facts(tmp_path: Path) -> Facts:
     """The facts of a release, every component installed, all folders below tmp_path."""
@@ -105,6 +126,7 @@ def facts(tmp_path: Path) -> Facts:
         gid=1100,
         paths=paths,
         components={component.name: component for component in COMPONENTS},
+        roles=declared_roles(),
     )
 
 

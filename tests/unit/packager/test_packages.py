@@ -165,6 +165,7 @@ def test_the_facts_of_components_and_files_of_an_unpacked_wheel_are_shared(minia
         f"{share}/components/one.json",
         f"{share}/fixtures/a.json",
         f"{share}/release.json",
+        f"{share}/roles.json",
         f"{share}/templates/one.toml.j2",
     ]
 

@@ -41,7 +41,7 @@ def test_every_component_and_role_is_in_the_readme() -> None:
         r'backendai_role\(\n    name="([^"]+)"', (ROOT / "packaging/roles/BUILD").read_text()
     )
     assert len(components) > 15
-    assert len(roles) == 4
+    assert len(roles) == 5
     for name in components:
         shown = (
             f"`{name.removeprefix('accelerator-')}`"

@@ -1,0 +1,124 @@
+"""What runs where: the nodes of the site file and their roles, as a table of the site.
+
+Nothing here looks at a host. In a site without nodes all is on one host, and every list is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backendai_ctl.facts import Facts
+from backendai_ctl.servers import USERS
+from backendai_ctl.site.schema import Node, Site
+
+# (component, port): who connects to it. A caller uses the one of its own node if there is one.
+CALLERS = {
+    ("manager", "api"): ("webserver", "gateway"),
+    ("gateway", "graphql"): ("webserver",),
+    ("storage-proxy", "manager"): ("manager",),
+    ("agent", "rpc"): ("manager",),
+}
+# Callers use all of them, not the nearest.
+_ALL_OF_THEM = {("manager", "api"), ("storage-proxy", "manager"), ("agent", "rpc")}
+
+
+def components_of(site: Site, facts: Facts, name: str) -> frozenset[str]:
+    """The components that a node has by its roles."""
+    known = [facts.roles[role] for role in site.nodes[name].roles if role in facts.roles]
+    taken = {
+        component
+        for role in facts.roles.values()
+        if role.takes and any(role.name in node.roles for node in site.nodes.values())
+        for component in role.components
+    }
+    found = {component for role in known for component in role.components}
+    own = {component for role in known if role.takes for component in role.components}
+    return frozenset(found - (taken - own))
+
+
+def running(site: Site, facts: Facts, component: str) -> list[str]:
+    """Names of the nodes that have a component, in the order of the site file."""
+    return [name for name in site.nodes if component in components_of(site, facts, name)]
+
+
+def serving(site: Site, facts: Facts, server: str) -> list[str]:
+    """Names of the nodes on which the site's own backing server runs; none: it is external."""
+    mode = {"postgresql": site.database, "valkey": site.cache, "etcd": site.etcd}[server].mode
+    if mode == "external":
+        return []
+    able = [name for name, node in site.nodes.items() if server in servers_of(facts, node)]
+    return able[:1]
+
+
+def servers_of(facts: Facts, node: Node) -> set[str]:
+    """The backing servers that may run on a node, by its roles."""
+    return {s for role in node.roles if role in facts.roles for s in facts.roles[role].servers}
+
+
+def origin(site: Site, facts: Facts) -> str:
+    """The node that makes secrets and certificates for all others; empty in a single host."""
+    able = (name for name, node in site.nodes.items() if servers_of(facts, node))
+    return next(able, "")
+
+
+def exposed(site: Site, facts: Facts, component: str, what: str, name: str) -> bool:
+    """Whether a port of a component on this node is needed by other nodes."""
+    callers = {
+        node
+        for caller in CALLERS.get((component, what), ())
+        for node in running(site, facts, caller)
+    }
+    if (component, what) in _ALL_OF_THEM:
+        return any(node != name for node in callers)
+    return any(component not in components_of(site, facts, node) for node in callers)
+
+
+def server_exposed(site: Site, facts: Facts, server: str) -> bool:
+    """Whether the site's own backing server is needed by other nodes than its own."""
+    at = serving(site, facts, server)
+    return bool(at) and any(node not in at for node in users(site, facts, server))
+
+
+def users(site: Site, facts: Facts, server: str) -> list[str]:
+    """Nodes with a component that connects to a backing server."""
+    wanted = set(USERS[server])
+    return [name for name in site.nodes if wanted & components_of(site, facts, name)]
+
+
+def storage_proxies(site: Site, facts: Facts) -> dict[str, str]:
+    """Name of each storage proxy in volume names -> its node; an empty name: this host."""
+    nodes = running(site, facts, "storage-proxy")
+    if not nodes:
+        return {site.storage.proxy: ""}
+    first, *others = nodes
+    return {site.storage.proxy: first, **{name: name for name in others}}
+
+
+def resource_groups(site: Site, facts: Facts) -> list[str]:
+    """Every resource group that agents of the site are in, the site's own first."""
+    found = [site.agent.group, *(group_of(site, n) for n in running(site, facts, "agent"))]
+    return list(dict.fromkeys(found))
+
+
+def group_of(site: Site, name: str) -> str:
+    """The resource group of a node's agent."""
+    node = site.nodes.get(name)
+    return (node.resource_group if node else None) or site.agent.group
+
+
+def front(site: Site, facts: Facts) -> str:
+    """The node that the site's own address leads to; empty in a single host."""
+    return next(iter(running(site, facts, "webserver")), "")
+
+
+def public_host(site: Site, facts: Facts, name: str) -> str:
+    """Name or address by which browsers and clients reach what a node serves to them."""
+    if not name or name == front(site, facts):
+        return site.site.address
+    node = site.nodes[name]
+    return node.public or node.address
+
+
+def addresses(site: Site) -> Iterator[str]:
+    """The addresses of all nodes, as the site file has them."""
+    return (node.address for node in site.nodes.values())

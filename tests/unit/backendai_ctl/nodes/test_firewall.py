@@ -1,0 +1,46 @@
+"""Rules of the firewall follow the listeners of the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import BadRequest
+from backendai_ctl.nodes import firewall
+
+At = Callable[..., Context]
+
+
+def test_a_compute_node_is_open_to_nodes_alone(at: At) -> None:
+    text = firewall.text(at("gpu1"))
+    assert "elements = { 10.77.0.1/32, 10.77.0.11/32, 10.77.0.12/32, 10.77.0.2/32 }" in text
+    assert "tcp dport { 6001, 30000-31000 } drop" in text
+    assert "@users4" not in text
+
+
+def test_users_reach_what_is_theirs(at: At) -> None:
+    text = firewall.text(at("mgmt"))
+    assert "elements = { 192.0.2.0/24 }" in text
+    assert "tcp dport { 8090, 10200, 10201, 10205-10300 } ip saddr @users4 accept" in text
+    closed = next(line for line in text.splitlines() if line.endswith("drop"))
+    assert "2379" in closed and "6379" in closed and "5432" not in closed
+
+
+def test_it_is_a_table_of_its_own_that_is_replaced_whole(at: At) -> None:
+    lines = firewall.text(at("mgmt")).splitlines()
+    assert lines[1:4] == [
+        "table inet backendai",
+        "delete table inet backendai",
+        "table inet backendai {",
+    ]
+    assert "flush ruleset" not in lines
+
+
+def test_names_and_single_hosts_are_refused(at: At, ctx: Context) -> None:
+    with pytest.raises(BadRequest, match="has no nodes"):
+        firewall.text(ctx)
+    named = at("gpu1", '\n[nodes.far]\naddress = "far.example.org"\nroles = ["compute"]\n')
+    with pytest.raises(BadRequest, match=r"far\.example\.org is a name"):
+        firewall.text(named)

@@ -1,0 +1,182 @@
+"""A node is given what its roles need and no more; a host takes what is its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from backendai_ctl import tls
+from backendai_ctl.context import Context
+from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.facts import Facts
+from backendai_ctl.nodes import here, transfer
+from backendai_ctl.nodes.transfer import Bundle
+from backendai_ctl.site.faults import SiteFaults
+from backendai_ctl.steps import create_certificates, create_rpc_keypair, create_secrets
+
+EDGE = '\n[nodes.edge]\naddress = "10.77.0.21"\nroles = ["edge"]\npublic = "www.example.org"\n'
+At = Callable[..., Context]
+
+
+@pytest.fixture
+def mgmt(at: At) -> Context:
+    """The node that makes everything, with everything made."""
+    ctx = at("mgmt", EDGE)
+    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+        step.apply(ctx)
+    return ctx
+
+
+@pytest.fixture
+def other(facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Facts:
+    """The facts of a bare host."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "bare")
+    return replace(facts, paths=replace(facts.paths, config=tmp_path / "other"))
+
+
+def secrets(bundle: Bundle) -> set[str]:
+    return {name for name in bundle.files if name.startswith(("secrets/", "rpc/", "tls/"))}
+
+
+def test_a_compute_node_is_given_two_passwords(mgmt: Context) -> None:
+    found = secrets(transfer.export(mgmt, "gpu1"))
+    assert found == {
+        *("secrets/cache-password", "secrets/etcd-password"),
+        *("rpc/manager.key", "tls/ca.crt", "tls/trust.crt"),
+    }
+
+
+def test_a_storage_node_has_a_certificate_of_its_own(mgmt: Context) -> None:
+    bundle = transfer.export(mgmt, "store")
+    assert {"secrets/storage-manager", "secrets/storage-token"} <= secrets(bundle)
+    assert "rpc/manager.key" not in bundle.files
+    made = x509.load_pem_x509_certificate(bundle.files["tls/server.crt"].encode())
+    authority = x509.load_pem_x509_certificate(bundle.files["tls/ca.crt"].encode())
+    assert tls.issued_by(made, authority)
+    assert {"10.77.0.2", "store", "localhost"} <= tls.names_of(made)
+
+
+def test_no_node_is_given_what_only_its_maker_needs(mgmt: Context) -> None:
+    for node in ("store", "gpu1", "gpu2", "edge"):
+        found = secrets(transfer.export(mgmt, node))
+        kept = ("root-password", "etcd-token", "ca.key", "admin-", "key_secret", "database-manager")
+        assert not [name for name in found if any(word in name for word in kept)]
+    assert "secrets/database-coordinator" in transfer.export(mgmt, "edge").files
+
+
+def test_files_of_the_operators_come_along_where_they_are_needed(at: At, tmp_path: Path) -> None:
+    password = tmp_path / "etcd-password"
+    password.write_text("given\n")
+    password.chmod(0o600)
+    more = (
+        f'[etcd]\nmode = "external"\nendpoints = ["10.9.9.9:2379"]\npassword_file = "{password}"\n'
+    )
+    ctx = at("mgmt", more)
+    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+        step.apply(ctx)
+    bundle = transfer.export(ctx, "gpu1")
+    assert bundle.files[str(password)] == "given\n"
+    assert "secrets/etcd-password" not in bundle.files
+
+
+@pytest.mark.parametrize(
+    ("node", "asked", "why"),
+    [
+        ("mgmt", "nobody", "there is no node 'nobody'"),
+        ("mgmt", "mgmt", "is this host"),
+        ("gpu1", "gpu2", "does not make the site's secrets"),
+    ],
+)
+def test_exports_that_cannot_be_are_refused(at: At, node: str, asked: str, why: str) -> None:
+    with pytest.raises(BadRequest, match=why):
+        transfer.export(at(node), asked)
+
+
+def test_a_single_host_exports_nothing(ctx: Context) -> None:
+    with pytest.raises(BadRequest, match="has no nodes"):
+        transfer.export(ctx, "gpu1")
+
+
+def test_a_host_becomes_the_node_and_the_second_time_nothing_changes(
+    mgmt: Context, other: Facts
+) -> None:
+    bundle = Bundle.of(transfer.export(mgmt, "gpu1").content())
+    _, wanted = transfer.take(other, bundle)
+    assert wanted[-1].path == other.paths.site_file, "the site file makes it a node: last"
+    assert not other.paths.config.exists(), "nothing is written by looking"
+    transfer.write(other, wanted)
+    assert here.name_file(other).read_text() == "gpu1\n"
+    password = other.paths.secrets / "etcd-password"
+    assert password.read_text() == mgmt.secrets.path("etcd-password").read_text()
+    assert password.stat().st_mode & 0o777 == 0o600
+    _, again = transfer.take(other, bundle)
+    assert not [file.change for file in again if file.change]
+    joined = here.context(other, transfer.take(other, bundle)[0])
+    assert create_secrets.STEP.check(joined) == []
+    assert [c.what for c in create_rpc_keypair.STEP.check(joined)] == [
+        str(other.paths.config / "rpc/agent.key_secret")
+    ]
+
+
+def test_a_joined_nodes_certificate_is_good_as_it_came(mgmt: Context, other: Facts) -> None:
+    bundle = transfer.export(mgmt, "edge")
+    site, wanted = transfer.take(other, bundle)
+    transfer.write(other, wanted)
+    joined = here.context(other, site)
+    assert create_certificates.STEP.check(joined) == []
+    (other.paths.tls / "server.crt").unlink()
+    with pytest.raises(Problem, match="issued by the site's authority"):
+        create_certificates.STEP.check(joined)
+
+
+def test_a_node_without_its_secrets_makes_none(at: At) -> None:
+    ctx = at("gpu1")
+    with pytest.raises(Problem, match="not here") as wrong:
+        create_secrets.STEP.apply(ctx)
+    assert "node join FILE" in wrong.value.hint
+    assert not ctx.paths.secrets.exists()
+
+
+def test_another_nodes_file_is_refused(
+    mgmt: Context, other: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = transfer.export(mgmt, "gpu1")
+    monkeypatch.setattr(socket, "gethostname", lambda: "gpu2")
+    with pytest.raises(BadRequest, match="this host's name is 'gpu2'"):
+        transfer.take(other, bundle)
+    transfer.take(other, bundle, force=True)
+    other.paths.config.mkdir()
+    here.name_file(other).write_text("store\n")
+    with pytest.raises(BadRequest, match="this host is node 'store'"):
+        transfer.take(other, bundle)
+
+
+def test_a_site_of_its_own_is_not_taken_over(mgmt: Context, other: Facts) -> None:
+    other.paths.secrets.mkdir(parents=True)
+    (other.paths.secrets / "etcd-root-password").write_text("x\n")
+    with pytest.raises(BadRequest, match="a site of its own"):
+        transfer.take(other, transfer.export(mgmt, "gpu1"))
+
+
+def test_a_file_can_bring_only_what_nodes_have(mgmt: Context, other: Facts) -> None:
+    bundle = transfer.export(mgmt, "gpu1")
+    for path in ("/etc/passwd", "../escape", "secrets/other", "node"):
+        with pytest.raises(BadRequest, match="which no node needs"):
+            transfer.take(other, replace(bundle, files={**bundle.files, path: "x"}))
+
+
+def test_a_wrong_site_file_is_refused_whole(mgmt: Context, other: Facts) -> None:
+    bundle = transfer.export(mgmt, "gpu1")
+    broken = {**bundle.files, "site.toml": bundle.files["site.toml"] + "\n[nonsense]\n"}
+    with pytest.raises(SiteFaults, match="nonsense"):
+        transfer.take(other, replace(bundle, files=broken))
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(BadRequest, match="another release"):
+        Bundle.of(b'{"format": 2}')
