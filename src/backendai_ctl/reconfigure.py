@@ -75,12 +75,18 @@ def _keep(journal: Journal, outcomes: dict[str, Outcome]) -> None:
 
 
 def ready(steps: Sequence[Step], outcomes: dict[str, Outcome], ctx: Context) -> frozenset[str]:
-    """The components here all of whose steps ended well."""
+    """The components here all of whose steps ended well, and of those that they start after."""
     bad = [step for step in steps if step.name in outcomes and not outcomes[step.name].well]
+    here = {name: ctx.facts.components[name] for name in ctx.facts.installed()}
+    late = {
+        component.unit
+        for name, component in here.items()
+        if any(not step.components or name in step.components for step in bad)
+    }
     return frozenset(
         name
-        for name in ctx.facts.installed()
-        if not any(not step.components or name in step.components for step in bad)
+        for name, component in here.items()
+        if component.unit not in late and late.isdisjoint(component.after)
     )
 
 

@@ -47,7 +47,7 @@ GROUPS: Mapping[str, tuple[str, Sequence[str]]] = {
     "test": (
         "3.13",
         (
-            *("pytest", "ruff", "mypy", "packaging", "installer", "selenium"),
+            *("pytest", "pytest-xdist", "ruff", "mypy", "packaging", "installer", "selenium"),
             *("createrepo_c", "cyclonedx-python-lib[json-validation]"),
         ),
     ),

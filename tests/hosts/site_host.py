@@ -91,17 +91,26 @@ class SiteHost:
 
 @contextmanager
 def site_host(
-    hosts: Hosts, bundle: Bundle, folder: Path, *, name: str = "site", site_file: str = ""
+    hosts: Hosts,
+    bundle: Bundle,
+    folder: Path,
+    *,
+    name: str = "site",
+    site_file: str = "",
+    given: Mapping[str, str] | None = None,
 ) -> Iterator[SiteHost]:
     """Install the role from the bundle alone on a bare host; `site_file` is what `--site` gives.
 
-    Without one the host unpacks the tar itself; with one the unpacked bundle is the medium.
+    `given`: files that the operator put on the host before. Without a site file the host unpacks
+    the tar itself; with one the unpacked bundle is the medium.
     """
     medium = bundle.unpacked if site_file else bundle.tar
     with sealed(name) as network:
         site = SiteHost(hosts, network, folder, {medium: f"{STICK}/{medium.name}"}, name)
         host = site.up()
         try:
+            for path, text in (given or {}).items():
+                host.write(path, text)
             words = ["--role", ROLE]
             if site_file:
                 here = f"{STICK}/{medium.name}"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 LIMIT = 0.45  # sum of debs / sum of PEXes, both in bytes
 CORE = [
     "manager",
@@ -19,6 +17,7 @@ CORE = [
 ]
 
 Report = Callable[[str, object], None]
+Show = Callable[[str], None]
 
 
 def total(dist: Path, names: list[str], form: str) -> int:
@@ -26,7 +25,7 @@ def total(dist: Path, names: list[str], form: str) -> int:
 
 
 def test_debs_of_the_core_components_are_at_most_45_percent_of_their_pexes(
-    dist: Path, record_property: Report, capsys: pytest.CaptureFixture[str]
+    dist: Path, record_property: Report, show: Show
 ) -> None:
     debs = total(dist, [*CORE, "runtime", "common"], "backendai-{}_*.deb")
     pexes = total(dist, CORE, "backendai-{}.pex")
@@ -36,8 +35,7 @@ def test_debs_of_the_core_components_are_at_most_45_percent_of_their_pexes(
         ("seven core components, with runtime and common", debs, pexes),
         ("all debs, all PEXes", everything, all_pexes),
     )
-    with capsys.disabled():
-        for what, ours, theirs in rows:
-            print(f"\n{what}: {ours:,} / {theirs:,} bytes = {ours / theirs:.3f}", end="")
-            record_property(what, round(ours / theirs, 3))
+    for what, ours, theirs in rows:
+        show(f"{what}: {ours:,} / {theirs:,} bytes = {ours / theirs:.3f}")
+        record_property(what, round(ours / theirs, 3))
     assert debs / pexes <= LIMIT

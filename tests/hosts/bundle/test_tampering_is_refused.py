@@ -9,7 +9,7 @@ which all of them take, is the first row and the last.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -199,7 +199,7 @@ def cases(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_change_is_refused(
-    hosts: Hosts, shop: Shop, cases: Path, capsys: pytest.CaptureFixture[str]
+    hosts: Hosts, shop: Shop, cases: Path, show: Callable[[str], None]
 ) -> None:
     def on(suite: str) -> Answers:
         with hosts.boot(suite, binds={cases: tamper.CASES}, hostname=suite) as host:
@@ -215,8 +215,7 @@ def test_every_change_is_refused(
     with ThreadPoolExecutor(max_workers=2) as pool:
         for found in pool.map(on, HOSTS):
             answers.update(found)
-    with capsys.disabled():
-        print("\n" + table(answers))
+    show(table(answers))
     assert [
         f"{ROWS[key[0]].what}: {key[1:]}: {said}"
         for key, (fine, said) in answers.items()

@@ -10,13 +10,22 @@ import pytest
 from bundle_dist import Bundle
 from scenario import Hosts
 from site_host import UNITS, SiteHost, site_host
+from stack import PYTHON
 
+from backendai_ctl import tls
 from dist import unavailable
 
+STORAGE_CLIENT, COORDINATOR = 6021, 10200
 EMAIL = "root@cluster.example"
+CERTIFICATE, KEY = "/etc/ssl/cluster.crt", "/etc/ssl/private/cluster.key"
 SITE = f"""\
 [site]
 name = "Cluster of the test"
+
+[tls]
+mode = "own"
+certificate = "{CERTIFICATE}"
+key = "{KEY}"
 
 [admin]
 email = "{EMAIL}"
@@ -36,7 +45,11 @@ def preseeded(
     hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
     folder = tmp_path_factory.mktemp("preseeded")
-    with site_host(hosts, bundle, folder, name="preseeded", site_file=SITE) as site:
+    authority, key = tls.new_key(), tls.new_key()
+    issuer = tls.authority(authority, "Authority of the cluster")
+    own = tls.issue(issuer, authority, key, ["localhost"]) + issuer
+    given = {CERTIFICATE: own.decode(), KEY: key.decode()}
+    with site_host(hosts, bundle, folder, name="preseeded", site_file=SITE, given=given) as site:
         yield site
 
 
@@ -70,8 +83,32 @@ def test_the_named_admin_signs_in_with_a_browser(preseeded: SiteHost, screenshot
     assert "Dashboard" in seen.pages["dashboard"]["text"]
 
 
+def test_users_are_shown_the_certificate_of_the_operator(preseeded: SiteHost) -> None:
+    host = preseeded.host
+    own = host.check(["cat", CERTIFICATE]).stdout
+    for port in (9443, STORAGE_CLIENT, COORDINATOR):
+        ask = f"import ssl; print(ssl.get_server_certificate(('localhost', {port})))"
+        shown = host.check([PYTHON, "-I", "-c", ask]).stdout.strip()
+        assert own.startswith(shown), port
+    assert host.run(["test", "-e", "/etc/backendai/tls/ca.key"]).returncode  # no authority is made
+
+
 def test_nothing_tried_to_leave_the_host(preseeded: SiteHost) -> None:
     assert preseeded.network.attempts == set()
+
+
+def test_plain_http_on_request(preseeded: SiteHost) -> None:
+    """Runs after those with TLS: it stays off."""
+    host = preseeded.host
+    own = SITE[SITE.index("[tls]") : SITE.index("[admin]")]
+    host.write("/etc/backendai/site.toml", SITE.replace(own, '[tls]\nmode = "off"\n\n'))
+    host.check(["backendai-ctl", "reconfigure"], limit=600)
+    preseeded.wait_healthy()
+    read = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
+    page = host.check([PYTHON, "-I", "-c", read, "http://localhost:9443/"]).stdout
+    assert "<html" in page.lower()
+    assert host.run([PYTHON, "-I", "-c", read, "https://localhost:9443/"]).returncode
+    assert preseeded.ctl("admin", "show-endpoint")["url"] == "http://localhost:9443"
 
 
 def test_purge_keeps_what_users_stored_and_reconfigure_brings_the_site_back(

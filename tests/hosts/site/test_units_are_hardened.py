@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from scenario import REPOSITORY
@@ -29,12 +30,10 @@ def scores(allinone: SiteHost) -> dict[str, float]:
 
 
 def test_every_service_is_at_most_so_exposed(
-    scores: dict[str, float], capsys: pytest.CaptureFixture[str]
+    scores: dict[str, float], show: Callable[[str], None]
 ) -> None:
-    with capsys.disabled():
-        print("\n| unit | exposure |\n|---|---|")
-        for unit, score in sorted(scores.items()):
-            print(f"| {unit} | {score} |")
+    rows = [f"| {unit} | {score} |" for unit, score in sorted(scores.items())]
+    show("\n".join(["| unit | exposure |", "|---|---|", *rows]))
     assert set(UNITS) <= set(scores)
     assert {unit: score for unit, score in scores.items() if unit in UNITS and score > LIMIT} == {}
 

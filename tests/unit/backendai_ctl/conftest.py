@@ -68,6 +68,7 @@ COMPONENTS = (
         "app-proxy-worker.toml",
         {"api": 10201},
         "http://127.0.0.1:{api}/status",
+        after=("backendai-appproxy-coordinator.service",),
     ),
     Component(
         "agent",

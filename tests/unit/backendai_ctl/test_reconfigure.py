@@ -42,6 +42,16 @@ def test_a_pending_step_holds_back_its_components_alone(
     assert module.pending_mark(ctx).exists()
 
 
+def test_what_starts_after_a_component_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    """A worker is not healthy without its coordinator: the run would wait for it in vain."""
+    step = Step("a", ("appproxy-coordinator",), Pending("the database is down"))
+    started = run(monkeypatch, ctx, step)[1]
+    waiting = {"appproxy-coordinator", "appproxy-worker"}
+    assert started == set(ctx.facts.installed()) - waiting
+
+
 def test_the_mark_goes_when_everything_is_done(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:
