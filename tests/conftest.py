@@ -6,20 +6,20 @@ something costly (a folder's host, a suite's host, a module's fixtures) stay in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
+SUITE = re.compile(r"\b(trixie|bookworm|bullseye|el9)\b")
 SHOWN = "shown"
 # One process has these from its beginning: each takes minutes, and nothing may be left to wait for.
 LONGEST_FIRST = (
-    "hosts/test_every_step_survives_every_fault.py",
-    "hosts/site",
-    "hosts/nodes",
-    "hosts/test_cpython_passes_its_own_tests.py",
+    "tests/hosts/test_every_step_survives_every_fault.py",
+    "tests/hosts/site/",
+    "tests/hosts/nodes/",
+    "tests/hosts/test_cpython_passes_its_own_tests.py",
 )
 
 
@@ -46,25 +46,32 @@ def _calls(stats: dict[str, list[Any]]) -> Iterator[Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say what stays in one process (pytest-xdist's groups), and what begins first."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    if config.getoption("numprocesses", default=None) or hasattr(config, "workerinput"):
-        items.sort(key=lambda item: _turn(item.path.relative_to(HERE).as_posix()))
+    """In several processes, what takes longest begins first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: _turn(item.nodeid))
 
 
-def _group(item: pytest.Item) -> str:
-    """Its folder if that has fixtures of its own, its suite if it is on a suite's host, its module."""
-    suite = getattr(item, "callspec", None) and item.callspec.params.get("installed")
-    if suite:
-        return f"installed {suite}"
-    place = item.path.relative_to(HERE)
-    own = place.parts[0] == "hosts" and len(place.parts) > 2
-    return place.parent.as_posix() if own else place.as_posix()
-
-
-def _turn(place: str) -> int:
-    first = [n for n, start in enumerate(LONGEST_FIRST) if place.startswith(start)]
+def _turn(test: str) -> int:
+    first = [n for n, start in enumerate(LONGEST_FIRST) if test.startswith(start)]
     return first[0] if first else len(LONGEST_FIRST)
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together in one process what shares something costly."""
+    from xdist.scheduler import LoadScopeScheduling  # absent where Pants' own tests run
+
+    class Together(LoadScopeScheduling):  # type: ignore[misc,no-any-unimported]
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Together(config, log)
+
+
+def group(test: str) -> str:
+    """The suite whose host it is on, the folder that has fixtures of its own, or the module."""
+    module, _, name = test.partition("::")
+    if suite := SUITE.search(name):
+        return suite[0]
+    folder = module.rpartition("/")[0]
+    return folder if folder.startswith("tests/hosts/") else module
