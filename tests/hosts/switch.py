@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+from host import namespace_name
 
 LINK = "site0"  # what the hosts call their end of the cable
 
@@ -13,8 +14,8 @@ LINK = "site0"  # what the hosts call their end of the cable
 @contextmanager
 def switched(addresses: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Hosts by name and IPv4 address in one /24; gives host name -> network namespace. Needs root."""
-    spaces = {name: f"th{os.getpid()}-{name}" for name in addresses}
-    middle = f"th{os.getpid()}-switch"
+    spaces = {name: namespace_name(name) for name in addresses}
+    middle = namespace_name("switch")
     try:
         _ip("netns", "add", middle)
         _ip("-n", middle, "link", "add", "switch", "type", "bridge")

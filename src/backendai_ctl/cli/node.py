@@ -193,8 +193,7 @@ def firewall(
 
     They are in a table of their own and concern the ports of Backend.AI and its servers only.
     """
-    if do_apply and do_remove:
-        raise BadRequest("--apply and --remove exclude each other", hint="give one of them")
+    _refuse_both(do_apply, do_remove)
     known = context(ctx)
     text = "" if do_remove else rules.text(known)
     if (do_apply or do_remove) and not dry_run:
@@ -223,8 +222,7 @@ def hosts_(
 
     Nothing of ours needs them: services are told addresses. They are for people.
     """
-    if do_apply and do_remove:
-        raise BadRequest("--apply and --remove exclude each other", hint="give one of them")
+    _refuse_both(do_apply, do_remove)
     known = context(ctx)
     lines = [] if do_remove else hosts.lines(known.site)
     changed = (do_apply or do_remove) and hosts.changed(lines)
@@ -236,6 +234,11 @@ def hosts_(
         as_json=as_json,
         text=lambda console: console.print("\n".join(lines)),
     )
+
+
+def _refuse_both(do_apply: bool, do_remove: bool) -> None:
+    if do_apply and do_remove:
+        raise BadRequest("--apply and --remove exclude each other", hint="give one of them")
 
 
 def _passphrase(source: str | None, ask: str = "Passphrase") -> str:

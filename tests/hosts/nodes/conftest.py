@@ -11,7 +11,7 @@ from scenario import Hosts
 from site_of_nodes import Site, site_of
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes(
     hosts: Hosts,
     dist: artefacts.Dist,
