@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.listeners import FOR_USERS, bind, reachable
 from backendai_ctl.nodes import layout
@@ -52,12 +53,12 @@ def _nearest(ctx: Context, component: str) -> str:
     return ctx.node if ctx.node in nodes or not nodes else nodes[0]
 
 
-def server_host(ctx: Context, server: str) -> str:
-    """The host of a backing server as all nodes may use it; Valkey's goes into shared settings."""
-    here = {"valkey": ctx.site.cache.host, "postgresql": ctx.site.database.host}[server]
-    nodes = layout.serving(ctx.site, ctx.facts, server)
-    shared = layout.server_exposed(ctx.site, ctx.facts, server)
-    return ctx.site.nodes[nodes[0]].address if shared else here
+def shared_cache_address(ctx: Context) -> str:
+    """HOST:PORT of the cache as all nodes may use it: it goes into settings that they share."""
+    host, port = tunnels.cache_address(ctx.site)
+    if layout.server_exposed(ctx.site, ctx.facts, "valkey"):
+        host = ctx.site.nodes[layout.serving(ctx.site, ctx.facts, "valkey")[0]].address
+    return f"{bracketed(host)}:{port}"
 
 
 def service_environment(ctx: Context) -> dict[str, str]:

@@ -86,8 +86,8 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
 
 def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     """Configure the host where that is wanted; the line to print. Problem with what is not done."""
-    if to_join(facts):
-        return f"not configured: {to_join(facts)}"
+    if how := to_join(facts):
+        return f"not configured: {how}"
     why = unwanted(facts, environment)
     if why:
         return f"not configured: {why}; to do it: backendai-ctl reconfigure"

@@ -108,24 +108,19 @@ def expected(ctx: Context) -> list[Listener]:
     tunneled = [_tunnel(route.section) for route in tunnels.routes(ctx.site)]
     if not ctx.node:
         return [*ours, *_BACKING[:-1], containers, *tunneled]
-    ours = [replace(x, bound="agent") if needed_elsewhere(ctx, x) else x for x in ours]
+    ours = [replace(x, bound=_shared(ctx, x.component, x.what, x.bound)) for x in ours]
     return [*ours, *_backing(ctx), containers, *tunneled]
-
-
-def needed_elsewhere(ctx: Context, listener: Listener) -> bool:
-    """Whether other nodes connect to what a single host has on loopback."""
-    name, what = listener.component, listener.what
-    return listener.bound == "loopback" and layout.exposed(
-        ctx.site, ctx.facts, name, what, ctx.node
-    )
 
 
 def bind(ctx: Context, component: str, what: str) -> str:
     """The address on which a component of this host listens."""
-    bound = _bound(component, what)
-    if bound == "loopback" and layout.exposed(ctx.site, ctx.facts, component, what, ctx.node):
-        bound = "agent"
-    return address(ctx, bound)
+    return address(ctx, _shared(ctx, component, what, _bound(component, what)))
+
+
+def _shared(ctx: Context, component: str, what: str, bound: str) -> str:
+    """`bound`, but the node's address where other nodes need what a single host has on loopback."""
+    exposed = layout.exposed(ctx.site, ctx.facts, component, what, ctx.node)
+    return "agent" if bound == "loopback" and exposed else bound
 
 
 def server_addresses(ctx: Context, server: str) -> list[str]:

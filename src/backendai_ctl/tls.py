@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from backendai_ctl.site.values import canonical
+
 AUTHORITY_DAYS = 3652
 SERVER_DAYS = 825  # browsers refuse longer ones
 RENEW_DAYS = 30
@@ -168,14 +170,6 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def canonical(name: str) -> str:
-    """An IP address in its shortest form, a host name in small letters."""
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        return name.lower()
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -63,11 +63,6 @@ def routes(site: Site) -> list[Route]:
     return [route for route in (_cache(site), _etcd(site)) if route]
 
 
-def carries(site: Site, section: str) -> bool:
-    """Whether the services reach the server of this section by a tunnel."""
-    return any(route.section == section for route in routes(site))
-
-
 def cache_address(site: Site) -> tuple[str, int]:
     """Where the services reach the cache: its own address, or the tunnel's."""
     route = _cache(site)

@@ -62,7 +62,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
             "components": sorted(layout.components_of(known.site, known.facts, name)),
             "resource_group": layout.group_of(known.site, name),
             "labels": list(node.labels),
-            "state": states[name],
+            "state": states.get(name, "unknown"),
         }
         for name, node in known.site.nodes.items()
     ]
@@ -197,8 +197,7 @@ def firewall(
 
     They are in a table of their own and concern the ports of Backend.AI and its servers only.
     """
-    if do_apply and do_remove:
-        raise BadRequest("--apply and --remove exclude each other", hint="give one of them")
+    _refuse_both(do_apply, do_remove)
     known = context(ctx)
     text = "" if do_remove else rules.text(known)
     if (do_apply or do_remove) and not dry_run:
@@ -227,8 +226,7 @@ def hosts_(
 
     Nothing of ours needs them: services are told addresses. They are for people.
     """
-    if do_apply and do_remove:
-        raise BadRequest("--apply and --remove exclude each other", hint="give one of them")
+    _refuse_both(do_apply, do_remove)
     known = context(ctx)
     lines = [] if do_remove else hosts.lines(known.site)
     changed = (do_apply or do_remove) and hosts.changed(lines)
@@ -252,6 +250,11 @@ def _states(known: Context) -> dict[str, str]:
         return dict.fromkeys(known.site.nodes, "unknown")
     wrong = {name: announced.faults(known, name, said) for name in known.site.nodes}
     return {name: "; ".join(found) or "joined" for name, found in wrong.items()}
+
+
+def _refuse_both(do_apply: bool, do_remove: bool) -> None:
+    if do_apply and do_remove:
+        raise BadRequest("--apply and --remove exclude each other", hint="give one of them")
 
 
 def _passphrase(source: str | None, ask: str = "Passphrase") -> str:

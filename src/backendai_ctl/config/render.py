@@ -88,7 +88,6 @@ def _names(ctx: Context) -> dict[str, object]:
         "proxy": _proxy(ctx),
         "worker": _worker(ctx),
         "resource_group": layout.group_of(site, ctx.node),
-        "rpc": ctx.paths.config / "rpc",
         "public_url": lambda component, what: public_url(ctx, component, what),
         "internal_url": lambda component, what: internal_url(ctx, component, what),
         "run": lambda component, name: ctx.paths.run / component / name,

@@ -14,6 +14,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.doctor.sockets import Socket, listening
 from backendai_ctl.listeners import ANY_PORT, Listener
+from backendai_ctl.nodes.here import is_here
 from backendai_ctl.system.together import together
 
 HOSTS = Path("/etc/hosts")
@@ -64,7 +65,7 @@ def addresses(ctx: Context) -> Result:
         wanted["agent.bridge"] = ctx.site.agent.bridge
     results = []
     for key, address in wanted.items():
-        if _is_ours(address):
+        if is_here(address):
             results.append(ok(f"{key} {address}"))
         else:
             hint = "start Docker: it makes the bridge" if key == "agent.bridge" else "ip address"
@@ -153,16 +154,6 @@ def _collides(ctx: Context, listener: Listener, found: Socket) -> bool:
 
 def _count(wanted: Iterable[Listener]) -> int:
     return sum(last - first + 1 for first, last in (listener.ports for listener in wanted))
-
-
-def _is_ours(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
 
 
 @cache

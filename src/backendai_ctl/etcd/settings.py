@@ -5,7 +5,7 @@ Names are Backend.AI's: ai/backend/manager/config/unified.py of the release desc
 
 from __future__ import annotations
 
-from backendai_ctl import addresses, credentials, tunnels
+from backendai_ctl import addresses, credentials
 from backendai_ctl.context import Context
 from backendai_ctl.nodes import layout
 
@@ -16,11 +16,8 @@ def wanted(ctx: Context) -> dict[str, str]:
 
 
 def _cache(ctx: Context) -> dict[str, str]:
-    host, port = tunnels.cache_address(ctx.site)
-    if not tunnels.carries(ctx.site, "cache"):
-        host = addresses.server_host(ctx, "valkey")
     return {
-        "config/redis/addr": f"{addresses.bracketed(host)}:{port}",
+        "config/redis/addr": addresses.shared_cache_address(ctx),
         "config/redis/password": credentials.cache_password(ctx),
     }
 

@@ -19,7 +19,7 @@ from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import layout
 from backendai_ctl.site.schema import Site
-from backendai_ctl.site.values import host_port, split_host_port
+from backendai_ctl.site.values import host_port, is_address, split_host_port
 from backendai_ctl.system import files
 
 _SIOCGIFADDR = 0x8915
@@ -99,10 +99,10 @@ def own_address(site: Site, node: str) -> str:
     """The IP address on which the services of this node listen. Problem if there is none here."""
     wanted = site.nodes[node]
     if wanted.interface is None:
-        if _is_ip(wanted.address):
+        if is_address(wanted.address):
             return wanted.address
         return _of_name(node, wanted.address)
-    if "/" in wanted.interface or _is_ip(wanted.interface):
+    if "/" in wanted.interface or is_address(wanted.interface):
         return _of_network(node, wanted.interface)
     return _of_interface(node, wanted.interface)
 
@@ -171,11 +171,3 @@ def interfaces() -> list[tuple[str, str]]:
                 continue  # it has none
             found.append((interface, socket.inet_ntoa(row[20:24])))
     return found
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 from backendai_ctl.site.schema import Site
+from backendai_ctl.site.values import is_address
 from backendai_ctl.system import files
 
 FILE = Path("/etc/hosts")
@@ -15,7 +15,8 @@ END = "# Backend.AI nodes: end"
 
 def lines(site: Site) -> list[str]:
     """A line a node whose address is no name itself."""
-    return [f"{node.address}\t{name}" for name, node in site.nodes.items() if _is_ip(node.address)]
+    named = site.nodes.items()
+    return [f"{node.address}\t{name}" for name, node in named if is_address(node.address)]
 
 
 def changed(wanted: list[str], file: Path = FILE) -> bool:
@@ -38,11 +39,3 @@ def _with(text: str, wanted: list[str]) -> str:
         ours = ours and line != END
     made = [*kept, *([BEGIN, *wanted, END] if wanted else [])]
     return "\n".join(made) + "\n" if made else ""
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

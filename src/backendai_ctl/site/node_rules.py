@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from backendai_ctl.site.faults import Fault
 from backendai_ctl.site.locate import Loc
 from backendai_ctl.site.schema import Node, Site
 from backendai_ctl.site.suggest import suggest
-from backendai_ctl.site.values import is_loopback
+from backendai_ctl.site.values import canonical, is_loopback
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
@@ -128,7 +127,7 @@ def _node(site: Site, facts: Facts, name: str, node: Node) -> Iterator[Fault]:
 def _addresses(site: Site) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     for name, node in site.nodes.items():
-        address = _canonical(node.address)
+        address = canonical(node.address)
         if address in seen:
             yield Fault(
                 ("nodes", name, "address"),
@@ -162,10 +161,3 @@ def _single_host_keys(site: Site) -> Iterator[Fault]:
             "would be the same on every node",
             "leave it out: an agent listens on the address of its node",
         )
-
-
-def _canonical(address: str) -> str:
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return address.lower().rstrip(".")

@@ -12,7 +12,7 @@ _ODD = re.compile(r"[\s\"'\\%$\x00-\x1f\x7f]")
 
 def host(value: str) -> str:
     """A host name, an IPv4 or an IPv6 address (without brackets)."""
-    if _is_address(value):
+    if is_address(value):
         return value
     labels = value.split(".")
     if len(value) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
@@ -22,7 +22,7 @@ def host(value: str) -> str:
 
 def address(value: str) -> str:
     """An IP address."""
-    if not _is_address(value):
+    if not is_address(value):
         raise ValueError("is not an IP address")
     return value
 
@@ -85,12 +85,21 @@ def none_if_empty(value: object) -> object:
 
 def is_loopback(value: str) -> bool:
     """Whether a host is this one, as written (no name is looked up)."""
-    if _is_address(value):
+    if is_address(value):
         return ipaddress.ip_address(value).is_loopback
     return value == "localhost" or value.endswith(".localhost")
 
 
-def _is_address(value: str) -> bool:
+def canonical(value: str) -> str:
+    """An IP address in its shortest form, a host name in small letters."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return value.lower()
+
+
+def is_address(value: str) -> bool:
+    """Whether a host is an IP address, without a zone."""
     try:
         ipaddress.ip_address(value)
     except ValueError:

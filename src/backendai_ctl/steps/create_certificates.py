@@ -17,6 +17,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.listeners import WILDCARDS
 from backendai_ctl.nodes import layout
+from backendai_ctl.site.values import canonical
 from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.create_secrets import joined
 from backendai_ctl.system import files
@@ -56,14 +57,14 @@ def names(ctx: Context) -> list[str]:
     wanted = [site.site.address, "localhost", socket.gethostname(), "127.0.0.1", "::1"]
     if site.network.listen not in WILDCARDS:
         wanted.append(site.network.listen)
-    return list(dict.fromkeys(tls.canonical(name) for name in wanted if name))
+    return list(dict.fromkeys(canonical(name) for name in wanted if name))
 
 
 def names_of_node(ctx: Context, node: str) -> list[str]:
     """What the certificate of a node is for; the same wherever it is worked out."""
     public = layout.public_host(ctx.site, ctx.facts, node)
     wanted = [public, ctx.site.site.address, "localhost", node, ctx.site.nodes[node].address]
-    return list(dict.fromkeys(tls.canonical(name) for name in [*wanted, "127.0.0.1", "::1"]))
+    return list(dict.fromkeys(canonical(name) for name in [*wanted, "127.0.0.1", "::1"]))
 
 
 def issue_for(ctx: Context, node: str) -> tuple[bytes, bytes]:

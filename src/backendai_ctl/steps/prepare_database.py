@@ -14,6 +14,7 @@ from backendai_ctl.database.databases import ALL, Target
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.listeners import server_addresses
 from backendai_ctl.nodes import layout
+from backendai_ctl.site.values import is_address
 from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.create_databases import ADMINISTRATOR, psql
@@ -111,9 +112,7 @@ def _wanted(ctx: Context, folder: Path) -> tuple[units.File, units.File, units.F
 
 def _source(address: str) -> str:
     """An address as rules of access have it; host names stand as they are."""
-    if ":" in address:
-        return f"{address}/128"
-    return f"{address}/32" if address.replace(".", "").isdigit() else address
+    return f"{address}/{128 if ':' in address else 32}" if is_address(address) else address
 
 
 def _owner(path: Path) -> tuple[int, int]:

@@ -73,7 +73,7 @@ def test_other_nodes_find_the_servers_of_the_management_node(at: At) -> None:
     assert ctx.site.cache.host == "10.77.0.1" and ctx.site.database.host == "10.77.0.1"
     own = at("mgmt")
     assert own.site.etcd.mode == "local" and own.site.etcd.endpoints == ["127.0.0.1:2379"]
-    assert addresses.server_host(own, "valkey") == "10.77.0.1"
+    assert addresses.shared_cache_address(own) == "10.77.0.1:6379"
 
 
 def test_external_servers_stay_as_the_site_file_has_them(at: At, tmp_path) -> None:  # type: ignore[no-untyped-def]
