@@ -109,6 +109,16 @@ place() { # FILE TARGET: move a finished file to its place, whole or not at all
   fi
 }
 
+place_keys() { # Those of this bundle, which was signed by one that the host trusts or was told
+  for ending in asc gpg; do
+    cp "$work/backendai-archive-keyring.$ending" "$stage/keys.$ending" ||
+      refuse "the keys cannot be copied to $stage" "free space there and run it again"
+    place "$stage/keys.$ending" "$root${keyring_file%.gpg}.$ending"
+  done
+}
+
+remove_keys() { rm -f "$root$keyring_file" "$root${keyring_file%.gpg}.asc"; }
+
 plan() {
   step=0
   say "No change yet. This will:"
@@ -216,7 +226,10 @@ install_roles() {
   for role in $roles; do packages="$packages backendai-$role"; done
   if [ -z "$packages" ] && [ -n "$serve" ]; then packages=backendai-runtime; fi # its Python serves
   # shellcheck disable=SC2086  # words
-  if [ -n "$packages" ]; then install_packages $packages; fi
+  if [ -n "$packages" ]; then
+    if is_package archive-keyring; then packages="$packages backendai-archive-keyring"; fi # brings later keys
+    install_packages $packages
+  fi
 }
 
 offer() {

@@ -10,6 +10,7 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.reconfigure import exclusive
 from backendai_ctl.steps import engine
 from backendai_ctl.steps.plan import steps as all_steps
+from backendai_ctl.storage.volumes import places
 from backendai_ctl.system.run import run as run_program
 
 
@@ -54,11 +55,7 @@ def _remove_if_empty(folders: list[Path]) -> None:
 
 def _data(ctx: Context) -> list[Path]:
     """Folders that hold data: secrets, key pair, dumps, state, local volumes."""
-    local = [
-        ctx.site.volume_path(name, ctx.paths.volumes)
-        for name, volume in ctx.site.storage.volumes.items()
-        if volume.kind == "local"
-    ]
+    local = [place.path for place in places(ctx) if not place.remote]
     ours = [ctx.paths.secrets, ctx.paths.config / "rpc", ctx.paths.backups]
     ours += [ctx.paths.state / name for name in ctx.facts.components]
     return [place for place in [*ours, *local] if place.is_dir()]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Pending, Problem
+from backendai_ctl.nodes import announced
 from backendai_ctl.steps import engine
 from backendai_ctl.steps.base import Change, Step
 from backendai_ctl.steps.journal import Journal, Outcome
@@ -61,6 +62,7 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
         state = engine.worst(outcomes)
         if not only:
             _keep(journal, outcomes)
+            announced.tell(ctx)
             if state == "done":
                 pending_mark(ctx).unlink(missing_ok=True)
             elif not pending_mark(ctx).exists():

@@ -176,6 +176,8 @@ def _hold(shipped: Shipped, name: str, sha256: str, built: Path, scratch: Path) 
         return Held(
             name, DIFFERENT, size, [f"shipped: sha256 {sha256}", f"built:   sha256 {digest}"]
         )
+    if digest == sha256 == shipped.bundle.manifest[path]:  # which open_bundle held the file against
+        return Held(name, SAME, size)
     copy = scratch / name
     with copy.open("wb") as stream:
         for block in shipped.bundle.places[path].blocks():

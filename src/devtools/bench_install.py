@@ -27,7 +27,7 @@ def main(root: Path, argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench-install", description=_ABOUT)
     parser.add_argument("--dist", type=Path, default=root / "dist", metavar="DIR")
     options = parser.parse_args(argv)
-    _on_test_python(root)
+    on_test_python(root)
     # The throw-away hosts are those of the tests.
     sys.path[:0] = [str(root / "tests/hosts"), str(root / "tests")]
     bundle_dist, scenario = import_module("bundle_dist"), import_module("scenario")
@@ -64,7 +64,7 @@ def main(root: Path, argv: Sequence[str]) -> int:
     return 0 if seconds <= GOAL else 1
 
 
-def _on_test_python(root: Path) -> None:
+def on_test_python(root: Path) -> None:
     """Start this program anew on the Python of the tests: the hosts' code needs its modules."""
     search = {**os.environ, "PYTHONPATH": str(root / "src")}
     call = [sys.executable, "-m", "bootstrap", "venv", "test"]

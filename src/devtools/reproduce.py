@@ -17,7 +17,7 @@ from types import FrameType
 
 from bootstrap import source
 from bootstrap.cache import default_cache
-from devtools.against import hold_against, open_bundle, sources_of, tell
+from devtools.against import KEYS, hold_against, open_bundle, sources_of, tell
 from devtools.cache import built_here, fetch_all, share_inputs
 from devtools.compare import SAME, Row, compare, explain, most_telling
 from devtools.rooms import SHIFT, Machine, Room, furnish, probe_machine, script, unshare
@@ -94,7 +94,9 @@ def main(root: Path, argv: Sequence[str]) -> int:
         code = report(rows, first.dist, second.dist)
         if options.record:
             differing = [name for name in seen[0] if seen[0][name] != seen[1][name]]
-            _record(options.record, root, rows, differing)
+            commit = source.environment(root)["BACKENDAI_COMMIT"]
+            verdicts = {row.name: row.result == SAME for row in rows}
+            _record(options.record, "twice", commit, verdicts, differing)
         if keep:
             _keep(keep, first, second)
     return code
@@ -113,18 +115,27 @@ def _against(root: Path, options: argparse.Namespace, scratch: Path) -> int:
     results = hold_against(shipped, room.dist, scratch / "shipped", whole=options.only == ["::"])
     if options.keep:
         _keep(options.keep, room)
+    if options.record:
+        verdicts = {held.name: held.result in (SAME, KEYS) for held in results}
+        _record(options.record, "shipped", shipped.commit, verdicts, ())
     return tell(results)
 
 
-def _record(path: Path, root: Path, rows: Sequence[Row], differing: Sequence[str]) -> None:
-    """The result for the release page (packaging/reproducibility.json)."""
-    same = sum(row.result == SAME for row in rows)
+def _record(
+    path: Path, how: str, commit: str, verdicts: Mapping[str, bool], varied_: Sequence[str]
+) -> None:
+    """The result for the release page (packaging/reproducibility.json): packages and PEXes alone.
+
+    The page is in the bundle and holds this result, so it cannot be the result of page and bundle.
+    """
+    counted = {n: same for n, same in verdicts.items() if n.endswith((".deb", ".rpm", ".pex"))}
     result = {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "commit": source.environment(root)["BACKENDAI_COMMIT"],
-        "artefacts": len(rows),
-        "identical": same,
-        "varied": list(differing),
+        "how": how,
+        "commit": commit,
+        "artefacts": len(counted),
+        "identical": sum(counted.values()),
+        "varied": list(varied_),
     }
     write_atomic(path, (json.dumps(result, indent=1) + "\n").encode())
 

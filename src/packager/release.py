@@ -14,7 +14,16 @@ from releasekit.errors import Failure
 
 TABLE = "packaging/release.toml"
 NEEDED = {
-    "release": ("version", "revision", "date", "vendor", "maintainer", "homepage", "license"),
+    "release": (
+        "version",
+        "revision",
+        "number",
+        "date",
+        "vendor",
+        "maintainer",
+        "homepage",
+        "license",
+    ),
     "paths": (
         *("prefix", "runtime", "environment", "current"),
         *("config", "state", "run", "volumes", "backups"),

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,19 @@ class Visit:
 
 
 def visit(
-    host: Host, *, url: str, email: str, password: str, pages: dict[str, str], folder: Path
+    host: Host,
+    *,
+    url: str,
+    email: str,
+    password: str,
+    pages: dict[str, str],
+    folder: Path,
+    reach: Sequence[str] = (),
 ) -> Visit:
-    """Sign in at `url` and open `pages` ({name: path}); screenshots go to `folder`."""
+    """Sign in at `url` and open `pages` ({name: path}); screenshots go to `folder`.
+
+    `reach`: addresses that the browser may call besides loopback.
+    """
     absent = [program for program in PROGRAMS if not shutil.which(program)]
     if absent:
         raise NoBrowser(
@@ -51,6 +62,7 @@ def visit(
         "password": password,
         "pages": pages,
         "folder": str(folder),
+        "reach": list(reach),
     }
     enter = ["nsenter", "-t", str(host.leader), "-n", "--"]
     done = subprocess.run(
@@ -70,6 +82,8 @@ def _drive(order: dict[str, Any]) -> dict[str, Any]:
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
+    allowed = ["localhost", "127.0.0.1", *order["reach"]]
+    rules = ["MAP * ~NOTFOUND", *(f"EXCLUDE {host}" for host in allowed)]
     options = webdriver.ChromeOptions()
     options.binary_location = str(shutil.which("chromium"))
     for flag in (
@@ -78,7 +92,7 @@ def _drive(order: dict[str, Any]) -> dict[str, Any]:
         "--disable-dev-shm-usage",
         "--disable-background-networking",
         "--window-size=1600,1000",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+        "--host-resolver-rules=" + ", ".join(rules),
         "--ignore-certificate-errors",  # the certificate itself is checked by another test
     ):
         options.add_argument(flag)

@@ -237,7 +237,7 @@ class Debian(Tools):
     """apt; its signatures are checked by sqv on Debian 13, by gpgv on Debian 12."""
 
     names = ("apt",)
-    keyring = "/etc/apt/keyrings/backendai-archive-keyring.gpg"
+    keyring = "/usr/share/keyrings/backendai-archive-keyring.gpg"
 
     def keys(self) -> dict[str, str]:
         return {"gpg": self.keyring}
@@ -260,10 +260,10 @@ class EnterpriseLinux(Tools):
     """dnf with gpgcheck and repo_gpgcheck; rpm with `%_pkgverify_level all`."""
 
     names = ("dnf", "rpm")
-    keyring = "/etc/pki/rpm-gpg/RPM-GPG-KEY-backendai"
+    keyring = "/usr/share/keyrings/backendai-archive-keyring.asc"
 
     def keys(self) -> dict[str, str]:
-        return {"asc": self.keyring, "gpg": "/etc/pki/rpm-gpg/backendai-archive-keyring.gpg"}
+        return {"asc": self.keyring, "gpg": "/usr/share/keyrings/backendai-archive-keyring.gpg"}
 
     def __init__(self, host: Host, release: Bundle) -> None:
         super().__init__(host, release)

@@ -6,7 +6,7 @@ from bundles import MEDIUM, STATE, Bundle
 from host import Host, Result
 
 SOURCE = "/etc/apt/sources.list.d/backendai.sources"
-KEYRING = "/etc/apt/keyrings/backendai-archive-keyring.gpg"
+KEYRING = "/usr/share/keyrings/backendai-archive-keyring.gpg"
 PYTHON = "/opt/backendai/runtime/bin/python3.13"
 LIMIT = 300  # seconds
 

@@ -67,6 +67,18 @@ RECIPES = {
     "bullseye": Recipe("bullseye"),
     # dnf is written in Python, so the EL-like root has one (as a real EL has).
     "el9": Recipe("trixie", (*BASE, "dnf", "gnupg", "rpm"), script="mkelroot"),
+    # An NFS server in user space, and a client to ask it: this kernel may have neither.
+    "trixie-nfs": Recipe("trixie", (*BASE, "libnfs-utils", "nfs-ganesha", "nfs-ganesha-vfs")),
+    # A virtual machine's: tests/vm makes a disk of it.
+    "trixie-vm": Recipe(
+        "trixie",
+        (
+            *(*BASE, "initramfs-tools", "kmod", "linux-image-cloud-amd64"),
+            *("nfs-common", "nfs-kernel-server", "udev", "zstd"),
+        ),
+    ),
+    # Tells every system call of what runs in it.
+    "trixie-trace": Recipe("trixie", (*BASE, "strace")),
     # Machines on which somebody clones the repository; the second lacks most of Python's library.
     "trixie-builder": Recipe("trixie", (*BASE, "git", "python3")),
     "trixie-builder-minimal": Recipe("trixie", (*BASE, "git", "python3-minimal")),

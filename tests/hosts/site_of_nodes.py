@@ -1,66 +1,96 @@
-"""A site of several hosts: each installed by apt from a folder, joined by `node join`."""
+"""A site of several hosts: each installed from the bundle by its role, joined by `node join`."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import artefacts
+from bundle_dist import STICK, Bundle, install
 from host import Host, Result
 from scenario import Hosts
-from suites import REPO, family
-from switch import switched
+from switch import Switch, switched
 
-ADDRESSES = {"mgmt": "10.77.0.1", "compute1": "10.77.0.11", "edge1": "10.77.0.21"}
-PACKAGES = {
-    "mgmt": (
-        *("backendai-management-node", "backendai-storage-node"),
-        *("postgresql", "valkey-server", "etcd-server", "etcd-client"),
-    ),
-    "compute1": ("backendai-compute-node",),
-    "edge1": ("backendai-edge-node",),
+NETWORK = "10.77.0.0/24"
+ADDRESSES = {
+    "mgmt": "10.77.0.1",
+    "storage1": "10.77.0.2",
+    "compute1": "10.77.0.11",
+    "compute2": "10.77.0.12",
+    "compute3": "10.77.0.13",
 }
-SITE_FILE = f"""\
-[site]
-address = "{ADDRESSES["mgmt"]}"
-
-[nodes.mgmt]
-address = "{ADDRESSES["mgmt"]}"
-roles = ["management", "storage"]
-
-[nodes.compute1]
-address = "{ADDRESSES["compute1"]}"
-interface = "10.77.0.0/24"
-roles = ["compute"]
-labels = ["rack-1"]
-"""
-EDGE = f"""
-[nodes.edge1]
-address = "{ADDRESSES["edge1"]}"
-interface = "site0"
-roles = ["edge"]
-"""
+ROLES = {
+    "mgmt": ("management",),
+    "storage1": ("storage",),
+    "compute1": ("compute",),
+    "compute2": ("compute",),
+    "compute3": ("compute",),
+}
+SITE_PATH = "/etc/backendai/site.toml"
 FILE = "/var/tmp/this.node"
 PASSPHRASE = "/var/tmp/passphrase"
 RECONFIGURE_LIMIT = 400  # seconds
-ALIVE_LIMIT = 120
+ALIVE_LIMIT = 180
+HEALTHY_LIMIT = 240
+Roles = Mapping[str, Sequence[str]]
+
+
+def site_file(roles: Roles) -> str:
+    """A site file with these nodes; all addresses are IP addresses, nobody resolves a name."""
+    lines = [
+        "[site]",
+        f'address = "{ADDRESSES["mgmt"]}"',
+        "",
+        "[network]",
+        f'allow = ["{NETWORK}"]',
+    ]
+    for name, taken in roles.items():
+        lines += ["", f"[nodes.{name}]", f'address = "{ADDRESSES[name]}"']
+        lines += [f'interface = "{NETWORK}"', f"roles = {json.dumps(list(taken))}"]
+        lines += [f'labels = ["{name[:-1]}"]'] if "compute" in taken else []
+    return "\n".join([*lines, ""])
 
 
 @dataclass
 class Site:
-    """Running hosts by name; `installations` is what apt said on each."""
+    """Running hosts by name, and their network; `installations`: what install.sh said on each."""
 
     hosts: dict[str, Host]
+    switch: Switch
+    bundle: Bundle
+    roles: dict[str, Sequence[str]]
     installations: dict[str, Result] = field(default_factory=dict)
 
     @property
     def mgmt(self) -> Host:
         return self.hosts["mgmt"]
+
+    def install(self, *names: str) -> None:
+        """install.sh with the roles of the hosts, on all of them at once."""
+        with ThreadPoolExecutor(len(names)) as together:
+            self.installations |= zip(names, together.map(self._install, names), strict=True)
+
+    def _install(self, name: str) -> Result:
+        host, words = self.hosts[name], list[str]()
+        for role in self.roles[name]:
+            words += ["--role", role if role == "all-in-one" else f"{role}-node"]
+        if name == "mgmt":
+            host.write("/var/tmp/site.toml", site_file(self.roles))
+            words += ["--site", "/var/tmp/site.toml"]
+        elif "management" in self.roles[name]:
+            words.append("--no-recommends")  # the servers are the first one's
+        return install(host, f"{STICK}/{self.bundle.name}", *words)
+
+    def change(self, **roles: Sequence[str]) -> None:
+        """Give nodes other roles in the site file, and set the management node up by it."""
+        self.roles.update(roles)
+        self.mgmt.write(SITE_PATH, site_file(self.roles))
+        ctl(self.mgmt, "reconfigure")
 
     def export(self, name: str) -> tuple[str, str]:
         """The sealed file for a node, and its passphrase."""
@@ -75,6 +105,20 @@ class Site:
         host.write(PASSPHRASE, f"{passphrase}\n")
         return host
 
+    def join(self, *names: str) -> None:
+        """Carry each node its file, and join all of them at once."""
+        carried = [self.carry(name) for name in names]
+        with ThreadPoolExecutor(len(names)) as together:
+            for done in together.map(join, carried):
+                assert done.returncode == 0, done
+
+    def healthy(self, *names: str) -> None:
+        """Until `status` has nothing to say on these hosts; all of them if none is named."""
+        wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)]
+        with ThreadPoolExecutor() as together:
+            jobs = [self.hosts[name] for name in names or self.hosts]
+            list(together.map(lambda host: host.check(wait, limit=HEALTHY_LIMIT + 60), jobs))
+
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Rows of the manager's database."""
         call = ["psql", "-X", "-At", "-d", "backendai", "-c"]
@@ -84,12 +128,12 @@ class Site:
         )
         return rows
 
-    def agent(self, name: str) -> dict[str, Any]:
-        """The row of a node's agent once it is ALIVE; AssertionError if it is not in time."""
-        until = time.monotonic() + ALIVE_LIMIT
+    def agent(self, name: str, status: str = "ALIVE", limit: float = ALIVE_LIMIT) -> dict[str, Any]:
+        """The row of a node's agent once it has a status; AssertionError if not in time."""
+        until = time.monotonic() + limit
         while True:
             rows = self.sql(f"SELECT * FROM agents WHERE id = 'i-{name}'")
-            if rows and rows[0]["status"] == "ALIVE":
+            if rows and rows[0]["status"] == status:
                 return rows[0]
             assert time.monotonic() < until, rows or self.sql("SELECT id, status FROM agents")
             time.sleep(1)
@@ -107,37 +151,24 @@ def join(host: Host, *words: str) -> Result:
 
 
 @contextmanager
-def site_of(
-    hosts: Hosts,
-    dist: artefacts.Dist,
-    repositories: Path,
-    folder: Path,
-    names: Sequence[str] = ("mgmt", "compute1"),
-) -> Iterator[Site]:
-    """Hosts with the packages of their roles; the site is set up on `mgmt` alone so far."""
+def hosts_of(hosts: Hosts, bundle: Bundle, folder: Path, roles: Roles) -> Iterator[Site]:
+    """Bare hosts on one network of their own, the medium with the bundle in each; no more yet."""
     with ExitStack() as stack:
-        spaces: Mapping[str, str] = stack.enter_context(
-            switched({name: ADDRESSES[name] for name in names})
-        )
-        site = Site({})
-        for name in names:
+        switch = stack.enter_context(switched({name: ADDRESSES[name] for name in roles}))
+        site = Site({}, switch, bundle, dict(roles))
+        for name in roles:
             docker, disk = folder / name / "docker", folder / name / "disk"
             for place in (docker, disk):
                 place.mkdir(parents=True)
             site.hosts[name] = stack.enter_context(
                 hosts.boot(
                     "trixie",
-                    binds={repositories: REPO},
-                    writable={docker: "/var/lib/docker"},
-                    netns=spaces[name],
+                    binds={bundle.unpacked: f"{STICK}/{bundle.name}"},
+                    writable={docker: "/var/lib/docker"},  # overlayfs does not lie on overlayfs
+                    netns=switch.spaces[name],
                     privileged=True,
                     upper=disk,
                     hostname=name,
                 )
             )
-        site.mgmt.write("/etc/backendai/site.toml", SITE_FILE)
-        manager = family("trixie", dist)
-        for name, host in site.hosts.items():
-            manager.add_repository(host)
-            site.installations[name] = manager.install(host, PACKAGES[name])
         yield site

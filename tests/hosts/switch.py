@@ -5,25 +5,44 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from host import namespace_name
 
 LINK = "site0"  # what the hosts call their end of the cable
 
 
+@dataclass
+class Switch:
+    """`spaces`: host name -> network namespace. A host's port can be shut while all runs on."""
+
+    middle: str
+    spaces: dict[str, str]
+    ports: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def cut(self, name: str) -> Iterator[None]:
+        """No packet from or to this host within the block: nobody is told, as if it were away."""
+        _ip("-n", self.middle, "link", "set", self.ports[name], "nomaster")
+        try:
+            yield
+        finally:
+            _ip("-n", self.middle, "link", "set", self.ports[name], "master", "switch")
+
+
 @contextmanager
-def switched(addresses: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Hosts by name and IPv4 address in one /24; gives host name -> network namespace. Needs root."""
-    spaces = {name: namespace_name(name) for name in addresses}
-    middle = namespace_name("switch")
+def switched(addresses: Mapping[str, str]) -> Iterator[Switch]:
+    """Hosts by name and IPv4 address in one /24. Needs root."""
+    made = Switch(namespace_name("switch"), {name: namespace_name(name) for name in addresses})
+    middle = made.middle
     try:
         _ip("netns", "add", middle)
         _ip("-n", middle, "link", "add", "switch", "type", "bridge")
         _quiet(middle, "switch")
         _ip("-n", middle, "link", "set", "switch", "up")
-        for number, (name, space) in enumerate(spaces.items()):
+        for number, (name, space) in enumerate(made.spaces.items()):
             _ip("netns", "add", space)
-            plug = f"port{number}"
+            plug = made.ports[name] = f"port{number}"
             peer = ("peer", "name", plug, "netns", middle)
             _ip("-n", space, "link", "add", LINK, "type", "veth", *peer)
             _ip("-n", middle, "link", "set", plug, "master", "switch")
@@ -32,9 +51,9 @@ def switched(addresses: Mapping[str, str]) -> Iterator[dict[str, str]]:
                 _ip("-n", where, "link", "set", link, "up")
             _ip("-n", space, "link", "set", "lo", "up")
             _ip("-n", space, "addr", "add", f"{addresses[name]}/24", "dev", LINK)
-        yield spaces
+        yield made
     finally:
-        for space in (*spaces.values(), middle):
+        for space in (*made.spaces.values(), middle):
             subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
 
 

@@ -7,7 +7,6 @@
 
 source_file=/etc/apt/sources.list.d/backendai.sources
 pin_file=/etc/apt/preferences.d/backendai
-key_file=/etc/apt/keyrings/backendai-archive-keyring.gpg
 lists=/var/lib/apt/lists
 policy=/usr/sbin/policy-rc.d
 
@@ -46,18 +45,19 @@ add_source() { # apt checks everything from a staged file first: what it refuses
     refuse "apt does not take the repository of this bundle; no source was added" \
       "the line with E: says why; get the bundle again if a signature or a hash is wrong"
   fi
-  place "$stage/keyring.gpg" "$root$key_file"
+  place_keys
   if [ -n "$foreign" ]; then place "$stage/pin" "$root$pin_file"; else rm -f "$root$pin_file"; fi
-  source_text "file:$copy_inside/apt" "$key_file" >"$stage/backendai.sources"
+  source_text "file:$copy_inside/apt" "$keyring_file" >"$stage/backendai.sources"
   place "$stage/backendai.sources" "$root$source_file"
   for file in "$root$lists"/_var_lib_backendai_bundles_*; do # of bundles that are the source no more
     case $file in *_bundles_"$name"_*) ;; *) rm -f "$file" ;; esac
   done
-  say "Added $source_file, with the key $key_file."
+  say "Added $source_file, with the key $keyring_file."
 }
 
 remove_source() {
-  rm -f "$root$source_file" "$root$pin_file" "$root$key_file" "$root$lists"/_var_lib_backendai_bundles_*
+  rm -f "$root$source_file" "$root$pin_file" "$root$lists"/_var_lib_backendai_bundles_*
+  in_root dpkg-query -S "$keyring_file" >/dev/null 2>&1 || remove_keys
 }
 
 list_roles() { # Name and summary of the roles, then of the components
@@ -118,10 +118,11 @@ release_services() {
 for_other_nodes() { # URL: how other hosts use it
   sum=$(sha256sum <"$copy/keys/backendai-archive-keyring.gpg")
   say "On a node with apt, as root:"
-  say "  install -d /etc/apt/keyrings /etc/apt/sources.list.d"
-  say "  /usr/lib/apt/apt-helper download-file $1/keys/backendai-archive-keyring.gpg $key_file SHA256:${sum%% *}"
+  say "  install -d /usr/share/keyrings /etc/apt/sources.list.d"
+  say "  /usr/lib/apt/apt-helper download-file $1/keys/backendai-archive-keyring.gpg $keyring_file SHA256:${sum%% *}"
   say "  cat >$source_file <<."
-  source_text "$1/apt" "$key_file" | grep -v '^#' | sed 's/^/  /'
+  source_text "$1/apt" "$keyring_file" | grep -v '^#' | sed 's/^/  /'
   say "  ."
   say "  apt update"
+  if is_package archive-keyring; then say "  apt install -y backendai-archive-keyring"; fi
 }

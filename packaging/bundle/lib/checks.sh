@@ -16,6 +16,9 @@ root=''
 wanted='' # the fingerprint given by --fingerprint
 allow_older=''
 work=''
+# The keys that this host trusts: also files of the package backendai-archive-keyring, so its upgrade
+# brings the next key.
+keyring_file=/usr/share/keyrings/backendai-archive-keyring.gpg
 
 say() { printf '%s\n' "$*"; }
 
@@ -60,10 +63,7 @@ detect_host() {
     family=''
   fi
   state=$root/var/lib/backendai/bundles
-  case $family in
-    rpm) trusted=$root/etc/pki/rpm-gpg/backendai-archive-keyring.gpg ;;
-    *) trusted=$root/etc/apt/keyrings/backendai-archive-keyring.gpg ;;
-  esac
+  trusted=$root$keyring_file
 }
 
 need_tools() {

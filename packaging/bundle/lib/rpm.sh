@@ -5,8 +5,7 @@
 # shellcheck disable=SC2154  # variables of checks.sh and install.sh
 
 source_file=/etc/yum.repos.d/backendai.repo
-key_file=/etc/pki/rpm-gpg/RPM-GPG-KEY-backendai
-keyring_file=/etc/pki/rpm-gpg/backendai-archive-keyring.gpg
+key_file=${keyring_file%.gpg}.asc
 
 source_text() { # URL KEY
   printf '%s\n' "# Added by install.sh of Backend.AI $version; removed by: install.sh --uninstall-source" \
@@ -41,16 +40,15 @@ add_source() { # dnf checks the signature of the index from a staged file first
       "its last lines say why; get the bundle again if a signature or a hash is wrong"
   fi
   other_sources=$other
-  place "$stage/key.asc" "$root$key_file"
-  cp "$work/backendai-archive-keyring.gpg" "$stage/keyring.gpg"
-  place "$stage/keyring.gpg" "$root$keyring_file"
+  place_keys
   source_text "file://$copy_inside/rpm" "$key_file" >"$stage/final"
   place "$stage/final" "$root$source_file"
   say "Added $source_file, with the key $key_file."
 }
 
 remove_source() {
-  rm -f "$root$source_file" "$root$key_file" "$root$keyring_file"
+  rm -f "$root$source_file"
+  in_root rpm -qf "$keyring_file" >/dev/null 2>&1 || remove_keys
 }
 
 list_roles() { # The rpms by name; those of roles are of no architecture
@@ -76,4 +74,5 @@ for_other_nodes() { # URL: how other hosts use it
   say "  cat >$source_file <<."
   source_text "$1/rpm" "$key_file" | grep -v '^#' | sed 's/^/  /'
   say "  ."
+  if is_package archive-keyring; then say "  dnf install -y backendai-archive-keyring"; fi
 }

@@ -19,7 +19,7 @@ NOUNS = {
     "config": "Show, compare and check settings",
     "db": "Databases: state, migration, backup, restore",
     "etcd": "Settings kept in etcd: state, seeding, undo",
-    "storage": "Volumes: state, mounts, exports",
+    "storage": "Volumes: state, mounts, exports, use",
     "admin": "The administrator's password and address",
     "node": "Nodes of the site: list, export, join, firewall",
     "logs": "Logs of the services",

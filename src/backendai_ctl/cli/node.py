@@ -10,7 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from backendai_ctl import facts
+from backendai_ctl import facts, servers
 from backendai_ctl.cli.output import (
     context,
     dry_run_option,
@@ -21,9 +21,10 @@ from backendai_ctl.cli.output import (
     table,
 )
 from backendai_ctl.cli.reconfigure import finish
-from backendai_ctl.errors import BadRequest
+from backendai_ctl.context import Context
+from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.nodes import announced, here, hosts, layout, sealed, transfer
 from backendai_ctl.nodes import firewall as rules
-from backendai_ctl.nodes import here, hosts, layout, sealed, transfer
 from backendai_ctl.reconfigure import exclusive, reconfigure
 from backendai_ctl.system import files
 
@@ -49,8 +50,9 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """Show the nodes, what they are for, and which of them this host is."""
+    """Show the nodes, what they are for, how they are, and which of them this host is."""
     known = context(ctx)
+    states = _states(known)
     rows = [
         {
             "name": name,
@@ -60,6 +62,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
             "components": sorted(layout.components_of(known.site, known.facts, name)),
             "resource_group": layout.group_of(known.site, name),
             "labels": list(node.labels),
+            "state": states.get(name, "unknown"),
         }
         for name, node in known.site.nodes.items()
     ]
@@ -68,12 +71,13 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         if not rows:
             console.print("This site is a single host.")
             return
-        shown = table("NODE", "ADDRESS", "ROLES", "COMPONENTS", "LABELS")
+        shown = table("NODE", "ADDRESS", "ROLES", "COMPONENTS", "LABELS", "STATE")
         for row in rows:
             shown.add_row(
                 f"{row['name']} (here)" if row["here"] else str(row["name"]),
                 str(row["address"]),
                 *(", ".join(row[key]) for key in ("roles", "components", "labels")),  # type: ignore[arg-type]
+                str(row["state"]),
             )
         console.print(shown)
 
@@ -234,6 +238,18 @@ def hosts_(
         as_json=as_json,
         text=lambda console: console.print("\n".join(lines)),
     )
+
+
+def _states(known: Context) -> dict[str, str]:
+    """How each node is set up, by what the nodes said; "unknown" if the cache cannot be asked."""
+    if not known.node:
+        return {}
+    try:
+        said = announced.told(known)
+    except (Problem, *servers.FAILURES):  # away, or the password is not for everyone
+        return dict.fromkeys(known.site.nodes, "unknown")
+    wrong = {name: announced.faults(known, name, said) for name in known.site.nodes}
+    return {name: "; ".join(found) or "joined" for name, found in wrong.items()}
 
 
 def _refuse_both(do_apply: bool, do_remove: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -21,13 +22,14 @@ from backendai_ctl.cli.output import (
 from backendai_ctl.context import Context
 from backendai_ctl.errors import EXIT_FAILED, BadRequest
 from backendai_ctl.reconfigure import exclusive
+from backendai_ctl.steps import export_volumes
 from backendai_ctl.steps.create_volumes import STEP, ready
-from backendai_ctl.storage import exports, mounts
+from backendai_ctl.storage import access, exports, mounts
 from backendai_ctl.storage.volumes import VERSION, Look, Place, look, places
-from backendai_ctl.system import files
 from backendai_ctl.system.together import together
 
 _LOOK = 3.0  # seconds
+_CHECK = 60.0
 
 
 @click.group(**example("backendai-ctl storage status"))
@@ -44,7 +46,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     Exit status 1: one of them cannot be used.
     """
     known = context(ctx)
-    jobs = {place.name: lambda p=place: look(known, p.path, _LOOK) for place in places(known)}
+    jobs = {place.name: lambda p=place: _look(known, p) for place in places(known)}
     found = together(jobs, limit=_LOOK + 1, late=Look("hangs", error="no answer in time"))
     rows = [_row(place, found[place.name]) for place in places(known)]
 
@@ -100,41 +102,82 @@ def mount(ctx: click.Context, name: str | None, as_json: bool, dry_run: bool) ->
     )
 
 
-@command.command(
-    **example(
-        "backendai-ctl storage export volume1 --dry-run\nbackendai-ctl storage export volume1"
-    )
-)
-@click.argument("name")
-@click.option("--remove", is_flag=True, help="Serve it no more.")
+@command.command(**example("backendai-ctl storage export --dry-run\nbackendai-ctl storage export"))
 @json_option
 @dry_run_option
 @click.pass_context
-def export(ctx: click.Context, name: str, remove: bool, as_json: bool, dry_run: bool) -> None:
-    """Serve the volume NAME of this host to the networks in [network] allow, by NFS.
+def export(ctx: click.Context, as_json: bool, dry_run: bool) -> None:
+    """Serve to other nodes, by NFS 4, what the site file says that this node keeps.
 
-    This host needs the package nfs-kernel-server. Nodes name the volume in their site file with
-    kind = "nfs".
+    Which are the volumes with kind = "nfs" and server = this node. `reconfigure` does it as well.
     """
     need_root()
     known = context(ctx)
-    place = _find(known, name)
-    file = exports.path(place)
-    line = "" if remove else exports.text(known, place)
-    changed = (files.read(file) or "") != line
-    if not dry_run:
+    if not exports.served(known):
+        raise BadRequest(
+            "no other node needs a volume of this host",
+            hint='describe it: [storage.volumes.NAME] kind = "nfs", server = "NODE"',
+        )
+    changes = export_volumes.STEP.check(known)
+    if changes and not dry_run:
         with exclusive(known):
-            exports.remove(place) if remove else exports.export(known, place)
+            export_volumes.STEP.apply(known)
+    rows = [{"what": change.what, "how": change.how} for change in changes]
+    line = exports.text(known)
 
     def text(console: Console) -> None:
-        if not changed:
-            console.print(f"{file}: nothing to change.")
-            return
-        verb = ("Would remove" if remove else "Would write") if dry_run else "Done:"
-        console.print(f"{verb} {file}")
-        console.print(line, end="")
+        verb = "Would: " if dry_run else "Done: "
+        console.print(
+            "\n".join(f"{verb}{row['what']}: {row['how']}" for row in rows) or "Nothing to change."
+        )
+        console.print(f"\n{exports.FILE}:\n{line}", end="")
 
-    emit({"file": str(file), "text": line, "changed": changed}, as_json=as_json, text=text)
+    data = {"file": str(exports.FILE), "text": line, "changes": rows}
+    emit(data, as_json=as_json, text=text)
+
+
+@command.command(**example("backendai-ctl storage check\nbackendai-ctl storage check volume1"))
+@click.argument("name", required=False)
+@json_option
+@click.pass_context
+def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
+    """Use every volume, or the one of NAME, as the services do: one user, the same on every node.
+
+    Writes, reads, renames and locks files as the services' user, looks who owns them on the server,
+    and what root of this node is there. Run it on each node. Exit status 1: something fails.
+    """
+    need_root()
+    known = context(ctx)
+    chosen = [_find(known, name)] if name else places(known)
+    jobs = {place.name: lambda p=place: access.of_volume(known, p) for place in chosen}
+    late = [access.Seen("answer", "fail", "none in time", "see: backendai-ctl storage status")]
+    found = {"": access.of_host(known), **together(jobs, limit=_CHECK, late=late)}
+    rows = [
+        {"volume": volume, **asdict(seen)} for volume, several in found.items() for seen in several
+    ]
+    good = all(row["level"] != "fail" for row in rows)
+
+    def text(console: Console) -> None:
+        shown = table("VOLUME", "WHAT", "STATE", f"SEEN FROM {access.node(known)}")
+        for row in rows:
+            colour = {"ok": True, "fail": False}.get(row["level"])
+            shown.add_row(row["volume"] or "-", row["what"], mark(row["level"], colour), row["saw"])
+        console.print(shown)
+        for row in rows:
+            if row["level"] != "ok" and row["hint"]:
+                console.print(f"hint: {row['volume'] or 'this host'}: {row['hint']}")
+
+    data = {"node": access.node(known), "good": good, "findings": rows}
+    emit(data, as_json=as_json, text=text)
+    if not good:
+        ctx.exit(EXIT_FAILED)
+
+
+def _look(ctx: Context, place: Place) -> Look:
+    """A look wakes the .automount of what is not mounted, and then waits for its server."""
+    if place.remote and not mounts.mounted(place):
+        return Look("folder")
+    return look(ctx, place.path, _LOOK)
 
 
 def _find(ctx: Context, name: str) -> Place:
@@ -155,6 +198,7 @@ def _row(place: Place, found: Look) -> dict[str, Any]:
         "path": str(place.path),
         "source": place.source,
         "mounted": mounts.mounted(place) if place.remote else None,
+        "clients": list(place.clients),
         "size": found.size if here else 0,
         "free": found.free if here else 0,
         "version": found.version,

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 
 from backendai_ctl.context import Context
-from backendai_ctl.doctor import accounts, certificates, docker, host, network, services
+from backendai_ctl.doctor import (
+    accounts,
+    certificates,
+    docker,
+    host,
+    network,
+    nodes,
+    services,
+    storage,
+)
 from backendai_ctl.doctor.report import Finding, Result, fail, skip, warn
 from backendai_ctl.errors import Problem
 from backendai_ctl.steps.journal import Journal
@@ -67,13 +76,27 @@ _DOCKER = (
     Check("docker", "storage driver", "others copy whole images", docker.storage),
     Check("docker", "control groups", "it shares them with systemd", docker.control_groups),
 )
+_NODES = (
+    Check("nodes", "this node", "it runs what others expect of it", nodes.identity),
+    Check("nodes", "site file", "nodes must agree on the site", nodes.site_file, served=True),
+    Check("nodes", "other nodes", "they need what was changed here", nodes.others, served=True),
+    Check("nodes", "reach", "services call those of other nodes", nodes.reach, served=True),
+    Check("nodes", "clocks", "nodes refuse each other's tokens", nodes.clock, served=True),
+)
 
 
 def checks(ctx: Context) -> tuple[Check, ...]:
     """All checks, in the order in which they are shown."""
     serve = partial(Check, "services", served=True)
+    stored = partial(Check, "storage", served=True)
     return (
         *(*_HOST, *_KERNEL, *_NETWORK, *_ACCOUNTS, *_CERTIFICATES, *_DOCKER),
+        *(_NODES if ctx.node else ()),
+        stored("mounts", "services do not start without their volumes", storage.mounted),
+        stored("numbers", "files belong to numbers, the same on every node", storage.ids),
+        stored("use", "services and sessions need to write, rename and lock", storage.use),
+        stored("exports", "the other nodes mount what this one keeps", storage.served),
+        stored("sharing", "a session sees the files of its node", storage.shared),
         serve("manager's database", "users, sessions, settings", services.MANAGER_DATABASE),
         serve("coordinator's database", "routes of apps", services.COORDINATOR_DATABASE),
         serve("cache", "logins, queues and locks", services.cache),

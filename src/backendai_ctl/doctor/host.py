@@ -15,6 +15,7 @@ from pathlib import Path
 from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
+from backendai_ctl.storage.volumes import places
 
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
@@ -207,11 +208,8 @@ def _running_here(ctx: Context) -> list[str]:
 
 
 def _places(ctx: Context) -> dict[str, Path]:
-    volumes = {
-        f"volume {name}": ctx.site.volume_path(name, ctx.paths.volumes)
-        for name, volume in ctx.site.storage.volumes.items()
-        if volume.kind == "local"  # a look at a dead NFS server would hang
-    }
+    # A look at a dead NFS server would hang: see the checks of storage.
+    volumes = {f"volume {p.name}": p.path for p in places(ctx) if not p.remote}
     return {
         "system": Path("/"),
         "programs": ctx.paths.current.parent,

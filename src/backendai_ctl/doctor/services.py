@@ -132,7 +132,8 @@ def etcd(ctx: Context) -> Result:
         return skip("no component of this host uses it")
     client = access.connect_as_service(ctx)
     kept = len(client.prefix(f"{access.services_prefix(ctx)}config/"))
-    access.connect(ctx).prefix(access.own_prefix(ctx))  # as backendai-ctl does
+    if access.seeds(ctx):
+        access.connect(ctx).prefix(access.own_prefix(ctx))  # as backendai-ctl does
     members = [_member(client, endpoint) for endpoint in ctx.site.etcd.endpoints]
     saw = f"logged in as {ctx.site.etcd.user or 'nobody'}, {kept} settings"
     return worst([ok(saw), *members], fine="; ".join([saw, *(m.saw for m in members)]))

@@ -11,6 +11,7 @@ from backendai_ctl import credentials
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.etcd.client import Client
+from backendai_ctl.nodes import layout
 from backendai_ctl.servers import client_tls
 
 ROOT = "root"  # etcd's own name for it
@@ -33,6 +34,11 @@ def prefixes(ctx: Context) -> list[str]:
 def administered(ctx: Context) -> bool:
     """Whether we look after the users of this etcd."""
     return ctx.site.etcd.mode == "local" and ctx.site.etcd.user is not None
+
+
+def seeds(ctx: Context) -> bool:
+    """Whether this host writes the settings of the site: one of its nodes does, for all."""
+    return ctx.node == layout.origin(ctx.site, ctx.facts)
 
 
 def connect(ctx: Context) -> Client:

@@ -18,6 +18,8 @@ CALLERS = {
     ("storage-proxy", "manager"): ("manager",),
     ("agent", "rpc"): ("manager",),
 }
+# What is there for users, and called by components as well.
+OF_USERS = {("appproxy-coordinator", "api"): ("manager", "appproxy-worker")}
 # Callers use all of them, not the nearest.
 _ALL_OF_THEM = {("manager", "api"), ("storage-proxy", "manager"), ("agent", "rpc")}
 
@@ -71,6 +73,18 @@ def exposed(site: Site, facts: Facts, component: str, what: str, name: str) -> b
     if (component, what) in _ALL_OF_THEM:
         return any(node != name for node in callers)
     return any(component not in components_of(site, facts, node) for node in callers)
+
+
+def called_by(site: Site, facts: Facts, name: str) -> Iterator[tuple[tuple[str, str], str]]:
+    """Every (component, port) of another node that components of this one connect to."""
+    here = components_of(site, facts, name)
+    for (component, what), callers in {**CALLERS, **OF_USERS}.items():
+        if here.isdisjoint(callers):
+            continue
+        nodes = running(site, facts, component)
+        if (component, what) not in _ALL_OF_THEM:
+            nodes = [] if name in nodes else nodes[:1]
+        yield from (((component, what), node) for node in nodes if node != name)
 
 
 def server_exposed(site: Site, facts: Facts, server: str) -> bool:

@@ -35,7 +35,7 @@ def _callers(name: str, what: str) -> Iterable[str]:
     if name in USERS and what != "other members" and name != "docker":
         return USERS[name]
     if (name, what) in listeners.FOR_USERS or (name, what) == ("appproxy-worker", _APPS):
-        inside = {"appproxy-coordinator": ("manager", "appproxy-worker")}.get(name, ())
+        inside = layout.OF_USERS.get((name, what), ())
         return (USERS_OF_THE_SITE, *inside)
     return ()
 

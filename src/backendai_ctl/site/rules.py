@@ -14,6 +14,7 @@ from backendai_ctl.site.faults import Fault, dotted
 from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled
 from backendai_ctl.site.suggest import suggest
 from backendai_ctl.site.values import is_loopback, split_host_port
+from backendai_ctl.storage import shared
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
@@ -181,10 +182,11 @@ def _file(loc: tuple[str, ...], path: Path, *, secret: bool = False) -> Iterator
 
 def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
     for name, volume in site.storage.volumes.items():
+        if volume.kind == "nfs" and volume.server is None:
+            loc = ("storage", "volumes", name, "server")
+            yield Fault(loc, 'is missing with kind = "nfs"', "add server")
         for key in ("server", "export"):
             loc = ("storage", "volumes", name, key)
-            if volume.kind == "nfs" and getattr(volume, key) is None:
-                yield Fault(loc, 'is missing with kind = "nfs"', f"add {key}")
             if volume.kind == "local" and getattr(volume, key) is not None:
                 yield Fault(loc, 'has no use with kind = "local"', 'set kind = "nfs"')
         if volume.kind == "local" and "options" in volume.model_fields_set:
@@ -193,6 +195,7 @@ def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
                 'has no use with kind = "local"',
                 'set kind = "nfs", or leave this out',
             )
+    yield from shared.contradictions(site, facts)
     if site.storage.default and site.storage.default not in site.storage.volumes:
         yield Fault(
             ("storage", "default"),

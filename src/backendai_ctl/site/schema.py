@@ -171,12 +171,18 @@ class Volume(Table):
     path: AbsolutePath | None = Field(
         None, description="Where it is, the same on every node; /vfroot/NAME if left out."
     )
-    server: Host | None = Field(None, description="With `nfs`: name or address of the server.")
+    server: Host | None = Field(
+        None,
+        description="With `nfs`: name or address of the server, or the NAME of a node with the role "
+        "`storage`, which then keeps the folder on its own disk and serves it to the others.",
+    )
     export: AbsolutePath | None = Field(
-        None, description="With `nfs`: the path that the server exports."
+        None,
+        description="With `nfs`: the path that the server exports; left out if it is a node.",
     )
     options: Annotated[str, Field(pattern=r"^[A-Za-z0-9_=.,:/-]+$")] = Field(
-        "vers=4.2,hard,nodev,nosuid", description="With `nfs`: mount options."
+        "vers=4.2,hard,timeo=100,retrans=3,retry=0,nodev,nosuid",
+        description="With `nfs`: mount options; what they mean: STORAGE.md.",
     )
 
 

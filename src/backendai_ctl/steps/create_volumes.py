@@ -9,7 +9,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
-from backendai_ctl.storage import mounts, rpcbind, volumes
+from backendai_ctl.storage import access, mounts, refusals, rpcbind, shared, volumes
 from backendai_ctl.storage.volumes import Place
 from backendai_ctl.system import systemd
 from backendai_ctl.system.run import run
@@ -22,7 +22,7 @@ class CreateVolumes:
     name: str = "create-volumes"
     title: str = "Make volumes ready"
     needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = mounts.USERS
+    components: tuple[str, ...] = shared.USERS
     limit: int = 180
 
     def check(self, ctx: Context) -> list[Change]:
@@ -49,49 +49,62 @@ class CreateVolumes:
         found = [Change(str(file.path), "write it") for file in _files(ctx) if not file.same]
         found += [Change(str(path), "remove it") for path in _unwanted(ctx)]
         return found + [
-            Change(mounts.unit_name(place), "mount it at every boot")
+            Change(mounts.automount_name(place), "mount the volume when it is used")
             for place in mounts.remote(ctx)
             if not mounts.enabled(place)
         ]
 
     def write_units(self, ctx: Context) -> None:
         """Make unit files what they should be, and enable them."""
+        for place in mounts.remote(ctx):
+            if not mounts.waited_for(place):
+                refusals.in_the_way(place)
         gone = _unwanted(ctx)
-        for path in gone:
-            if path.suffix == ".mount":
-                _unmount(path.name)
+        for suffix in (".mount", ".automount"):  # an .automount detaches what is mounted on it
+            for path in gone:
+                if path.suffix == suffix:
+                    _stop(path.name)
         units.remove([units.File(path, "") for path in gone])
         if any(not file.same for file in _files(ctx)):
             units.write(_files(ctx))
-        off = [mounts.unit_name(p) for p in mounts.remote(ctx) if not mounts.enabled(p)]
+        off = [mounts.automount_name(p) for p in mounts.remote(ctx) if not mounts.enabled(p)]
         if off:
             systemd.systemctl("--no-reload", "enable", *off)
             if systemd.booted():
                 systemd.systemctl("daemon-reload")
+                # Where a container has none, services mount their volumes just the same.
+                run(["systemctl", "start", *off], limit=mounts.MOUNT_LIMIT)
 
     def undo(self, ctx: Context) -> None:
         """Takes back mounts and units. Folders are data."""
         for place in mounts.remote(ctx):
-            _unmount(mounts.unit_name(place))
+            _stop(mounts.unit_name(place))
+            _stop(mounts.automount_name(place))
         units.remove([file for file in _files(ctx) if file.path.exists()])
         rpcbind.unmask(ctx)
 
 
 def ready(ctx: Context, place: Place) -> None:
     """Mount a volume if it is remote, and prepare it. Pending if its server does not answer."""
-    if place.remote and not mounts.mounted(place):
+    fresh = place.remote and not mounts.mounted(place)
+    if fresh:
         mounts.mount(place)
     volumes.prepare(ctx, place)
+    if fresh:
+        access.must_pass(ctx, place)
 
 
 def _files(ctx: Context) -> list[units.File]:
-    return [*(mounts.unit(place) for place in mounts.remote(ctx)), *mounts.drop_ins(ctx)]
+    remote = mounts.remote(ctx)
+    each = [file(place) for place in remote for file in (mounts.unit, mounts.automount)]
+    return [*each, *mounts.drop_ins(ctx)]
 
 
 def _unwanted(ctx: Context) -> list[Path]:
     """Units and drop-ins of volumes that are not in the site file any more."""
     wanted = {file.path for file in _files(ctx)}
-    found = [*units.FOLDER.glob("*.mount"), *units.FOLDER.glob("*.d/volumes.conf")]
+    patterns = ("*.automount", "*.mount", "*.d/volumes.conf", mounts.RETRY_UNIT)
+    found = [path for pattern in patterns for path in units.FOLDER.glob(pattern)]
     return sorted(p for p in found if p not in wanted and p.is_file() and _is_ours(p))
 
 
@@ -99,9 +112,10 @@ def _is_ours(path: Path) -> bool:
     return path.read_text("utf-8", errors="replace").startswith(OURS)
 
 
-def _unmount(name: str) -> None:
-    """Pending while somebody uses it."""
-    systemd.systemctl("--no-reload", "disable", name)
+def _stop(name: str) -> None:
+    """Stop a mount or automount. Pending while somebody uses it."""
+    if name.endswith(".automount"):
+        systemd.systemctl("--no-reload", "disable", name)
     if systemd.booted():
         done = run(["systemctl", "stop", name], limit=mounts.MOUNT_LIMIT + 15)
         if done.returncode:

@@ -16,6 +16,7 @@ NAMES = (
     "create-databases",
     "create-rpc-keypair",
     "create-volumes",
+    "export-volumes",
     "seed-etcd",
     "migrate-manager-schema",
     "migrate-coordinator-schema",

@@ -1,73 +1,80 @@
-"""Serving a volume of this host to the site's other nodes, by the kernel's NFS server."""
+"""Serving this node's volumes to the nodes that need them, by the kernel's NFS server, version 4."""
 
 from __future__ import annotations
 
+import re
+import uuid
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.errors import BadRequest, Pending
-from backendai_ctl.storage.volumes import Place
-from backendai_ctl.system import files, systemd
-from backendai_ctl.system.run import check
+from backendai_ctl.storage.volumes import Place, places
+from backendai_ctl.system import files
 
-FOLDER = Path("/etc/exports.d")
+FILE = Path("/etc/exports.d/backendai.exports")
+SETTINGS = Path("/etc/nfs.conf.d/backendai.conf")
+OTHERS = Path("/etc/exports")
+UNIT = "nfs-server.service"
 SERVER = Path("/usr/lib/systemd/system/nfs-server.service")
 EXPORTFS = Path("/usr/sbin/exportfs")
+OURS = "# Written by backendai-ctl from site.toml"
+_HEAD = f"{OURS}; changes here are lost at its next run.\n"
+# NFS 4 needs one port and none of rpcbind, rpc.statd and lockd.
+_ONLY_V4 = f"""{_HEAD}[nfsd]
+vers2=n
+vers3=n
+vers4=y
+vers4.2=y
+udp=n
+tcp=y
+"""
 
 
-def path(place: Place) -> Path:
-    return FOLDER / f"backendai-{place.name}.exports"
+def served(ctx: Context) -> list[Place]:
+    """Volumes of this host that other nodes need."""
+    return [place for place in places(ctx) if place.clients]
 
 
-def text(ctx: Context, place: Place) -> str:
-    """The line of exports(5).
+def text(ctx: Context) -> str:
+    """What exports(5) shall say; empty if no other node needs anything of this host.
 
-    Everyone is the services' user: all files are its own, and the container engine of a node, which
-    is root there, gets no rights beyond it. BadRequest if the volume cannot be served.
+    Users keep their numbers. Root of a node becomes the services' user: its container engine has to
+    pass through folders that are closed to others, and gets no rights beyond that user's.
     """
-    if place.remote:
-        raise BadRequest(
-            f"volume {place.name} is on {place.source}", hint="export it on that machine"
-        )
-    if not ctx.site.network.allow:
-        raise BadRequest(
-            f"{ctx.paths.site_file}: [network] allow is empty: nobody may mount the volume",
-            hint='name the networks of the nodes, such as allow = ["192.0.2.0/24"]',
-        )
+    rows = [_row(ctx, place) for place in served(ctx)]
+    return _HEAD + "".join(rows) if rows else ""
+
+
+def options(ctx: Context, place: Place) -> str:
+    """`fsid` follows from the volume's name: clients keep their handles when the disk is another."""
     uid, gid = ctx.owner
-    options = f"rw,sync,no_subtree_check,sec=sys,all_squash,anonuid={uid},anongid={gid}"
-    clients = " ".join(f"{network}({options})" for network in ctx.site.network.allow)
-    return f"# Written by backendai-ctl storage export.\n{place.path} {clients}\n"
+    mapped = f"root_squash,anonuid={uid},anongid={gid}"
+    return f"rw,sync,no_subtree_check,sec=sys,{mapped},fsid={fsid(place.name)}"
 
 
-def export(ctx: Context, place: Place) -> bool:
-    """Write the line and let the server read it; whether something changed.
-
-    Pending if there is no server or no systemd: the line is written then.
-    """
-    changed = files.write(path(place), text(ctx, place), mode=0o644)
-    if not SERVER.exists():
-        raise Pending(
-            f"{path(place)} is written, but this host has no NFS server",
-            hint="run: apt install nfs-kernel-server",
-        )
-    _reload()
-    return changed
+def fsid(name: str) -> uuid.UUID:
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"backendai-volume:{name}")
 
 
-def remove(place: Place) -> bool:
-    """Serve it no more; whether it was served."""
-    there = path(place).exists()
-    path(place).unlink(missing_ok=True)
-    if there and SERVER.exists():
-        _reload()
-    return there
+def settings(ctx: Context) -> str:
+    """What nfs.conf(5) shall say: version 4 alone, unless somebody else serves something here."""
+    return "" if not served(ctx) or others() else _ONLY_V4
 
 
-def _reload() -> None:
-    if not systemd.is_active("nfs-server.service"):
-        raise Pending(
-            "the NFS server is not running: it serves the volume once it is",
-            hint="run: systemctl start nfs-server",
-        )
-    check([str(EXPORTFS), "-ra"], hint=f"see {FOLDER}")
+def others() -> bool:
+    """Whether the operator exports something on this host."""
+    found = [OTHERS, *(p for p in sorted(FILE.parent.glob("*.exports")) if p != FILE)]
+    return any(_lines(files.read(path) or "") for path in found)
+
+
+def _row(ctx: Context, place: Place) -> str:
+    given = options(ctx, place)
+    clients = (ctx.site.nodes[name].address for name in place.clients)
+    return f"{place.path} " + " ".join(f"{_client(c)}({given})" for c in clients) + "\n"
+
+
+def _client(address: str) -> str:
+    return f"{address}/128" if ":" in address else address
+
+
+def _lines(content: str) -> list[str]:
+    return [line for line in content.splitlines() if re.match(r"\s*[^#\s]", line)]

@@ -1,9 +1,9 @@
 """Mount units of NFS volumes.
 
-Nothing waits for them but the services that use volumes: no default dependencies, so neither boot
-nor remote-fs.target stands still for a dead server. These services ask for the mount each time
-they are started, do not start without it (they would fill the folder below it), and systemd tries
-them again.
+Nothing waits for them but the services that use volumes. The .automount is what boots start: it asks
+nobody, and mounts when somebody looks into the folder. Services require the mount itself
+(RequiresMountsFor=), for without it they would fill the folder below; one that could not start for
+lack of it is started by backendai-volumes@.service as soon as the server answers.
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.steps import units
+from backendai_ctl.storage import refusals
+from backendai_ctl.storage.shared import USERS
 from backendai_ctl.storage.volumes import Place, places
 from backendai_ctl.system import systemd
 from backendai_ctl.system.run import run
 
 WANTED_BY = "multi-user.target"
 MOUNT_LIMIT = 30  # seconds until an attempt counts as failed
-USERS = ("agent", "storage-proxy")
+RETRY = 10  # seconds between attempts for the sake of a service
 HELPER = Path("/usr/sbin/mount.nfs")
-_UNIT = """\
-# Written by backendai-ctl from site.toml; changes here are lost at its next run.
+MOUNTS = Path("/proc/self/mountinfo")
+RETRY_UNIT = "backendai-volumes@.service"
+ALWAYS = "nofail,_netdev"  # systemd knows by itself; for people and for `umount -a -O _netdev`
+_HEAD = "# Written by backendai-ctl from site.toml; changes here are lost at its next run.\n"
+# No default dependencies: neither boot nor remote-fs.target stands still for a dead server.
+_MOUNT = """\
 [Unit]
 Description=Backend.AI volume {name}
 DefaultDependencies=no
@@ -31,6 +37,7 @@ Wants=network-online.target
 After=network-online.target
 Before=umount.target
 Conflicts=umount.target
+StartLimitIntervalSec=0
 
 [Mount]
 What={source}
@@ -38,18 +45,42 @@ Where={path}
 Type=nfs
 Options={options}
 TimeoutSec={limit}
+"""
+_AUTOMOUNT = """\
+[Unit]
+Description=Backend.AI volume {name}, mounted when it is used
+DefaultDependencies=no
+Before=umount.target
+Conflicts=umount.target
+# Not so in a container without it: services mount the volume just the same.
+ConditionPathExists=/dev/autofs
+
+[Automount]
+Where={path}
 
 [Install]
 WantedBy={wanted_by}
 """
 _DROP_IN = """\
-# Written by backendai-ctl from site.toml; changes here are lost at its next run.
 [Unit]
-Wants={units}
-After={units}
+RequiresMountsFor={paths}
+OnFailure=backendai-volumes@%N.service
+"""
+# systemd starts no unit again whose dependency failed, whatever its Restart= says.
+_RETRY = """\
+[Unit]
+Description=Start %i once its volumes are there
+StartLimitIntervalSec=0
 
 [Service]
-{checks}
+Type=oneshot
+ExecStart=/usr/bin/systemctl start {mounts}
+ExecStart=/usr/bin/systemctl start --no-block %i.service
+TimeoutStartSec={limit}
+Restart=on-failure
+RestartSec={retry}
+RestartSteps=6
+RestartMaxDelaySec=60
 """
 
 
@@ -64,42 +95,73 @@ def unit_name(place: Place) -> str:
     return f"{''.join(escaped)}.mount"
 
 
+def automount_name(place: Place) -> str:
+    return unit_name(place).removesuffix(".mount") + ".automount"
+
+
 def unit(place: Place) -> units.File:
-    text = _UNIT.format(
+    text = _MOUNT.format(
         name=place.name,
         source=place.source,
         path=place.path,
-        options=place.volume.options,
+        options=f"{place.volume.options},{ALWAYS}",
         limit=MOUNT_LIMIT,
-        wanted_by=WANTED_BY,
     )
-    return units.File(units.FOLDER / unit_name(place), text)
+    return units.File(units.FOLDER / unit_name(place), _HEAD + text)
+
+
+def automount(place: Place) -> units.File:
+    text = _AUTOMOUNT.format(name=place.name, path=place.path, wanted_by=WANTED_BY)
+    return units.File(units.FOLDER / automount_name(place), _HEAD + text)
 
 
 def drop_ins(ctx: Context) -> list[units.File]:
-    """What keeps services from starting without their volumes."""
+    """What keeps services from starting without their volumes, and starts them when they are there."""
     found = remote(ctx)
     if not found:
         return []
-    text = _DROP_IN.format(
-        units=" ".join(unit_name(place) for place in found),
-        checks="\n".join(f"ExecStartPre=/usr/bin/mountpoint -q {place.path}" for place in found),
+    text = _DROP_IN.format(paths=" ".join(str(place.path) for place in found))
+    retry = _RETRY.format(
+        mounts=" ".join(unit_name(place) for place in found),
+        limit=(MOUNT_LIMIT + 15) * len(found),
+        retry=RETRY,
     )
     return [
-        units.drop_in(ctx.facts.components[name].unit, "volumes.conf", text)
-        for name in USERS
-        if ctx.here(name)
+        units.File(units.FOLDER / RETRY_UNIT, _HEAD + retry),
+        *(
+            units.drop_in(ctx.facts.components[name].unit, "volumes.conf", _HEAD + text)
+            for name in USERS
+            if ctx.here(name)
+        ),
     ]
 
 
 def enabled(place: Place) -> bool:
-    return (units.FOLDER / f"{WANTED_BY}.wants" / unit_name(place)).is_symlink()
+    return (units.FOLDER / f"{WANTED_BY}.wants" / automount_name(place)).is_symlink()
 
 
 def mounted(place: Place) -> bool:
-    """By the kernel's table: that does not hang."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        return any(line.split(" ")[4] == str(place.path) for line in table)
+    return bool(now(place))
+
+
+def now(place: Place) -> tuple[str, frozenset[str]] | tuple[()]:
+    """Source and options of what is mounted at a volume's path; nothing if nothing is.
+
+    By the kernel's table: that does not hang, and it wakes no .automount.
+    """
+    found: tuple[str, frozenset[str]] | tuple[()] = ()
+    for line in MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines():
+        fields, _, rest = line.partition(" - ")
+        words, (kind, source, how) = fields.split(" "), rest.split(" ")
+        if words[4] == str(place.path) and kind != "autofs":
+            found = source, frozenset((*words[5].split(","), *how.split(",")))
+    return found
+
+
+def waited_for(place: Place) -> bool:
+    """Whether something is mounted at the path, be it an .automount that waits."""
+    lines = MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines()
+    return any(line.split(" ")[4] == str(place.path) for line in lines)
 
 
 def mount(place: Place) -> None:
@@ -113,14 +175,14 @@ def mount(place: Place) -> None:
         raise Pending(
             f"volume {place.name}: {HELPER} is not installed", hint="run: apt install nfs-common"
         )
+    refusals.unresolved(place)
+    if not waited_for(place):
+        refusals.in_the_way(place)
     name = unit_name(place)
     run(["systemctl", "reset-failed", name], limit=MOUNT_LIMIT)
     done = run(["systemctl", "start", name], limit=MOUNT_LIMIT + 15)
     if done.returncode:
-        raise Pending(
-            f"volume {place.name} ({place.source}): {_why(name)}",
-            hint=f"see to the NFS server, then run: backendai-ctl storage mount {place.name}",
-        )
+        raise refusals.of_mount(place, _why(name))
 
 
 def _why(name: str) -> str:

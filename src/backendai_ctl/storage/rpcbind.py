@@ -7,13 +7,13 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.steps import units
+from backendai_ctl.storage import exports
 from backendai_ctl.storage.mounts import only_v4, remote
 from backendai_ctl.system import files, systemd
 
 UNITS = ("rpcbind.socket", "rpcbind.service")
 INSTALLED = Path("/usr/lib/systemd/system/rpcbind.socket")
 FSTAB = Path("/etc/fstab")
-SERVER = Path("/usr/lib/systemd/system/nfs-server.service")
 NIS = Path("/usr/lib/systemd/system/ypbind.service")
 
 
@@ -25,9 +25,13 @@ def mark(ctx: Context) -> Path:
 def unneeded(ctx: Context) -> bool:
     """Whether it is here for nothing but NFS volumes of ours, all of version 4."""
     volumes = remote(ctx)
-    others = SERVER.exists() or NIS.exists() or _mounts_of_operator()
+    served = exports.served(ctx)
+    others = exports.others() or NIS.exists() or _mounts_of_operator()
     return bool(
-        volumes and INSTALLED.exists() and all(only_v4(place) for place in volumes) and not others
+        (volumes or served)
+        and INSTALLED.exists()
+        and all(only_v4(place) for place in volumes)
+        and not others
     )
 
 

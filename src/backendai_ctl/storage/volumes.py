@@ -13,6 +13,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.site.schema import Volume
 from backendai_ctl.steps.base import Change
+from backendai_ctl.storage import shared
 from backendai_ctl.system import files
 from backendai_ctl.system.run import run
 from backendai_ctl.system.together import together
@@ -28,11 +29,15 @@ _WRITE_VERSION = """umask 022; printf %s "$2" >"$1.new"; mv "$1.new" "$1" """
 
 @dataclass(frozen=True)
 class Place:
-    """A volume of the site file and where it is on this host."""
+    """A volume and where it is on this host. `volume` is as this host sees it.
+
+    What this node keeps for others is a folder of its own; `clients` are those others.
+    """
 
     name: str
     volume: Volume
     path: Path
+    clients: tuple[str, ...] = ()
 
     @property
     def remote(self) -> bool:
@@ -63,11 +68,20 @@ class Look:
 
 
 def places(ctx: Context) -> list[Place]:
-    """All volumes of the site file."""
-    return [
-        Place(name, volume, ctx.site.volume_path(name, ctx.paths.volumes))
-        for name, volume in ctx.site.storage.volumes.items()
-    ]
+    """All volumes of the site file, as this host sees them."""
+    return [_place(ctx, name, volume) for name, volume in ctx.site.storage.volumes.items()]
+
+
+def _place(ctx: Context, name: str, volume: Volume) -> Place:
+    path = ctx.site.volume_path(name, ctx.paths.volumes)
+    node = shared.server_node(ctx.site, volume)
+    if not node:
+        return Place(name, volume, path)
+    if node == ctx.node:
+        mine = volume.model_copy(update={"kind": "local", "server": None, "export": None})
+        return Place(name, mine, path, tuple(shared.clients(ctx.site, ctx.facts, node)))
+    update = {"server": ctx.site.nodes[node].address, "export": path}
+    return Place(name, volume.model_copy(update=update), path)
 
 
 def look(ctx: Context, path: Path, limit: float = LIMIT) -> Look:

@@ -18,7 +18,7 @@ from devtools.release.delta_file import DeltaFile
 from devtools.release.layout import KEYRING
 from devtools.release.sign_list import sign_list
 from devtools.release.signature import check_signature, read_fingerprint, spaced
-from devtools.release.verify import verify
+from devtools.release.verify import Verdict, verify
 from devtools.tables import megabytes
 from releasekit.errors import Failure
 
@@ -221,11 +221,13 @@ def _join(options: Any) -> Answer:
     final = _result(options.output, path.with_name(listing.name))
     work = volumes.join(listing, [path.parent, *getattr(options, "from")], final)
     say(f"  {final} is whole; verifying it")
-    bundle = Bundle(final)
-    verdict = verify(bundle, wanted)
-    signature = path.with_name(path.name + ".sig")
-    if signature.is_file():
-        check_signature(path.read_bytes(), signature.read_bytes(), bundle.read(KEYRING), str(path))
+    try:
+        verdict = _verified(final, path, wanted)
+    except Failure:
+        if work:  # nobody shall take it for a good one
+            final.replace(final.with_name(f"{final.name}.refused"))
+            say(f"  what was joined is kept as {final.name}.refused")
+        raise
     found = {
         "bundle": str(final),
         "sha256": listing.sha256,
@@ -235,6 +237,16 @@ def _join(options: Any) -> Answer:
     }
     text = f"{final}: joined and verified" if work else f"{final} was there already; verified"
     return found, f"{text}\nsigned by {spaced(verdict.signed.fingerprint)}"
+
+
+def _verified(joined: Path, path: Path, wanted: str) -> Verdict:
+    """Check the bundle, and the list `path` where that is signed."""
+    bundle = Bundle(joined)
+    verdict = verify(bundle, wanted)
+    signature = path.with_name(path.name + ".sig")
+    if signature.is_file():
+        check_signature(path.read_bytes(), signature.read_bytes(), bundle.read(KEYRING), str(path))
+    return verdict
 
 
 def _diff(options: Any) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import bundles
@@ -65,6 +66,22 @@ def test_no_network_socket_is_ever_made(hosts: Hosts, light: bundles.Bundle) -> 
         done = host.check([f"{MEDIUM}/install.sh", "--role", "runtime"], properties=NO_NETWORK)
         assert "not supported" not in done.stderr
         check_installed(host, light)
+
+
+def test_a_trace_shows_no_network_socket(hosts: Hosts, light: bundles.Bundle) -> None:
+    """Of every process that both start: only sockets of the host itself are asked for."""
+    trace = ["strace", "-f", "-qq", "-o", "/tmp/trace", "-e", "trace=socket,connect,sendto,bind"]
+    with hosts.boot("trixie-trace", binds={light.folder: MEDIUM}) as host:
+        host.run([*trace, "bash", "-c", "exec 3<>/dev/udp/127.0.0.1/9"])
+        assert "AF_INET" in host.sh("cat /tmp/trace")  # the trace would show it
+        seen = {}
+        for call in (["verify.sh"], ["install.sh", "--role", "runtime"]):
+            host.check([*trace, f"{MEDIUM}/{call[0]}", *call[1:]], limit=300)
+            seen[call[0]] = host.sh("cat /tmp/trace").splitlines()
+        check_installed(host, light)
+    for script, lines in seen.items():
+        families = {word for line in lines for word in re.findall(r"\b[AP]F_[A-Z0-9]+", line)}
+        assert families <= {"AF_UNIX", "AF_NETLINK"}, (script, lines)
 
 
 def test_a_site_file_is_checked_before_services_are_configured_by_it(

@@ -95,3 +95,16 @@ def test_a_bundle_that_is_not_whole(
         if change == "changed":  # the medium once more, whole
             host.check(["/good/install.sh", "--role", "runtime"], limit=120)
             check_installed(host, light)
+
+
+def test_disk_full_while_packages_are_unpacked(hosts: Hosts, light: bundles.Bundle) -> None:
+    """The space that counts is another file system's than the one that was looked at."""
+    with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
+        host.sh("mkdir -p /opt/backendai && mount -t tmpfs -o size=5m tmpfs /opt/backendai")
+        result = install(host, "--role", "runtime")
+        refused(result, "apt did not install everything")
+        assert "No space left on device" in result.stdout + result.stderr
+        _source_is_whole_or_absent(host)
+        host.sh("umount /opt/backendai")
+        assert install(host, "--role", "runtime").returncode == 0
+        check_installed(host, light)

@@ -1,24 +1,34 @@
-"""The site that the scenarios of this folder share: one module after the other uses it."""
+"""The site that the scenarios of this folder share: one module after the other uses it.
+
+It grows as they go on, in the order of the files' names: four nodes join; one of them becomes an
+edge node as well; another a second management node.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import artefacts
 import pytest
-from scenario import Hosts
-from site_of_nodes import Site, site_of
+from bundle_dist import Bundle
+from scenario import REPOSITORY, Hosts
+from site_of_nodes import ROLES, Site, hosts_of
+
+NAMES = ("mgmt", "storage1", "compute1", "compute2")
 
 
 @pytest.fixture(scope="package")
-def nodes(
-    hosts: Hosts,
-    dist: artefacts.Dist,
-    repositories: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    """Management and compute node with their packages; the compute node has not joined yet."""
-    names = ("mgmt", "compute1", "edge1")
-    with site_of(hosts, dist, repositories, tmp_path_factory.mktemp("nodes"), names) as site:
+def nodes(hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Four offline hosts after `./install.sh --role ...`; only the management node is set up."""
+    wanted = {name: ROLES[name] for name in NAMES}
+    with hosts_of(hosts, bundle, tmp_path_factory.mktemp("nodes"), wanted) as site:
+        site.install(*NAMES)
         yield site
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where screenshots are kept: $BACKENDAI_SCREENSHOTS, else dist/screenshots."""
+    folder = Path(os.environ.get("BACKENDAI_SCREENSHOTS") or REPOSITORY / "dist/screenshots")
+    return folder / "nodes"

@@ -1,17 +1,47 @@
-"""A management node and a compute node become one site; an edge node is added later.
+"""Four hosts become one site: management, storage, and two that compute; then users are served.
 
 The tests follow each other: a site that grows is what an operator has.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 
+import browser
 import pytest
 from host import Host
-from site_of_nodes import ADDRESSES, EDGE, FILE, PASSPHRASE, SITE_FILE, Site, ctl, join
+from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, Site, ctl, join
+
+from dist import unavailable
 
 SECRETS = "ls -1 /etc/backendai/secrets 2>/dev/null || :"
+FOLDER = "shared"
+CLIENT = {
+    "BACKEND_ENDPOINT_TYPE": "session",
+    "BACKEND_ENDPOINT": f"https://{ADDRESSES['mgmt']}:8090",
+    "SSL_CERT_FILE": "/etc/backendai/tls/ca.crt",
+}
+EMAIL = "admin@localhost.localdomain"
+# All that a run could write; not what etcd's services report of themselves.
+FILES = """
+find /etc/backendai /etc/systemd/system /etc/valkey /etc/default /etc/postgresql /vfroot \
+    /var/lib/backendai/ctl -printf '%p %T@ %C@ %m %u\\n' 2>/dev/null | sort
+systemctl show 'backendai-*.service' -p Id -p ExecMainStartTimestampMonotonic
+"""
+REVISIONS = """
+from backendai_ctl import facts
+from backendai_ctl.etcd import access
+from backendai_ctl.nodes import here
+from backendai_ctl.site.load import load
+known = facts.load()
+ctx = here.context(known, load(known.paths.site_file, known))
+for prefix in access.prefixes(ctx):
+    for key, entry in access.connect(ctx).prefix(prefix).items():
+        if "/nodes/" not in key:
+            print(key, entry.revision)
+"""
 
 
 def listening(host: Host) -> set[tuple[str, int]]:
@@ -31,14 +61,24 @@ def changed(host: Host) -> list[str]:
     return [name for name, step in steps.items() if step["state"] != "same"]
 
 
+def client(site: Site, *words: str, stdin: str = "", cwd: str = "/root") -> str:
+    """What the client on the management node says; it must succeed."""
+    return site.mgmt.check(
+        ["backend.ai", *words], env=CLIENT, stdin=stdin, cwd=cwd, limit=180
+    ).stdout
+
+
 def test_the_management_node_is_set_up_by_its_packages(nodes: Site) -> None:
     assert "this host is configured" in nodes.installations["mgmt"].stdout
-    nodes.mgmt.check(["backendai-ctl", "status", "--wait", "240"], limit=300)
+    nodes.healthy("mgmt")
 
 
 def test_a_node_that_has_not_joined_makes_nothing(nodes: Site) -> None:
-    assert "backendai-ctl node join FILE" in nodes.installations["compute1"].stdout
-    assert nodes.hosts["compute1"].sh(SECRETS) == ""
+    for name in ("storage1", "compute1", "compute2"):
+        assert "backendai-ctl node join FILE" in nodes.installations[name].stdout
+        assert nodes.hosts[name].sh(SECRETS) == ""
+    rows = ctl(nodes.mgmt, "node", "list")["nodes"]
+    assert [row["state"] for row in rows] == ["joined", *["has not joined"] * 3]
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_written(nodes: Site) -> None:
@@ -51,11 +91,9 @@ def test_what_does_not_fit_is_refused_and_nothing_is_written(nodes: Site) -> Non
     host.sh(f"sed -i '2s/compute1/compute2/' {FILE}")
     refused = join(host)
     assert refused.returncode == 2 and "was changed" in refused.stderr
-    nodes.carry("compute1", to="edge1").sh("hostname mgmt")
-    refused = join(nodes.hosts["edge1"])
-    nodes.hosts["edge1"].sh("hostname edge1")
+    refused = join(nodes.carry("compute1", to="compute2"))
     assert refused.returncode == 2 and "the file is for 'compute1'" in refused.stderr
-    for name in ("compute1", "edge1"):
+    for name in ("compute1", "compute2"):
         assert nodes.hosts[name].sh("ls -A /etc/backendai/site.toml 2>/dev/null || :") == ""
         assert nodes.hosts[name].sh(SECRETS) == ""
     elsewhere = nodes.mgmt.run(["backendai-ctl", "node", "export", "mgmt"])
@@ -67,8 +105,7 @@ def test_a_compute_node_joins_and_its_agent_is_alive(nodes: Site) -> None:
     before = join(host, "--dry-run")
     assert before.returncode == 0 and "site.toml: write it" in before.stdout
     assert host.sh(SECRETS) == ""
-    done = join(host)
-    assert done.returncode == 0, done
+    nodes.join("storage1", "compute1", "compute2")
     assert host.sh(SECRETS).split() == ["cache-password", "etcd-password"]
     assert host.run(["test", "-e", "/etc/backendai/tls/ca.key"]).returncode != 0
     agent = nodes.agent("compute1")
@@ -76,23 +113,71 @@ def test_a_compute_node_joins_and_its_agent_is_alive(nodes: Site) -> None:
     assert agent["public_key"], "its RPC is encrypted and for the manager alone"
     (group,) = nodes.sql("SELECT wsproxy_addr FROM scaling_groups")
     assert group["wsproxy_addr"] == f"https://{ADDRESSES['mgmt']}:10200"
-    host.check(["backendai-ctl", "status", "--wait", "120"], limit=180)
+    nodes.agent("compute2")
+    nodes.healthy()
 
 
 def test_another_run_changes_nothing_anywhere(nodes: Site) -> None:
-    host = nodes.hosts["compute1"]
-    again = ctl(host, "node", "join", FILE, "--passphrase-file", PASSPHRASE)
-    assert again["changes"] == []
-    assert changed(host) == []
-    assert changed(nodes.mgmt) == []
+    def state() -> dict[str, str]:
+        seen = {name: host.sh(FILES) for name, host in nodes.hosts.items()}
+        code = ["/opt/backendai/current/bin/python", "-I", "-c", REVISIONS]
+        return {**seen, "etcd": nodes.mgmt.check(code).stdout}
+
+    before = state()
+    assert before["etcd"]
+    for name in ("storage1", "compute1", "compute2"):
+        again = ctl(nodes.hosts[name], "node", "join", FILE, "--passphrase-file", PASSPHRASE)
+        assert again["changes"] == []
+    for host in nodes.hosts.values():
+        assert changed(host) == []
+    assert state() == before
+
+
+def test_the_client_sees_both_agents_alive(nodes: Site) -> None:
+    password = nodes.mgmt.sh("cat /etc/backendai/secrets/admin-password")
+    client(nodes, "login", stdin=f"{EMAIL}\n{password}\n")
+    said = json.loads(client(nodes, "--output=json", "admin", "agent", "list"))
+    states = {row["id"]: row["status"] for row in said["items"]}
+    assert states == {"i-compute1": "ALIVE", "i-compute2": "ALIVE"}
+
+
+def test_a_folder_is_kept_by_the_storage_node_as_the_services_user(nodes: Site) -> None:
+    nodes.mgmt.sh("mkdir -p /srv/up; echo of the site >/srv/up/file.txt")
+    client(nodes, "vfolder", "create", FOLDER, "local:volume1")
+    said = client(nodes, "vfolder", "upload", FOLDER, "file.txt", cwd="/srv/up")
+    assert f"https://{ADDRESSES['storage1']}:6021/upload" in said
+    find = "find /vfroot/volume1 -name file.txt -printf '%U:%G '  -exec cat '{}' ';'"
+    assert nodes.hosts["storage1"].sh(find) == "1100:1100 of the site"
+    assert nodes.mgmt.sh("find /vfroot -name file.txt 2>/dev/null || :") == ""
+
+
+def test_the_web_ui_shows_both_agents_and_the_folder(nodes: Site, screenshots: Path) -> None:
+    try:
+        seen = browser.visit(
+            nodes.mgmt,
+            url=CLIENT["BACKEND_ENDPOINT"],
+            email=EMAIL,
+            password=nodes.mgmt.sh("cat /etc/backendai/secrets/admin-password"),
+            pages={"agents": "/agent", "data": "/data"},
+            folder=screenshots,
+            reach=tuple(ADDRESSES.values()),
+        )
+    except browser.NoBrowser as absent:
+        unavailable(str(absent))
+    for name in ("compute1", "compute2"):
+        assert f"i-{name}" in seen.pages["agents"]["text"]
+    assert FOLDER in seen.pages["data"]["text"]
 
 
 def test_only_what_nodes_need_leaves_loopback(nodes: Site) -> None:
-    mgmt, compute = listening(nodes.mgmt), listening(nodes.hosts["compute1"])
-    assert {address for address, _ in mgmt} == {ADDRESSES["mgmt"]}
-    assert {(ADDRESSES["mgmt"], port) for port in (2379, 6379, 8090, 6021)} <= mgmt
-    assert not {port for _, port in mgmt} & {5432, 2380, 8081, 6022, 4000}
-    assert {(a, p) for a, p in compute if a != "172.17.0.1"} == {(ADDRESSES["compute1"], 6001)}
+    seen = {name: listening(host) for name, host in nodes.hosts.items()}
+    mgmt = ADDRESSES["mgmt"]
+    assert {address for address, _ in seen["mgmt"]} == {mgmt}
+    assert {(mgmt, port) for port in (2379, 6379, 8090, 10200)} <= seen["mgmt"]
+    assert not {port for _, port in seen["mgmt"]} & {5432, 2380, 8081, 6021, 6022, 4000}
+    assert {(ADDRESSES["storage1"], port) for port in (6021, 6022)} == seen["storage1"]
+    for name in ("compute1", "compute2"):
+        assert {(a, p) for a, p in seen[name] if a != "172.17.0.1"} == {(ADDRESSES[name], 6001)}
 
 
 def test_rules_for_the_firewall_name_the_nodes(nodes: Site) -> None:
@@ -101,42 +186,46 @@ def test_rules_for_the_firewall_name_the_nodes(nodes: Site) -> None:
     assert ADDRESSES["mgmt"] in text
 
 
-def test_the_agent_comes_back_after_the_management_node_was_away(nodes: Site) -> None:
-    servers = ["postgresql", "valkey-server", "etcd"]
-    nodes.mgmt.check(["systemctl", "stop", "backendai.target", *servers], limit=200)
-    nodes.hosts["compute1"].sh("systemctl is-active backendai-agent || :")
-    nodes.mgmt.check(["systemctl", "start", *servers, "backendai.target"], limit=300)
-    nodes.mgmt.check(["backendai-ctl", "status", "--wait", "240"], limit=300)
-    nodes.agent("compute1")
-    nodes.hosts["compute1"].check(["backendai-ctl", "status", "--wait", "240"], limit=300)
+def test_doctor_is_content_with_every_node(nodes: Site) -> None:
+    for host in nodes.hosts.values():
+        host.check(["backendai-ctl", "doctor"])
+    assert {row["state"] for row in ctl(nodes.mgmt, "node", "list")["nodes"]} == {"joined"}
+
+
+def test_doctor_names_the_node_that_cannot_be_reached(nodes: Site) -> None:
+    with nodes.switch.cut("storage1"):
+        said = nodes.mgmt.run(["backendai-ctl", "doctor"])
+    assert said.returncode == 1
+    assert f"storage1 {ADDRESSES['storage1']}:6022 (storage-proxy, manager)" in said.stdout
+    nodes.healthy("mgmt", "storage1")
 
 
 @pytest.fixture(scope="module")
 def edge(nodes: Site) -> Host:
-    """The edge node, added to the running site."""
-    nodes.mgmt.write("/etc/backendai/site.toml", SITE_FILE + EDGE)
-    ctl(nodes.mgmt, "reconfigure")
-    host = nodes.carry("edge1")
-    done = join(host)
-    assert done.returncode == 0, done
-    return host
+    """The storage node takes a second role in the running site."""
+    nodes.change(storage1=("storage", "edge"))
+    states = {row["name"]: row["state"] for row in ctl(nodes.mgmt, "node", "list")["nodes"]}
+    assert states["compute1"] == "its site file is not the one of mgmt"
+    nodes.install("storage1")
+    nodes.join("storage1")
+    return nodes.hosts["storage1"]
 
 
 def test_an_edge_node_takes_over_what_users_reach(nodes: Site, edge: Host) -> None:
-    edge.check(["backendai-ctl", "status", "--wait", "240"], limit=300)
+    nodes.healthy("mgmt", "storage1")
     kept = nodes.mgmt.sh("ls /etc/systemd/system/backendai.target.wants")
     assert not re.search("webserver|gateway|appproxy", kept)
-    assert edge.sh(SECRETS).split() == [
-        *("appproxy-api", "appproxy-jwt", "appproxy-permit"),
-        *("cache-password", "database-coordinator"),
-    ]
-    page = f"https://{ADDRESSES['edge1']}:8090/func/"
-    call = ["openssl", "s_client", "-connect", f"{ADDRESSES['edge1']}:8090", "-verify_return_error"]
+    wanted = {"appproxy-api", "appproxy-jwt", "appproxy-permit", "database-coordinator"}
+    found = set(edge.sh(SECRETS).split())
+    assert wanted <= found
+    assert not found & {"admin-password", "database-manager", "etcd-root-password"}
+    address = ADDRESSES["storage1"]
+    call = ["openssl", "s_client", "-connect", f"{address}:8090", "-verify_return_error"]
     edge.check([*call, "-CAfile", "/etc/backendai/tls/ca.crt"], limit=30)
     code = (
         "import ssl, urllib.request as r;"
         "c = ssl.create_default_context(cafile='/etc/backendai/tls/ca.crt');"
-        f"print(r.urlopen('{page}', context=c, timeout=30).status)"
+        f"print(r.urlopen('https://{address}:8090/func/', context=c, timeout=30).status)"
     )
     assert edge.check(["/opt/backendai/current/bin/python", "-I", "-c", code]).stdout == "200\n"
     assert (ADDRESSES["mgmt"], 5432) in listening(nodes.mgmt)
@@ -148,4 +237,4 @@ def test_the_database_lets_in_the_edge_node_alone(nodes: Site, edge: Host) -> No
     rules = nodes.mgmt.sh("cat /etc/postgresql/17/main/backendai_hba.conf")
     lines = [line for line in rules.splitlines() if line.startswith("host")]
     account = "backendai_appproxy backendai_appproxy"
-    assert lines == [f"host {account} {ADDRESSES['edge1']}/32 scram-sha-256"]
+    assert lines == [f"host {account} {ADDRESSES['storage1']}/32 scram-sha-256"]

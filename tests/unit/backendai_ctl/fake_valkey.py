@@ -18,6 +18,8 @@ class FakeValkey:
         default_factory=lambda: {"requirepass": "", "appendonly": "no"}
     )
     broken: bool = False
+    time: float = 0.0  # what TIME says
+    hashes: dict[str, dict[str, str]] = field(default_factory=dict)
     log: list[tuple[str, ...]] = field(default_factory=list)
 
     def answer(self, words: list[str], state: dict[str, bool]) -> str:
@@ -30,13 +32,25 @@ class FakeValkey:
             return "+OK\r\n"
         if password and not state.get("in"):
             return "-NOAUTH Authentication required.\r\n"
+        state["in"] = True  # without a password everybody is, and stays when one is set
         if words[0] == "PING":
             return "+PONG\r\n"
         if words[:2] == ["CONFIG", "SET"]:
             self.settings[words[2]] = words[3]
             return "+OK\r\n"
         if words[:2] == ["CONFIG", "GET"]:
-            return "*2\r\n" + "".join(_bulk(w) for w in (words[2], self.settings[words[2]]))
+            return _list([words[2], self.settings.get(words[2], "")])
+        if words[0] == "TIME":
+            return _list([str(int(self.time)), str(int(self.time % 1 * 1e6))])
+        if words[0] == "HSET":
+            self.hashes.setdefault(words[1], {})[words[2]] = words[3]
+            return ":1\r\n"
+        if words[0] == "HGET":
+            found = self.hashes.get(words[1], {}).get(words[2])
+            return "$-1\r\n" if found is None else _bulk(found)
+        if words[0] == "HGETALL":
+            rows = self.hashes.get(words[1], {})
+            return _list([word for pair in rows.items() for word in pair])
         if words[0] == "INFO":
             status = "err" if self.broken else "ok"
             return _bulk(f"aof_rewrite_in_progress:0\r\naof_last_bgrewrite_status:{status}\r\n")
@@ -71,6 +85,10 @@ def running(valkey: FakeValkey) -> Iterator[FakeValkey]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _list(words: list[str]) -> str:
+    return f"*{len(words)}\r\n" + "".join(map(_bulk, words))
 
 
 def _bulk(text: str) -> str:

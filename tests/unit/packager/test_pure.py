@@ -28,6 +28,8 @@ def test_the_table_of_the_repository_reads() -> None:
 def test_a_missing_key_of_the_table_is_named() -> None:
     with pytest.raises(Failure, match=r"release.toml: \[user\] has no `uid`"):
         release.parse(TABLE.replace("uid = 1100", ""))
+    with pytest.raises(Failure, match=r"\[release\] has no `number`"):
+        release.parse(TABLE.replace("\nnumber = ", "\nno_number = "))
 
 
 def test_broken_toml_is_reported_with_its_file() -> None:

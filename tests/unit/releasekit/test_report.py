@@ -86,9 +86,20 @@ def test_absent_measurements_are_said_to_be_absent(spec: Spec) -> None:
 def test_measurements_are_shown_with_their_commit(spec: Spec, tmp_path: Path) -> None:
     path = tmp_path / "reproducibility.json"
     result = {"date": "2026-01-02", "commit": "c" * 40, "artefacts": 9, "identical": 8}
-    path.write_text(json.dumps({**result, "varied": ["clock"]}))
+    path.write_text(json.dumps({**result, "how": "twice", "varied": ["clock"]}))
     page = render(Spec(**{**spec.__dict__, "reproducibility": str(path)}))
     assert "8 of 9" in page and "c" * 40 in page
+    assert "were built twice" in page and "<dt>Varied</dt><dd>clock</dd>" in page
+    assert "not counted in it" in page
+
+
+def test_a_rebuild_of_what_was_shipped_is_told_apart(spec: Spec, tmp_path: Path) -> None:
+    path = tmp_path / "reproducibility.json"
+    result = {"date": "2026-01-02", "commit": "c" * 40, "artefacts": 9, "identical": 9}
+    path.write_text(json.dumps({**result, "how": "shipped", "varied": []}))
+    page = render(Spec(**{**spec.__dict__, "reproducibility": str(path)}))
+    assert "of a shipped bundle were built again" in page
+    assert "<dt>Varied</dt>" not in page
 
 
 def test_the_page_is_the_same_each_time_and_leaves_a_summary(spec: Spec, tmp_path: Path) -> None:

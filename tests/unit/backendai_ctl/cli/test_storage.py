@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 from backendai_ctl.cli import storage as cli
 from backendai_ctl.context import Context
-from backendai_ctl.errors import EXIT_FAILED, BadRequest, Pending
+from backendai_ctl.errors import EXIT_FAILED, BadRequest
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Network, Site, Storage, Volume
 from backendai_ctl.steps import units
-from backendai_ctl.storage import exports, volumes
+from backendai_ctl.storage import access, exports, volumes
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def host(facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conte
     """A local volume, ready, and a remote one that is not mounted."""
     monkeypatch.setattr(cli, "need_root", lambda: None)
     monkeypatch.setattr(units, "FOLDER", tmp_path / "system")
-    monkeypatch.setattr(exports, "FOLDER", tmp_path / "exports.d")
+    monkeypatch.setattr(exports, "FILE", tmp_path / "exports.d/backendai.exports")
     monkeypatch.setattr(exports, "SERVER", tmp_path / "none")
     nas = Volume(kind="nfs", server="nas", export=Path("/srv/a"))
     site = Site(
@@ -74,16 +74,26 @@ def test_a_mount_that_is_planned_changes_nothing(host: Context, tmp_path: Path) 
         run(host, "mount", "other")
 
 
-def test_an_export_is_planned_written_and_removed(host: Context) -> None:
-    file = exports.path(volumes.places(host)[0])
-    planned = data(host, "export", "here", "--dry-run")
-    assert planned["changed"] and "192.0.2.0/24(rw,sync" in planned["text"]
-    assert not file.exists()
-    with pytest.raises(Pending, match="no NFS server"):
-        run(host, "export", "here")
-    assert file.read_text() == planned["text"]
-    assert not data(host, "export", "here", "--dry-run")["changed"]
-    assert data(host, "export", "here", "--remove")["changed"]
-    assert not file.exists()
-    with pytest.raises(BadRequest, match="is on nas:/srv/a"):
-        run(host, "export", "nas", "--dry-run")
+def test_a_host_that_keeps_nothing_for_others_exports_nothing(host: Context) -> None:
+    with pytest.raises(BadRequest, match="no other node needs") as caught:
+        run(host, "export", "--dry-run")
+    assert 'server = "NODE"' in caught.value.hint
+
+
+def test_check_names_node_volume_and_numbers(
+    host: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "node", lambda _ctx: "gpu1")
+    told = data(host, "check")
+    assert told["node"] == "gpu1"
+    rows = {(row["volume"], row["what"]): row for row in told["findings"]}
+    uid, gid = host.owner
+    assert rows["", "user"]["saw"] == f"root is {uid}:{gid}"
+    assert rows["here", "ids"]["saw"] == f"a file of root belongs to {uid}:{gid}"
+    assert rows["here", "use"]["level"] == "ok"
+    assert rows["nas", "mount"]["level"] == "fail"
+    assert not told["good"]
+    shown = run(host, "check")
+    assert shown.exit_code == EXIT_FAILED
+    assert "hint: nas: run: backendai-ctl storage mount nas" in shown.stdout
+    assert run(host, "check", "here").exit_code == 0

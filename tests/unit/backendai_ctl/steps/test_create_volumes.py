@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.errors import Pending
+from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site, Storage, Volume
 from backendai_ctl.steps import units
 from backendai_ctl.steps.create_volumes import STEP
-from backendai_ctl.storage import mounts, rpcbind
+from backendai_ctl.storage import access, exports, mounts, rpcbind
 from backendai_ctl.storage.volumes import Place
 from backendai_ctl.system import systemd
 
@@ -26,6 +26,7 @@ class Host:
         self.folder = folder
         self.answers = True
         self.mounted: set[str] = set()
+        self.tried: list[str] = []  # volumes that were used as services do
         self.calls: list[tuple[str, ...]] = []
 
     def systemctl(self, *words: str, **_: object) -> str:
@@ -51,10 +52,13 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path / "system")
     monkeypatch.setattr(units, "FOLDER", made.folder)
     monkeypatch.setattr(rpcbind, "INSTALLED", tmp_path / "none")
+    monkeypatch.setattr(exports, "OTHERS", tmp_path / "exports")
     monkeypatch.setattr(systemd, "booted", lambda: False)
     monkeypatch.setattr(systemd, "systemctl", made.systemctl)
     monkeypatch.setattr(mounts, "mount", made.mount)
-    monkeypatch.setattr(mounts, "mounted", lambda place: str(place.path) in made.mounted)
+    monkeypatch.setattr(access, "must_pass", lambda _ctx, place: made.tried.append(place.name))
+    for name in ("mounted", "waited_for"):
+        monkeypatch.setattr(mounts, name, lambda place: str(place.path) in made.mounted)
     return made
 
 
@@ -72,6 +76,7 @@ def test_a_second_run_finds_nothing(facts: Facts, host: Host) -> None:
     ctx = site_with(facts, here=Volume(), nas=nas(facts))
     STEP.apply(ctx)
     assert STEP.check(ctx) == []
+    assert host.tried == ["nas"]
     before = list(host.calls)
     STEP.apply(ctx)
     assert host.calls == before
@@ -112,3 +117,17 @@ def test_undo_keeps_folders(facts: Facts, host: Host) -> None:
     STEP.undo(ctx)
     assert [path for path in host.folder.rglob("*") if not path.is_dir()] == []
     assert (facts.paths.volumes / "here/version.txt").exists()
+
+
+@pytest.mark.parametrize(("made", "told"), [("file", "is no folder"), ("folder", "of its own")])
+def test_what_lies_where_a_volume_shall_be_mounted_is_not_hidden(
+    facts: Facts, host: Host, made: str, told: str
+) -> None:
+    ctx = site_with(facts, nas=nas(facts))
+    place = facts.paths.volumes / "nas"
+    mine = place if made == "file" else place / "mine"
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.touch()
+    with pytest.raises(Problem, match=told):
+        STEP.apply(ctx)
+    assert not list(host.folder.rglob("*.*mount"))

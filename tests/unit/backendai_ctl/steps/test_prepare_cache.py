@@ -131,3 +131,22 @@ def test_undo_leaves_it_as_debian_ships_it(
     assert valkey.settings == {"requirepass": "", "appendonly": "no"}
     assert list((tmp_path / "system").iterdir()) == []
     assert not prepare_cache.config(host).exists()
+
+
+def test_where_nodes_need_it_it_listens_for_them_after_it_wants_a_password(
+    host: Context, valkey: FakeValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = "127.0.0.1 -::1 10.77.0.1"
+    monkeypatch.setattr(prepare_cache, "server_addresses", lambda *_: ["10.77.0.1"])
+    STEP.apply(host)
+    assert valkey.settings["bind"] == wanted
+    sets = [words[2] for words in valkey.log if words[:2] == ("CONFIG", "SET")]
+    assert sets.index("requirepass") < sets.index("bind")
+    assert f"bind {wanted}\n" in prepare_cache.config(host).read_text()
+    drop_in = (tmp_path / "system/valkey-server.service.d/backendai.conf").read_text()
+    assert units.WAIT_FOR_NETWORK in drop_in
+    assert STEP.check(host) == []
+    valkey.settings["bind"] = "127.0.0.1 -::1"
+    assert [change.how for change in STEP.check(host)] == [f"listen on {wanted}"]
+    STEP.undo(host)
+    assert valkey.settings["bind"] == "127.0.0.1 -::1"

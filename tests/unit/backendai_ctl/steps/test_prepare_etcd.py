@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from fake_etcd import FakeEtcd
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.steps import units
+from backendai_ctl.steps import prepare_etcd, units
 from backendai_ctl.steps.prepare_etcd import KEY, STEP, login_mark
 from backendai_ctl.system import systemd
 
@@ -96,3 +97,34 @@ def test_undo_leaves_it_open_and_without_our_files(
     assert (etcd.auth, etcd.users) == (False, {})
     assert list(folder.iterdir()) == []
     assert not login_mark(there).exists()
+
+
+def test_where_nodes_need_it_etcd_is_restarted_until_it_listens_for_them(
+    there: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(there.site.etcd.endpoints[0].rpartition(":")[2])
+    monkeypatch.setattr(prepare_etcd, "server_addresses", lambda *_: ["127.0.0.9"])
+    monkeypatch.setattr(systemd, "booted", lambda: True)
+    started: list[socket.socket] = []
+
+    def systemctl(*words: str, **_: object) -> str:
+        if words[0] == "restart":
+            started.append(socket.create_server(("127.0.0.9", port)))
+        return ""
+
+    monkeypatch.setattr(systemd, "systemctl", systemctl)
+    try:
+        STEP.apply(there)
+        text = (folder / "etcd.service.d/backendai.conf").read_text()
+        assert f"http://127.0.0.1:{port},http://127.0.0.9:{port}" in text
+        assert STEP.check(there) == []
+    finally:
+        for server in started:
+            server.close()
+    assert [change.how for change in STEP.check(there)] == [
+        "restart it: other nodes cannot reach it yet"
+    ]
+    started.clear()
+    monkeypatch.setattr(systemd, "systemctl", lambda *_: "")
+    with pytest.raises(Problem, match=r"does not listen on 127\.0\.0\.9"):
+        STEP.apply(there)

@@ -13,7 +13,7 @@ from backendai_ctl.errors import Pending
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site, Storage, Volume
 from backendai_ctl.steps import units
-from backendai_ctl.storage import mounts
+from backendai_ctl.storage import mounts, refusals
 from backendai_ctl.storage.volumes import Place, places
 from backendai_ctl.system import systemd
 from backendai_ctl.system.run import Done
@@ -57,17 +57,47 @@ def test_systemd_finds_no_fault_in_the_unit(nfs: Context, tmp_path: Path) -> Non
 
 def test_nothing_but_the_services_with_volumes_waits_for_the_server(nfs: Context) -> None:
     (place,) = mounts.remote(nfs)
-    text = mounts.unit(place).text
-    assert "DefaultDependencies=no" in text  # else remote-fs.target and so the boot would wait
-    assert "Before=umount.target" in text
+    text, woken = mounts.unit(place).text, mounts.automount(place).text
+    for either in (text, woken):
+        assert "DefaultDependencies=no" in either  # else remote-fs.target, and the boot, would wait
+        assert "Before=umount.target" in either
     assert f"TimeoutSec={mounts.MOUNT_LIMIT}" in text
     assert "What=nas.example:/srv/vf" in text
-    found = {file.path.parent.name: file.text for file in mounts.drop_ins(nfs)}
+    assert "[Install]" not in text  # a boot starts the .automount, which asks nobody
+    assert "WantedBy=multi-user.target" in woken
+    assert (
+        "\nOptions=vers=4.2,hard,timeo=100,retrans=3,retry=0,nodev,nosuid,nofail,_netdev\n" in text
+    )
+
+
+def test_services_require_their_volumes_and_start_when_these_are_there(nfs: Context) -> None:
+    found = {
+        file.path.relative_to(units.FOLDER).parts[0]: file.text for file in mounts.drop_ins(nfs)
+    }
+    retry = found.pop(mounts.RETRY_UNIT)
     assert set(found) == {"backendai-agent.service.d", "backendai-storage-proxy.service.d"}
     for drop_in in found.values():
-        assert "Requires" not in drop_in
-        assert "Wants=data-big\\x2ddisk-a.b.mount" in drop_in
-        assert "ExecStartPre=/usr/bin/mountpoint -q /data/big-disk/a.b" in drop_in
+        assert "RequiresMountsFor=/data/big-disk/a.b\n" in drop_in
+        assert "OnFailure=backendai-volumes@%N.service\n" in drop_in
+    assert "ExecStart=/usr/bin/systemctl start data-big\\x2ddisk-a.b.mount\n" in retry
+    assert "ExecStart=/usr/bin/systemctl start --no-block %i.service\n" in retry
+    assert "Restart=on-failure\n" in retry
+
+
+def test_an_automount_that_waits_is_no_mount(
+    nfs: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place,) = mounts.remote(nfs)
+    table = tmp_path / "mountinfo"
+    monkeypatch.setattr(mounts, "MOUNTS", table)
+    waits = f"40 1 0:40 / {place.path} rw shared:1 - autofs systemd-1 rw,fd=40\n"
+    table.write_text(waits)
+    assert mounts.now(place) == ()
+    table.write_text(
+        f"{waits}41 40 0:41 / {place.path} rw,nodev - nfs4 nas.example:/srv/vf ro,hard\n"
+    )
+    assert mounts.now(place) == ("nas.example:/srv/vf", {"rw", "nodev", "ro", "hard"})
+    assert mounts.mounted(place)
 
 
 def test_a_host_without_remote_volumes_has_no_drop_ins(ctx: Context) -> None:
@@ -80,6 +110,7 @@ def test_a_failed_mount_is_pending_with_the_words_of_mount(
 ) -> None:
     (place,) = mounts.remote(nfs)
     monkeypatch.setattr(mounts, "HELPER", Path("/"))
+    monkeypatch.setattr(refusals, "unresolved", lambda _place: None)
     log = "Mounting...\nmount.nfs: Connection refused for nas\nFailed to mount.\n"
     monkeypatch.setattr(systemd, "booted", lambda: True)
     monkeypatch.setattr(
@@ -90,7 +121,7 @@ def test_a_failed_mount_is_pending_with_the_words_of_mount(
         Pending, match=r"nas\.example:/srv/vf.*Connection refused for nas"
     ) as caught:
         mounts.mount(place)
-    assert "backendai-ctl storage mount nas" in caught.value.hint
+    assert "once it answers" in caught.value.hint
     monkeypatch.setattr(systemd, "properties", lambda *_: {"Result": "timeout"})
     with pytest.raises(Pending, match="did not answer within 30 s"):
         mounts.mount(place)

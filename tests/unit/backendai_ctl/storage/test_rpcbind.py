@@ -9,7 +9,7 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site, Storage, Volume
-from backendai_ctl.storage import rpcbind
+from backendai_ctl.storage import exports, rpcbind
 from backendai_ctl.system import systemd
 
 NAS = Volume(kind="nfs", server="nas", export=Path("/srv/a"))
@@ -19,8 +19,10 @@ OLD = Volume(kind="nfs", server="nas", export=Path("/srv/b"), options="vers=3")
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A host with rpcbind; paths below it as the module names them."""
-    for name in ("INSTALLED", "FSTAB", "SERVER", "NIS"):
+    for name in ("INSTALLED", "FSTAB", "NIS"):
         monkeypatch.setattr(rpcbind, name, tmp_path / name)
+    monkeypatch.setattr(exports, "OTHERS", tmp_path / "EXPORTS")
+    monkeypatch.setattr(exports, "FILE", tmp_path / "exports.d/backendai.exports")
     (tmp_path / "INSTALLED").touch()
     monkeypatch.setattr(systemd, "booted", lambda: False)
     monkeypatch.setattr(systemd, "systemctl", lambda *_: "")
@@ -41,7 +43,7 @@ def test_only_where_all_of_nfs_is_version_4(facts: Facts, host: Path) -> None:
     assert not rpcbind.to_mask(with_volumes(facts, NAS))
 
 
-@pytest.mark.parametrize("other", ["SERVER", "NIS", "FSTAB"])
+@pytest.mark.parametrize("other", ["EXPORTS", "NIS", "FSTAB"])
 def test_not_where_something_else_may_use_it(facts: Facts, host: Path, other: str) -> None:
     (host / other).write_text("nas:/home  /home nfs  vers=3 0 0\n")
     assert not rpcbind.to_mask(with_volumes(facts, NAS))

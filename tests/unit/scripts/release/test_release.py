@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -122,6 +123,20 @@ def test_join_goes_on_when_the_missing_volume_comes(
         part.unlink()  # the first stick is gone
     succeeded(run_release("join", listed, "--from", other))
     assert sha256(out / path.name) == sha256(path)
+
+
+def test_what_join_refuses_does_not_keep_the_name_of_a_bundle(
+    make_bundle: MakeBundle, run_release: RunRelease, tmp_path: Path
+) -> None:
+    path, out = make_bundle(), tmp_path / "out"
+    with tarfile.open(path) as tar:
+        info = tar.getmember(f"{path.stem}/MANIFEST.sig")
+    flip(path, info.offset_data + info.size - 4)  # before the volumes are made: they are right
+    parts = volumes(path, run_release, out)
+    for _ in range(2):
+        refused(run_release("join", parts[0]), "MANIFEST", ".refused")
+        assert not (out / path.name).exists()
+        assert (out / f"{path.name}.refused").exists()
 
 
 def test_join_names_a_broken_volume(
@@ -259,9 +274,10 @@ def test_killed_at_any_moment_it_goes_on(
     for size in (1, 60_000, 250_000):
         process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while process.poll() is None:
-            if partial.exists() and partial.stat().st_size >= size:
-                process.send_signal(signal.SIGKILL)
-                process.wait(30)
+            with contextlib.suppress(FileNotFoundError):  # not there yet, or finished
+                if partial.stat().st_size >= size:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait(30)
         if process.returncode == 0:
             result.unlink()  # it was faster
         assert not result.exists()

@@ -1,0 +1,209 @@
+"""One user on every node: is it so, seen from this host, down to the files on the server?"""
+
+from __future__ import annotations
+
+import errno
+import grp
+import json
+import os
+import pwd
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import OutOfTime, Problem
+from backendai_ctl.storage import mounts, trial
+from backendai_ctl.storage.volumes import Place
+from backendai_ctl.system import files
+from backendai_ctl.system.run import run
+
+LIMIT = 15.0  # seconds for one part of the trial
+PROGRAM = Path(trial.__file__)
+_IDS = {  # component -> (its table, keys of UID and GID)
+    "agent": (("container", "kernel-uid", 0), ("container", "kernel-gid", 1)),
+}
+_DEFAULT = -1  # upstream's: as the process of the agent itself
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One finding: `what` was looked at, the `level` (ok, warn, fail), what it is, the cure."""
+
+    what: str
+    level: str
+    saw: str
+    hint: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.level != "fail"
+
+
+def node(ctx: Context) -> str:
+    """What reports call this host."""
+    return ctx.node or socket.gethostname().partition(".")[0]
+
+
+def of_host(ctx: Context) -> list[Seen]:
+    """The numbers that this host uses: the account, and the settings of agent and containers."""
+    return [_account(ctx), *(_configured(ctx) if ctx.here("agent") else [])]
+
+
+def of_volume(ctx: Context, place: Place) -> list[Seen]:
+    """A volume, used as the services do. Never hangs."""
+    found = _mount(place)
+    if not all(seen.good for seen in found):
+        return found
+    name = f".backendai-check-{node(ctx)}-{os.getpid()}"
+    try:
+        return [*found, *_trial(ctx, place, name)]
+    except OutOfTime:
+        hint = f"see to {place.source or place.path}; stopped clients go on once it answers"
+        return [*found, Seen("answer", "fail", f"none within {LIMIT:.0f} s", hint)]
+
+
+def must_pass(ctx: Context, place: Place) -> None:
+    """Problem for the first thing that keeps a volume from being used."""
+    for seen in of_volume(ctx, place):
+        if not seen.good:
+            raise Problem(
+                f"volume {place.name} ({place.source or place.path}) on {node(ctx)}: "
+                f"{seen.what}: {seen.saw}",
+                hint=seen.hint,
+            )
+
+
+def _account(ctx: Context) -> Seen:
+    facts = ctx.facts
+    wanted = f"{facts.uid}:{facts.gid}"
+    try:
+        found = pwd.getpwnam(facts.user)
+    except KeyError:
+        return Seen("user", "fail", f"{facts.user} does not exist", "install the packages again")
+    saw = f"{facts.user} is {found.pw_uid}:{found.pw_gid}"
+    if (found.pw_uid, found.pw_gid) == ctx.owner:
+        return Seen("user", "ok", saw)
+    hint = f"make it {wanted}: usermod -u {facts.uid} {facts.user}; groupmod -g {facts.gid} "
+    return Seen("user", "fail", f"{saw}, not {wanted}", hint + _group(found.pw_gid))
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def _configured(ctx: Context) -> list[Seen]:
+    path = ctx.paths.config / ctx.facts.components["agent"].config
+    try:
+        data: dict[str, Any] = tomllib.loads(files.read(path) or "")
+    except (Problem, ValueError):
+        return []  # not ours to say here: the agent would not start
+    made = []
+    for table, key, which in _IDS["agent"]:
+        value = data.get(table, {}).get(key, _DEFAULT)
+        wanted = ctx.owner[which]
+        if value in (_DEFAULT, wanted):
+            made.append(Seen(key, "ok", f"containers run as {wanted}"))
+        else:
+            hint = f"remove {key} from [{table}] of {path}; then: backendai-ctl reconfigure"
+            made.append(Seen(key, "fail", f"containers run as {value}, not {wanted}", hint))
+    return made
+
+
+def _mount(place: Place) -> list[Seen]:
+    if not place.remote:
+        return []
+    found = mounts.now(place)
+    if not found:
+        hint = f"run: backendai-ctl storage mount {place.name}"
+        return [Seen("mount", "fail", f"{place.path} is not mounted", hint)]
+    source, how = found
+    if source != place.source and not source.startswith("/"):  # a path: a stand-in for NFS
+        hint = f"run: umount {place.path}; backendai-ctl storage mount {place.name}"
+        return [Seen("mount", "fail", f"{source} is mounted, not {place.source}", hint)]
+    if "ro" in how:
+        return [Seen("mount", "fail", f"{place.source} is mounted read-only", _writable(place))]
+    return [Seen("mount", "ok", f"{place.source} at {place.path}")]
+
+
+def _trial(ctx: Context, place: Place, name: str) -> list[Seen]:
+    user = ctx.facts.user
+    done = _run("user", place, name, user)
+    if done["failed"]:
+        found = [_refused(ctx, place, done)]
+    else:
+        found = [_owner(ctx, place, done)]
+        found.append(Seen("use", "ok", f"{user} writes, reads, renames and locks"))
+        if place.remote:
+            found.append(_root(ctx, place, _run("root", place, name, None)))
+    _run("clean", place, name, user)
+    return found
+
+
+def _run(part: str, place: Place, name: str, user: str | None) -> dict[str, Any]:
+    call = [sys.executable, "-I", "-S", str(PROGRAM), part, str(place.path), name]
+    done = run(call, user=user, limit=LIMIT)
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+    except ValueError:
+        return {"failed": part, "error": done.tail or f"exit status {done.returncode}"}
+
+
+def _refused(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
+    who = f"{ctx.facts.user} ({ctx.facts.uid}:{ctx.facts.gid})"
+    if done.get("errno") == errno.EROFS:
+        return Seen("use", "fail", f"{place.source or place.path} is read-only", _writable(place))
+    if done.get("errno") in (errno.EACCES, errno.EPERM):
+        folder = place.volume.export if place.remote else place.path
+        uid, gid = ctx.owner
+        where = f"on {place.volume.server}: " if place.remote else ""
+        hint = f"{where}chown {uid}:{gid} {folder}"
+        return Seen("use", "fail", f"{who} may not {done['failed']}: {done['error']}", hint)
+    hint = "see the journal of this host and of the server"
+    if done["failed"] == "lock":
+        hint = "the server has to offer locks: NFS 4 does, and no option nolock"
+    return Seen("use", "fail", f"{who} cannot {done['failed']}: {done['error']}", hint)
+
+
+def _owner(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
+    uid, gid = ctx.owner
+    saw = f"a file of {ctx.facts.user} belongs to {done['uid']}:{done['gid']}"
+    if (done["uid"], done["gid"]) == ctx.owner:
+        return Seen("ids", "ok", saw)
+    server = place.volume.server or node(ctx)
+    hint = (
+        f"on {server}: no all_squash to another user, and the same numbers: "
+        f"sec=sys, Domain equal or numeric ids ({uid}:{gid})"
+    )
+    return Seen("ids", "fail", f"{saw}, not {uid}:{gid}", hint)
+
+
+def _root(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
+    """Root of a node is its container engine, which mounts folders of users into containers."""
+    user, (uid, gid) = ctx.facts.user, ctx.owner
+    wanted = f"on {place.volume.server}: root_squash,anonuid={uid},anongid={gid}"
+    if done["failed"] == "enter":
+        level = "fail" if ctx.here("agent") else "warn"
+        saw = f"root of {node(ctx)} may not enter folders of {user}: containers cannot mount them"
+        return Seen("squash", level, saw, wanted)
+    if done["failed"]:
+        return Seen("squash", "warn", f"root cannot {done['failed']}: {done['error']}", wanted)
+    if done["uid"] == 0:
+        saw = f"root of {node(ctx)} is root on {place.volume.server}"
+        return Seen("squash", "warn", saw, wanted)
+    name = f"{user} " if done["uid"] == uid else ""
+    return Seen("squash", "ok", f"root is {name}{done['uid']}:{done['gid']} there")
+
+
+def _writable(place: Place) -> str:
+    if place.remote:
+        return f"on {place.volume.server}: export {place.volume.export} with rw, and `mount` it rw"
+    return f"mount it for writing: findmnt -T {place.path}"

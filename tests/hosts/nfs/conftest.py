@@ -1,0 +1,23 @@
+"""The site that the scenarios of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import artefacts
+import pytest
+from scenario import Hosts
+from site_with_nfs import Site, site_with_nfs
+
+
+@pytest.fixture(scope="session")
+def site(
+    hosts: Hosts,
+    dist: artefacts.Dist,
+    repositories: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """Both hosts set up; the NFS server runs and the volume is mounted on `mgmt`."""
+    with site_with_nfs(hosts, dist, repositories, tmp_path_factory.mktemp("nfs")) as made:
+        yield made

@@ -1,0 +1,113 @@
+"""A volume that the storage node keeps: exported, mounted, one number on both hosts, a dead server.
+
+The tests follow each other. NFS is a server in user space and a stand-in for mount; see nfs_double.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import nfs_double
+from host import Host
+from site_with_nfs import ADDRESSES, PATH, Site, ctl
+
+MOUNT, AUTOMOUNT = "vfroot-shared.mount", "vfroot-shared.automount"
+EXPORTS = "/etc/exports.d/backendai.exports"
+HEAL_LIMIT = 240  # seconds until services run again after the server came back
+UNRELATED = ("manager", "webserver", "gateway", "appproxy-coordinator")
+
+
+def active(host: Host, unit: str) -> bool:
+    return host.run(["systemctl", "is-active", "--quiet", unit]).returncode == 0
+
+
+def changed(host: Host) -> list[str]:
+    """Steps of another `reconfigure` that did something."""
+    steps = ctl(host, "reconfigure")["steps"]
+    return [name for name, step in steps.items() if step["state"] != "same"]
+
+
+def wait_active(host: Host, unit: str, limit: float) -> None:
+    until = time.monotonic() + limit
+    while not active(host, unit):
+        assert time.monotonic() < until, host.run(["systemctl", "status", unit]).stdout
+        time.sleep(1)
+
+
+def storage_findings(host: Host) -> dict[str, dict[str, str]]:
+    """What doctor says of volumes, by the name of the check; it must not take long."""
+    done = host.run(["backendai-ctl", "doctor", "--json"], limit=90)
+    found = json.loads(done.stdout)["findings"]
+    return {row["name"]: row for row in found if row["group"] == "storage"}
+
+
+def test_the_storage_node_serves_exactly_the_nodes_that_need_it(site: Site) -> None:
+    _, line = site.store.sh(f"cat {EXPORTS}").splitlines()
+    path, client = line.split(" ")
+    assert (path, client.partition("(")[0]) == (PATH, ADDRESSES["mgmt"])
+    assert "rw,sync,no_subtree_check,sec=sys,root_squash,anonuid=1100,anongid=1100,fsid=" in client
+    assert "vers3=n" in site.store.sh("cat /etc/nfs.conf.d/backendai.conf")
+    assert active(site.store, "nfs-server.service")
+    assert site.store.sh("systemctl is-enabled nfs-server rpcbind.socket || :").split() == [
+        *("enabled", "masked")
+    ]
+    assert ctl(site.store, "storage", "export")["changes"] == []
+
+
+def test_our_units_mount_it_where_it_is_needed(site: Site) -> None:
+    assert active(site.mgmt, MOUNT)
+    # Containers have no autofs: tests/vm shows that it works.
+    site.mgmt.check(["systemctl", "is-enabled", AUTOMOUNT])
+    assert PATH not in site.mgmt.sh("cat /etc/fstab 2>/dev/null || :")
+    source, target, options = nfs_double.calls(site.mgmt)[0]
+    assert (source, target) == (f"{ADDRESSES['store']}:{PATH}", PATH)
+    assert {"vers=4.2", "hard", "_netdev"} <= set(options.split(","))
+    (row,) = ctl(site.mgmt, "storage", "status")["volumes"]
+    assert (row["mounted"], row["state"]) == (True, "ready")
+    assert site.store.run(["systemctl", "cat", MOUNT]).returncode != 0
+    for unit in ("agent", "storage-proxy"):
+        host = site.mgmt if unit == "agent" else site.store
+        wait_active(host, f"backendai-{unit}.service", 240)
+
+
+def test_one_user_with_one_number_from_both_hosts(site: Site) -> None:
+    for host, name in ((site.mgmt, "mgmt"), (site.store, "store")):
+        told = ctl(host, "storage", "check")
+        assert (told["node"], told["good"]) == (name, True)
+        rows = {row["what"]: row["saw"] for row in told["findings"]}
+        assert rows["user"] == "bai is 1100:1100"
+        assert rows["ids"] == "a file of bai belongs to 1100:1100"
+        assert rows["use"] == "bai writes, reads, renames and locks"
+    site.mgmt.check(["touch", f"{PATH}/from-mgmt"], user="bai")
+    assert site.store.sh(f"stat -c %u:%g {PATH}/from-mgmt") == "1100:1100"
+    assert site.store.sh(f"ls -A {PATH}").split() == ["from-mgmt", "version.txt"]
+
+
+def test_another_run_changes_nothing(site: Site) -> None:
+    assert changed(site.store) == []
+    assert changed(site.mgmt) == []
+
+
+def test_a_dead_server_blocks_nothing_and_doctor_names_it(site: Site) -> None:
+    site.store.check(["systemctl", "stop", "nfs-server"])
+    host = site.reboot("mgmt")  # ends once the boot has
+    for name in UNRELATED:
+        wait_active(host, f"backendai-{name}.service", 240)
+    assert not active(host, MOUNT) and not active(host, "backendai-agent.service")
+    apt = ["apt-get", "install", "-y", "-q", "--reinstall", "backendai-ctl"]
+    assert host.check(apt, limit=120).seconds < 100
+    found = storage_findings(host)["mounts"]
+    assert found["level"] == "fail"
+    assert f"shared ({ADDRESSES['store']}:{PATH}) is not mounted" in found["saw"]
+    (row,) = ctl(host, "storage", "status", status=1)["volumes"]
+    assert row["state"] == "not mounted"
+    assert host.sh(f"ls -A {PATH} 2>/dev/null || :") == ""  # nothing was written below the mount
+
+
+def test_a_server_that_comes_back_heals_without_a_command(site: Site) -> None:
+    site.store.check(["systemctl", "start", "nfs-server"])
+    wait_active(site.mgmt, "backendai-agent.service", HEAL_LIMIT)
+    assert active(site.mgmt, MOUNT)
+    assert storage_findings(site.mgmt)["mounts"]["level"] == "ok"
+    site.mgmt.check(["backendai-ctl", "status", "--wait", "240"], limit=300)

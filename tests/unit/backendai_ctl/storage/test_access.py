@@ -1,0 +1,171 @@
+"""The check of one user on every node: what it does to a folder, and how it tells what is wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import OutOfTime, Problem
+from backendai_ctl.facts import Facts
+from backendai_ctl.site.schema import Site, Storage, Volume
+from backendai_ctl.storage import access, mounts
+from backendai_ctl.storage.volumes import Place, places
+
+NAS = Volume(kind="nfs", server="nas", export=Path("/srv/a"))
+FINE = {"failed": "", "uid": 1100, "gid": 1100}
+
+
+def program(part: str, folder: Path) -> Any:
+    call = [sys.executable, "-I", "-S", str(access.PROGRAM), part, str(folder), "try-1"]
+    return json.loads(subprocess.run(call, capture_output=True, text=True, check=True).stdout)
+
+
+def test_the_trial_does_what_services_do_and_leaves_nothing(tmp_path: Path) -> None:
+    mine = {"uid": os.geteuid(), "gid": tmp_path.stat().st_gid}
+    assert program("user", tmp_path) == {"failed": "", **mine}
+    assert program("root", tmp_path) == {"failed": "", **mine}
+    assert program("clean", tmp_path) == {"failed": ""}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_trial_names_the_step_that_failed(tmp_path: Path) -> None:
+    told = program("user", tmp_path / "absent")
+    assert (told["failed"], told["errno"]) == ("make", errno.ENOENT)
+
+
+def test_what_a_trial_left_long_ago_is_removed_by_the_next(tmp_path: Path) -> None:
+    for name in ("try-0", "other-0"):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, 0))
+    program("user", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"try-1", "other-0"}
+
+
+@pytest.fixture
+def remote(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, Place]:
+    ctx = Context(facts, Site(storage=Storage(volumes={"a": NAS})), node="gpu1")
+    monkeypatch.setattr(mounts, "now", lambda _place: ("nas:/srv/a", frozenset({"rw"})))
+    return ctx, places(ctx)[0]
+
+
+def told(
+    remote: tuple[Context, Place],
+    monkeypatch: pytest.MonkeyPatch,
+    user: dict[str, object],
+    root: dict[str, object],
+) -> dict[str, access.Seen]:
+    answers = {"user": user, "root": root, "clean": {"failed": ""}}
+    monkeypatch.setattr(access, "_run", lambda part, *_: answers[part])
+    return {seen.what: seen for seen in access.of_volume(*remote)}
+
+
+def test_all_is_well(remote: tuple[Context, Place], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(remote, monkeypatch, FINE, FINE)
+    assert {seen.level for seen in found.values()} == {"ok"}
+    assert found["squash"].saw == "root is bai 1100:1100 there"
+
+
+@pytest.mark.parametrize(
+    ("user", "root", "what", "level", "saw", "hint"),
+    [
+        (
+            {"failed": "make", "errno": errno.EACCES, "error": "Permission denied"},
+            FINE,
+            *("use", "fail", "bai (1100:1100) may not make: Permission denied"),
+            "on nas: chown 1100:1100 /srv/a",
+        ),
+        (
+            {"failed": "make", "errno": errno.EROFS, "error": "Read-only file system"},
+            FINE,
+            *("use", "fail", "nas:/srv/a is read-only", "on nas: export /srv/a with rw"),
+        ),
+        (
+            {"failed": "", "uid": 65534, "gid": 65534},
+            FINE,
+            *("ids", "fail", "belongs to 65534:65534, not 1100:1100", "on nas: no all_squash"),
+        ),
+        (
+            {"failed": "lock", "errno": errno.ENOLCK, "error": "No locks available"},
+            FINE,
+            *("use", "fail", "cannot lock: No locks available", "the server has to offer locks"),
+        ),
+        (
+            FINE,
+            {"failed": "", "uid": 0, "gid": 0},
+            *("squash", "warn", "root of gpu1 is root on nas", "root_squash,anonuid=1100"),
+        ),
+        (
+            FINE,
+            {"failed": "enter", "errno": errno.EACCES, "error": "Permission denied"},
+            *("squash", "fail", "root of gpu1 may not enter folders of bai", "anongid=1100"),
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_node_and_number(
+    remote: tuple[Context, Place],
+    monkeypatch: pytest.MonkeyPatch,
+    user: dict[str, object],
+    root: dict[str, object],
+    what: str,
+    level: str,
+    saw: str,
+    hint: str,
+) -> None:
+    seen = told(remote, monkeypatch, user, root)[what]
+    assert seen.level == level
+    assert saw in seen.saw
+    assert hint in seen.hint
+
+
+def test_a_server_that_hangs_is_an_answer_too(
+    remote: tuple[Context, Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(*_: object) -> None:
+        raise OutOfTime("python was not done")
+
+    monkeypatch.setattr(access, "_run", hang)
+    with pytest.raises(Problem, match=r"volume a \(nas:/srv/a\) on gpu1: answer: none within"):
+        access.must_pass(*remote)
+
+
+@pytest.mark.parametrize(
+    ("now", "saw"),
+    [
+        ((), "is not mounted"),
+        (("old:/srv/a", frozenset({"rw"})), "old:/srv/a is mounted, not nas:/srv/a"),
+        (("nas:/srv/a", frozenset({"ro"})), "is mounted read-only"),
+    ],
+)
+def test_another_mount_is_not_the_volume(
+    remote: tuple[Context, Place], monkeypatch: pytest.MonkeyPatch, now: Any, saw: str
+) -> None:
+    monkeypatch.setattr(mounts, "now", lambda _place: now)
+    (seen,) = access.of_volume(*remote)
+    assert saw in seen.saw and not seen.good
+
+
+def test_containers_run_as_the_services_user(facts: Facts) -> None:
+    mine = replace(facts, user="root", uid=0, gid=0)
+    ctx = Context(mine, Site())
+    path = facts.paths.config / "agent.toml"
+    path.write_text("[container]\nkernel-gid = 0\n")
+    assert all(seen.good for seen in access.of_host(ctx))
+    path.write_text("[container]\nkernel-uid = 1000\n")
+    found = {seen.what: seen for seen in access.of_host(ctx)}
+    assert found["kernel-uid"].saw == "containers run as 1000, not 0"
+    assert found["kernel-gid"].good
+
+
+def test_a_user_with_another_number_is_named(facts: Facts) -> None:
+    found = access.of_host(Context(replace(facts, user="root"), Site()))[0]
+    assert found.saw == "root is 0:0, not 1100:1100"
+    assert "usermod -u 1100 root" in found.hint

@@ -1,0 +1,91 @@
+"""A volume that one node keeps: a folder there, a mount on those that need it, nothing elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.facts import Facts
+from backendai_ctl.nodes import here
+from backendai_ctl.site.faults import SiteFaults
+from backendai_ctl.site.load import parse
+from backendai_ctl.storage import shared
+from backendai_ctl.storage.volumes import Place, places
+
+NODES = """\
+[site]
+address = "ai.example.org"
+
+[network]
+allow = ["192.0.2.0/24"]
+
+[nodes.mgmt]
+address = "127.0.10.1"
+roles = ["management"]
+
+[nodes.store]
+address = "127.0.10.2"
+roles = ["storage"]
+
+[nodes.gpu1]
+address = "gpu1.example.org"
+roles = ["compute"]
+"""
+HOME = '[storage.volumes.home]\nkind = "nfs"\n'
+At = Callable[..., Context]
+
+
+@pytest.fixture
+def at(facts: Facts) -> At:
+    def make(node: str, volume: str) -> Context:
+        text = NODES.replace("127.0.10", "10.77.0") + HOME + volume
+        site = parse(facts.paths.site_file, text, facts, node=node)
+        seen, its_site = here.view(facts, site, node, "10.77.0.9")
+        return Context(seen, its_site, node=node)
+
+    return make
+
+
+def only(ctx: Context) -> Place:
+    (place,) = places(ctx)
+    return place
+
+
+@pytest.mark.parametrize("server", ["store", "10.77.0.2"])
+def test_the_node_that_keeps_it_has_a_folder_and_the_others_mount_that(at: At, server: str) -> None:
+    kept = only(at("store", f'server = "{server}"\n'))
+    assert (kept.remote, kept.clients) == (False, ("gpu1",))
+    seen = only(at("gpu1", f'server = "{server}"\n'))
+    assert seen.source == f"10.77.0.2:{kept.path}"
+    assert seen.path == kept.path
+    assert seen.clients == ()
+
+
+def test_a_path_of_its_own_is_the_same_on_every_node(at: At) -> None:
+    volume = 'server = "store"\npath = "/data/home"\n'
+    assert only(at("store", volume)).path == Path("/data/home")
+    assert only(at("gpu1", volume)).source == "10.77.0.2:/data/home"
+
+
+def test_a_machine_of_somebody_else_is_nobodys_to_keep(at: At) -> None:
+    ctx = at("store", 'server = "nas.example.org"\nexport = "/export/home"\n')
+    assert only(ctx).source == "nas.example.org:/export/home"
+    assert shared.served(ctx.site, "store") == []
+
+
+@pytest.mark.parametrize(
+    ("volume", "told"),
+    [
+        ('server = "nas.example.org"', "storage.volumes.home.export: is missing"),
+        ('server = "mgmt"', "is node 'mgmt', which has no storage proxy"),
+        ('server = "store"\nexport = "/export/home"', "store is a node of this site"),
+        ('export = "/export/home"', "storage.volumes.home.server: is missing"),
+    ],
+)
+def test_what_cannot_be_is_told(at: At, volume: str, told: str) -> None:
+    with pytest.raises(SiteFaults) as caught:
+        at("gpu1", volume)
+    assert told in str(caught.value)
