@@ -87,6 +87,17 @@ def client_tls(server: Server) -> ssl.SSLContext | None:
     return made
 
 
+def log_in(ctx: Context, host: str, port: int, limit: float) -> resp.Connection:
+    """A connection to the site's cache that may ask it everything. Raises FAILURES, Problem."""
+    server = resp.Connection(host, port, limit=limit, tls=client_tls(ctx.site.cache))
+    try:
+        server.call("AUTH", credentials.cache_password(ctx))
+    except BaseException:
+        server.__exit__()
+        raise
+    return server
+
+
 def handshake(host: str, port: int, tls: ssl.SSLContext | None, limit: float = 3.0) -> None:
     """Connect, with TLS from the first byte, and leave. Raises OSError, ssl.SSLError."""
     with socket.create_connection((host, port), timeout=limit) as plain:

@@ -62,7 +62,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
             "components": sorted(layout.components_of(known.site, known.facts, name)),
             "resource_group": layout.group_of(known.site, name),
             "labels": list(node.labels),
-            "state": states.get(name, "unknown"),
+            "state": states[name],
         }
         for name, node in known.site.nodes.items()
     ]
@@ -242,12 +242,13 @@ def hosts_(
 
 def _states(known: Context) -> dict[str, str]:
     """How each node is set up, by what the nodes said; "unknown" if the cache cannot be asked."""
+    unknown = dict.fromkeys(known.site.nodes, "unknown")
     if not known.node:
-        return {}
+        return unknown
     try:
         said = announced.told(known)
     except (Problem, *servers.FAILURES):  # away, or the password is not for everyone
-        return dict.fromkeys(known.site.nodes, "unknown")
+        return unknown
     wrong = {name: announced.faults(known, name, said) for name in known.site.nodes}
     return {name: "; ".join(found) or "joined" for name, found in wrong.items()}
 

@@ -149,9 +149,7 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     need_root()
     known = context(ctx)
     chosen = [_find(known, name)] if name else places(known)
-    jobs = {place.name: lambda p=place: access.of_volume(known, p) for place in chosen}
-    late = [access.Seen("answer", "fail", "none in time", "see: backendai-ctl storage status")]
-    found = {"": access.of_host(known), **together(jobs, limit=_CHECK, late=late)}
+    found = {"": access.of_host(known), **access.of_volumes(known, chosen, _CHECK)}
     rows = [
         {"volume": volume, **asdict(seen)} for volume, several in found.items() for seen in several
     ]

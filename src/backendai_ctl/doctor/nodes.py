@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, wraps
 
 from backendai_ctl import servers
 from backendai_ctl.context import Context
@@ -34,15 +34,26 @@ def identity(ctx: Context) -> Result:
     return worst(results, fine=f"{node}: {', '.join(ctx.site.nodes[node].roles)}")
 
 
+def _by_the_cache(look: Callable[[Context], Result]) -> Callable[[Context], Result]:
+    """A look that asks the cache, which another check looks after."""
+
+    @wraps(look)
+    def asked(ctx: Context) -> Result:
+        try:
+            return look(ctx)
+        except servers.FAILURES as failure:
+            return warn(f"cache: {servers.reason(failure)}", "see the check of the cache")
+
+    return asked
+
+
+@_by_the_cache
 def site_file(ctx: Context) -> Result:
     """This node was set up by the site file and the release that the management node has."""
     origin = layout.origin(ctx.site, ctx.facts)
     if ctx.node == origin:
         return skip("this node makes the site file")
-    try:
-        said = announced.told(ctx)
-    except servers.FAILURES as failure:
-        return warn(f"cache: {servers.reason(failure)}", "see the check of the cache")
+    said = announced.told(ctx)
     if origin not in said:
         return skip(f"{origin} has not said which it has: run there backendai-ctl reconfigure")
     mine = {**said, ctx.node: announced.mine(ctx)}
@@ -51,15 +62,13 @@ def site_file(ctx: Context) -> Result:
     return ok(f"as on {origin}")
 
 
+@_by_the_cache
 def others(ctx: Context) -> Result:
     """On the node that exports: the others have joined, by its site file and its release."""
     origin = layout.origin(ctx.site, ctx.facts)
     if ctx.node != origin:
         return skip(f"{origin} looks after the others")
-    try:
-        said = announced.told(ctx)
-    except servers.FAILURES as failure:
-        return warn(f"cache: {servers.reason(failure)}", "see the check of the cache")
+    said = announced.told(ctx)
     results = []
     for node in ctx.site.nodes:
         if node != origin and (wrong := announced.faults(ctx, node, said)):
@@ -68,14 +77,12 @@ def others(ctx: Context) -> Result:
     return worst(results, fine=", ".join(ctx.site.nodes))
 
 
+@_by_the_cache
 def clock(ctx: Context) -> Result:
     """Against the host of the cache, which every node can ask."""
-    try:
-        before = time.time()
-        there = announced.clock(ctx)
-        after = time.time()
-    except servers.FAILURES as failure:
-        return warn(f"cache: {servers.reason(failure)}", "see the check of the cache")
+    before = time.time()
+    there = announced.clock(ctx)
+    after = time.time()
     skew = there - (before + after) / 2
     if abs(skew) > SKEW + (after - before):
         hint = "synchronise all clocks: apt install systemd-timesyncd, or name your own time server"

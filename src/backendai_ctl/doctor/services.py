@@ -19,7 +19,7 @@ from backendai_ctl.etcd import access
 from backendai_ctl.etcd.client import Client
 from backendai_ctl.servers import client_tls
 from backendai_ctl.status import turned_off
-from backendai_ctl.system import resp, systemd
+from backendai_ctl.system import systemd
 
 LIMIT = 4.0  # seconds to connect and log in
 OLDEST_POSTGRESQL = 13
@@ -109,8 +109,7 @@ def cache(ctx: Context) -> Result:
 
 
 def _cache(ctx: Context, host: str, port: int) -> Result:
-    with resp.Connection(host, port, limit=LIMIT, tls=client_tls(ctx.site.cache)) as server:
-        server.call("AUTH", credentials.cache_password(ctx))
+    with servers.log_in(ctx, host, port, LIMIT) as server:
         server.call("PING")
         told = str(server.call("INFO", "server"))
         memory = str(server.call("INFO", "memory"))

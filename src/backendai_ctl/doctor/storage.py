@@ -9,9 +9,9 @@ from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps import export_volumes
 from backendai_ctl.storage import access, exports, mounts
+from backendai_ctl.storage.shared import USERS
 from backendai_ctl.storage.volumes import Place, look, places
 from backendai_ctl.system import files
-from backendai_ctl.system.together import together
 
 TRIAL = 16.0  # seconds
 _NONE = "no service here uses volumes"
@@ -45,9 +45,7 @@ def use(ctx: Context) -> Result:
     able = [p for p in able if p.remote or p.path.is_dir()]
     if not able:
         return skip("no volume is there")
-    late = [access.Seen("answer", "fail", "none in time", "see: backendai-ctl storage status")]
-    jobs = {p.name: lambda p=p: access.of_volume(ctx, p) for p in able}
-    found = together(jobs, limit=TRIAL, late=late)
+    found = access.of_volumes(ctx, able, TRIAL)
     results = [_result(seen, name) for name, several in found.items() for seen in several]
     return worst(results, fine=f"{', '.join(found)}: {ctx.facts.user} writes, renames and locks")
 
@@ -100,4 +98,4 @@ def _result(seen: access.Seen, volume: str = "") -> Result:
 
 
 def _used(ctx: Context) -> bool:
-    return any(ctx.here(name) for name in ("agent", "storage-proxy"))
+    return any(ctx.here(name) for name in USERS)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from backendai_ctl import credentials, servers
+from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.nodes import layout
@@ -86,14 +86,7 @@ def key(ctx: Context) -> str:
 
 
 def _connect(ctx: Context) -> resp.Connection:
-    host, port = servers.master(ctx, LIMIT)
-    server = resp.Connection(host, port, limit=LIMIT, tls=servers.client_tls(ctx.site.cache))
-    try:
-        server.call("AUTH", credentials.cache_password(ctx))
-    except BaseException:
-        server.__exit__()
-        raise
-    return server
+    return servers.log_in(ctx, *servers.master(ctx, LIMIT), LIMIT)
 
 
 def _parse(text: object) -> Told | None:

@@ -11,10 +11,8 @@ from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.storage import access, mounts, refusals, rpcbind, shared, volumes
 from backendai_ctl.storage.volumes import Place
-from backendai_ctl.system import systemd
+from backendai_ctl.system import files, systemd
 from backendai_ctl.system.run import run
-
-OURS = "# Written by backendai-ctl from site.toml"
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def _unwanted(ctx: Context) -> list[Path]:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.read_text("utf-8", errors="replace").startswith(OURS)
+    return path.read_text("utf-8", errors="replace").startswith(files.OURS)
 
 
 def _stop(name: str) -> None:

@@ -15,10 +15,8 @@ from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps.create_rpc_keypair import agent_keys
 from backendai_ctl.steps.units import FOLDER
+from backendai_ctl.storage import shared
 from backendai_ctl.system import files
-
-_HEAD = "# Written by backendai-ctl from site.toml; changes here are lost at its next run.\n"
-KEEPS_VOLUMES = ("agent", "storage-proxy")
 
 
 def path(component: Component) -> Path:
@@ -39,9 +37,11 @@ def wanted(ctx: Context) -> dict[Path, str]:
         if name == "agent" and ctx.node:
             lines += [f"LoadCredential={path.name}:{path}" for path in agent_keys(ctx)]
         lines += [f"IPAddressAllow={network}" for network in peers]
-        if name in KEEPS_VOLUMES:
+        if name in shared.USERS:
             lines += [f"ReadWritePaths=-{folder}" for folder in _volumes(ctx)]
-        made[path(component)] = _HEAD + "[Service]\n" + "\n".join(lines) + "\n" if lines else ""
+        made[path(component)] = (
+            files.HEAD + "[Service]\n" + "\n".join(lines) + "\n" if lines else ""
+        )
     return made
 
 

@@ -119,8 +119,7 @@ def _row(route: Route) -> dict[str, Any]:
 
 
 def _drop_in(routes: list[Route]) -> str:
-    lines = ["# Written by backendai-ctl from site.toml; changes here are lost at its next run."]
-    lines.append("[Service]")
+    lines = [f"{files.HEAD}[Service]"]
     for route in routes:
         lines += [f"LoadCredential={name}:{path}" for name, path in route.files.items()]
     hosts = dropins.beyond_loopback(host for route in routes for host in route.hosts)

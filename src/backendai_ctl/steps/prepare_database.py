@@ -25,7 +25,6 @@ UNIT = "postgresql@.service"
 RUNNING = "postgresql.service"
 NAME = "backendai.conf"
 RULES = "backendai_hba.conf"
-_HEAD = "# Written by backendai-ctl from site.toml; changes here are lost at its next run.\n"
 _INCLUDE_SINCE = 160000  # rules of access may include files
 
 
@@ -104,9 +103,9 @@ def _wanted(ctx: Context, folder: Path) -> tuple[units.File, units.File, units.F
                 lines.append(f"host {target.dbname} {target.user} {where} scram-sha-256")
     settings = f"listen_addresses = '{_listen(ctx)}'\nhba_file = '{rules}'\n"
     return (
-        units.File(rules, _HEAD + "\n".join(lines) + "\n", mode=0o640),
-        units.File(folder / "conf.d" / NAME, _HEAD + settings, mode=0o644),
-        units.drop_in(UNIT, NAME, _HEAD + units.WAIT_FOR_NETWORK.rstrip() + "\n"),
+        units.File(rules, files.HEAD + "\n".join(lines) + "\n", mode=0o640),
+        units.File(folder / "conf.d" / NAME, files.HEAD + settings, mode=0o644),
+        units.drop_in(UNIT, NAME, files.HEAD + units.WAIT_FOR_NETWORK.rstrip() + "\n"),
     )
 
 

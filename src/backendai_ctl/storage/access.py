@@ -9,7 +9,9 @@ import os
 import pwd
 import socket
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,11 @@ from backendai_ctl.storage import mounts, trial
 from backendai_ctl.storage.volumes import Place
 from backendai_ctl.system import files
 from backendai_ctl.system.run import run
+from backendai_ctl.system.together import together
 
 LIMIT = 15.0  # seconds for one part of the trial
 PROGRAM = Path(trial.__file__)
-_IDS = {  # component -> (its table, keys of UID and GID)
-    "agent": (("container", "kernel-uid", 0), ("container", "kernel-gid", 1)),
-}
+_TABLE, _KEYS = "container", ("kernel-uid", "kernel-gid")  # of the agent's configuration
 _DEFAULT = -1  # upstream's: as the process of the agent itself
 
 
@@ -65,6 +66,13 @@ def of_volume(ctx: Context, place: Place) -> list[Seen]:
     except OutOfTime:
         hint = f"see to {place.source or place.path}; stopped clients go on once it answers"
         return [*found, Seen("answer", "fail", f"none within {LIMIT:.0f} s", hint)]
+
+
+def of_volumes(ctx: Context, wanted: Iterable[Place], limit: float) -> dict[str, list[Seen]]:
+    """`of_volume` of several at once, by their names, for at most `limit` seconds."""
+    jobs = {place.name: partial(of_volume, ctx, place) for place in wanted}
+    late = [Seen("answer", "fail", "none in time", "see: backendai-ctl storage status")]
+    return together(jobs, limit=limit, late=late)
 
 
 def must_pass(ctx: Context, place: Place) -> None:
@@ -106,13 +114,12 @@ def _configured(ctx: Context) -> list[Seen]:
     except (Problem, ValueError):
         return []  # not ours to say here: the agent would not start
     made = []
-    for table, key, which in _IDS["agent"]:
-        value = data.get(table, {}).get(key, _DEFAULT)
-        wanted = ctx.owner[which]
+    for key, wanted in zip(_KEYS, ctx.owner, strict=True):
+        value = data.get(_TABLE, {}).get(key, _DEFAULT)
         if value in (_DEFAULT, wanted):
             made.append(Seen(key, "ok", f"containers run as {wanted}"))
         else:
-            hint = f"remove {key} from [{table}] of {path}; then: backendai-ctl reconfigure"
+            hint = f"remove {key} from [{_TABLE}] of {path}; then: backendai-ctl reconfigure"
             made.append(Seen(key, "fail", f"containers run as {value}, not {wanted}", hint))
     return made
 

@@ -16,10 +16,8 @@ OTHERS = Path("/etc/exports")
 UNIT = "nfs-server.service"
 SERVER = Path("/usr/lib/systemd/system/nfs-server.service")
 EXPORTFS = Path("/usr/sbin/exportfs")
-OURS = "# Written by backendai-ctl from site.toml"
-_HEAD = f"{OURS}; changes here are lost at its next run.\n"
 # NFS 4 needs one port and none of rpcbind, rpc.statd and lockd.
-_ONLY_V4 = f"""{_HEAD}[nfsd]
+_ONLY_V4 = f"""{files.HEAD}[nfsd]
 vers2=n
 vers3=n
 vers4=y
@@ -41,7 +39,7 @@ def text(ctx: Context) -> str:
     pass through folders that are closed to others, and gets no rights beyond that user's.
     """
     rows = [_row(ctx, place) for place in served(ctx)]
-    return _HEAD + "".join(rows) if rows else ""
+    return files.HEAD + "".join(rows) if rows else ""
 
 
 def options(ctx: Context, place: Place) -> str:

@@ -17,7 +17,7 @@ from backendai_ctl.steps import units
 from backendai_ctl.storage import refusals
 from backendai_ctl.storage.shared import USERS
 from backendai_ctl.storage.volumes import Place, places
-from backendai_ctl.system import systemd
+from backendai_ctl.system import files, systemd
 from backendai_ctl.system.run import run
 
 WANTED_BY = "multi-user.target"
@@ -27,7 +27,6 @@ HELPER = Path("/usr/sbin/mount.nfs")
 MOUNTS = Path("/proc/self/mountinfo")
 RETRY_UNIT = "backendai-volumes@.service"
 ALWAYS = "nofail,_netdev"  # systemd knows by itself; for people and for `umount -a -O _netdev`
-_HEAD = "# Written by backendai-ctl from site.toml; changes here are lost at its next run.\n"
 # No default dependencies: neither boot nor remote-fs.target stands still for a dead server.
 _MOUNT = """\
 [Unit]
@@ -107,12 +106,12 @@ def unit(place: Place) -> units.File:
         options=f"{place.volume.options},{ALWAYS}",
         limit=MOUNT_LIMIT,
     )
-    return units.File(units.FOLDER / unit_name(place), _HEAD + text)
+    return units.File(units.FOLDER / unit_name(place), files.HEAD + text)
 
 
 def automount(place: Place) -> units.File:
     text = _AUTOMOUNT.format(name=place.name, path=place.path, wanted_by=WANTED_BY)
-    return units.File(units.FOLDER / automount_name(place), _HEAD + text)
+    return units.File(units.FOLDER / automount_name(place), files.HEAD + text)
 
 
 def drop_ins(ctx: Context) -> list[units.File]:
@@ -127,9 +126,9 @@ def drop_ins(ctx: Context) -> list[units.File]:
         retry=RETRY,
     )
     return [
-        units.File(units.FOLDER / RETRY_UNIT, _HEAD + retry),
+        units.File(units.FOLDER / RETRY_UNIT, files.HEAD + retry),
         *(
-            units.drop_in(ctx.facts.components[name].unit, "volumes.conf", _HEAD + text)
+            units.drop_in(ctx.facts.components[name].unit, "volumes.conf", files.HEAD + text)
             for name in USERS
             if ctx.here(name)
         ),
@@ -150,18 +149,23 @@ def now(place: Place) -> tuple[str, frozenset[str]] | tuple[()]:
     By the kernel's table: that does not hang, and it wakes no .automount.
     """
     found: tuple[str, frozenset[str]] | tuple[()] = ()
-    for line in MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines():
+    for line in _at(place):
         fields, _, rest = line.partition(" - ")
-        words, (kind, source, how) = fields.split(" "), rest.split(" ")
-        if words[4] == str(place.path) and kind != "autofs":
-            found = source, frozenset((*words[5].split(","), *how.split(",")))
+        kind, source, how = rest.split(" ")
+        if kind != "autofs":
+            found = source, frozenset((*fields.split(" ")[5].split(","), *how.split(",")))
     return found
 
 
 def waited_for(place: Place) -> bool:
     """Whether something is mounted at the path, be it an .automount that waits."""
+    return bool(_at(place))
+
+
+def _at(place: Place) -> list[str]:
+    """Lines of the kernel's table for a volume's path, what was mounted last at the end."""
     lines = MOUNTS.read_text("utf-8", errors="surrogateescape").splitlines()
-    return any(line.split(" ")[4] == str(place.path) for line in lines)
+    return [line for line in lines if line.split(" ")[4] == str(place.path)]
 
 
 def mount(place: Place) -> None:

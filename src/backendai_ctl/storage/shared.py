@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 
 from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import layout
 from backendai_ctl.site.faults import Fault
 from backendai_ctl.site.schema import Site, Volume
+from backendai_ctl.site.values import canonical
 
 USERS = ("agent", "storage-proxy")  # components that look into volumes
 
@@ -20,13 +20,8 @@ def server_node(site: Site, volume: Volume) -> str:
         return ""
     if wanted in site.nodes:
         return wanted
-    return next((n for n, node in site.nodes.items() if _same(node.address, wanted)), "")
-
-
-def served(site: Site, node: str) -> list[str]:
-    """Names of the volumes that a node keeps for others."""
-    volumes = site.storage.volumes.items()
-    return [name for name, volume in volumes if node and server_node(site, volume) == node]
+    place = _plain(wanted)
+    return next((n for n, node in site.nodes.items() if _plain(node.address) == place), "")
 
 
 def clients(site: Site, facts: Facts, node: str) -> list[str]:
@@ -60,8 +55,5 @@ def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
             )
 
 
-def _same(one: str, other: str) -> bool:
-    try:
-        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
-    except ValueError:
-        return one.lower().rstrip(".") == other.lower().rstrip(".")
+def _plain(host: str) -> str:
+    return canonical(host).rstrip(".")

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from backendai_ctl.errors import Problem
 
+OURS = "# Written by backendai-ctl from site.toml"
+HEAD = f"{OURS}; changes here are lost at its next run.\n"  # of files that have one owner alone
+
 
 def write(
     path: Path, data: str | bytes, *, mode: int = 0o600, owner: tuple[int, int] = (0, 0)

@@ -10,6 +10,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Agent, Database, Network, Site, Storage, Tls, Volume
 from backendai_ctl.steps import dropins
+from backendai_ctl.system import files
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ PLAIN = Tls(mode="off")
 
 def test_without_tls_only_the_containers_bridge_and_plain_sql_are_said(facts: Facts) -> None:
     assert set(texts(facts, Site(tls=PLAIN)).values()) == {
-        dropins._HEAD + "[Service]\nEnvironment=PGSSLMODE=disable\nIPAddressAllow=172.17.0.0/16\n"
+        files.HEAD + "[Service]\nEnvironment=PGSSLMODE=disable\nIPAddressAllow=172.17.0.0/16\n"
     }
 
 

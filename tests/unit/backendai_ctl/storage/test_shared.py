@@ -12,7 +12,7 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import here
 from backendai_ctl.site.faults import SiteFaults
 from backendai_ctl.site.load import parse
-from backendai_ctl.storage import shared
+from backendai_ctl.storage import exports
 from backendai_ctl.storage.volumes import Place, places
 
 NODES = """\
@@ -23,11 +23,11 @@ address = "ai.example.org"
 allow = ["192.0.2.0/24"]
 
 [nodes.mgmt]
-address = "127.0.10.1"
+address = "10.77.0.1"
 roles = ["management"]
 
 [nodes.store]
-address = "127.0.10.2"
+address = "10.77.0.2"
 roles = ["storage"]
 
 [nodes.gpu1]
@@ -41,7 +41,7 @@ At = Callable[..., Context]
 @pytest.fixture
 def at(facts: Facts) -> At:
     def make(node: str, volume: str) -> Context:
-        text = NODES.replace("127.0.10", "10.77.0") + HOME + volume
+        text = NODES + HOME + volume
         site = parse(facts.paths.site_file, text, facts, node=node)
         seen, its_site = here.view(facts, site, node, "10.77.0.9")
         return Context(seen, its_site, node=node)
@@ -73,7 +73,7 @@ def test_a_path_of_its_own_is_the_same_on_every_node(at: At) -> None:
 def test_a_machine_of_somebody_else_is_nobodys_to_keep(at: At) -> None:
     ctx = at("store", 'server = "nas.example.org"\nexport = "/export/home"\n')
     assert only(ctx).source == "nas.example.org:/export/home"
-    assert shared.served(ctx.site, "store") == []
+    assert exports.served(ctx) == []
 
 
 @pytest.mark.parametrize(
