@@ -65,6 +65,7 @@ def launch(args: list[str]) -> int:
         from bootstrap import source
         from bootstrap.signing import prepare
 
+        _warn_of_little_space()
         env.update(source.environment(ROOT))
         env.update(prepare(ROOT))
     elif _SIGNING_FD in os.environ:
@@ -74,6 +75,21 @@ def launch(args: list[str]) -> int:
     sys.stdout.flush()
     os.execve(python, [python, pants, *args], env)
     return 1  # not reached
+
+
+def _warn_of_little_space() -> None:
+    """Pants itself says no more than "No space left on device", at the end of a long build."""
+    for folder in (ROOT, _cache_root()):
+        disk = os.statvfs(folder)
+        free = disk.f_bavail * disk.f_frsize / 1e9
+        if free < _BUILD:
+            print(
+                f"warning: {folder}: {free:.1f} GB are free; a release takes up to {_BUILD} GB, "
+                "most of it in the cache\n"
+                f"hint: free some, or name another disk in BACKENDAI_CACHE (now {_cache_root()})",
+                file=sys.stderr,
+            )
+            return
 
 
 def venv(group: str) -> Path:
@@ -156,6 +172,7 @@ def run(argv: list[str]) -> int:
     return 1
 
 
+_BUILD = 15  # GB, from nothing: what is built, and what Pants keeps of it
 _FULL = "set-up needs about 1.5 GB: free some, or name another disk in BACKENDAI_CACHE"
 _OTHER_HINT = "the cache must be a folder that you can write: see its owner, or set BACKENDAI_CACHE"
 _HINTS = {errno.ENOSPC: _FULL, errno.EDQUOT: _FULL}

@@ -4,6 +4,7 @@ import errno
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,6 +38,7 @@ def test_a_warm_start_becomes_pants_with_the_paths_in_the_environment(
 ) -> None:
     monkeypatch.setenv("BACKENDAI_CACHE", "/cache")
     monkeypatch.setenv("PYTHONPATH", "/mine")
+    monkeypatch.setattr(launcher, "_warn_of_little_space", lambda: None)  # there is no /cache
     launcher.run(["launch", "--frozen", "package", "a b::"])
     ((program, argv, env),) = executed
     assert (program, argv[1:]) == ("/venv/bin/python", ["/venv/bin/pants", "package", "a b::"])
@@ -44,6 +46,25 @@ def test_a_warm_start_becomes_pants_with_the_paths_in_the_environment(
     assert (env["BACKENDAI_CACHE"], env["BACKENDAI_PEX"]) == ("/cache", "/tools/pex")
     assert (env["BACKENDAI_NFPM"], env["BACKENDAI_PATCHELF"]) == ("/tools/nfpm", "/tools/patchelf")
     assert "PYTHONPATH" not in env
+
+
+@pytest.mark.parametrize(("free", "warned"), [(14, True), (15, False)])
+def test_a_disk_too_small_for_a_release_is_told_before_the_build(
+    executed: list[tuple[str, list[str], dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    free: int,
+    warned: bool,
+) -> None:
+    monkeypatch.setenv("BACKENDAI_CACHE", str(tmp_path))
+    disk = SimpleNamespace(f_bavail=free * 10**6, f_frsize=1000)
+    monkeypatch.setattr("bootstrap.__main__.os.statvfs", lambda _: disk)
+    launcher.run(["launch", "package", "::"])
+    told = capsys.readouterr().err
+    assert ("14.0 GB are free" in told) is warned
+    assert ("hint: free some, or name another disk in BACKENDAI_CACHE" in told) is warned
+    assert executed  # a warning: nobody knows how much is in the cache already
 
 
 @pytest.mark.parametrize(
