@@ -28,8 +28,6 @@ def main(root: Path, argv: Sequence[str]) -> int:
     parser.add_argument("--dist", type=Path, default=root / "dist", metavar="DIR")
     options = parser.parse_args(argv)
     on_test_python(root)
-    # The throw-away hosts are those of the tests.
-    sys.path[:0] = [str(root / "tests/hosts"), str(root / "tests")]
     bundle_dist, scenario = import_module("bundle_dist"), import_module("scenario")
     site_host = import_module("site_host").site_host
 
@@ -65,7 +63,7 @@ def main(root: Path, argv: Sequence[str]) -> int:
 
 
 def on_test_python(root: Path) -> None:
-    """Start this program anew on the Python of the tests: the hosts' code needs its modules."""
+    """Start this program anew on the Python of the tests, and let it import their hosts."""
     search = {**os.environ, "PYTHONPATH": str(root / "src")}
     call = [sys.executable, "-m", "bootstrap", "venv", "test"]
     done = subprocess.run(call, env=search, stdout=subprocess.PIPE, text=True, check=False)
@@ -74,3 +72,4 @@ def on_test_python(root: Path) -> None:
     python = Path(done.stdout.strip(), "bin/python")
     if Path(sys.prefix).resolve() != python.parents[1].resolve():
         os.execv(python, [str(python), *sys.argv])
+    sys.path[:0] = [str(root / "tests/hosts"), str(root / "tests")]

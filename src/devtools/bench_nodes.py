@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -35,8 +34,6 @@ def main(root: Path, argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
     on_test_python(root)
-    # The throw-away hosts are those of the tests.
-    sys.path[:0] = [str(root / "tests/hosts"), str(root / "tests")]
     bundle_dist = import_module("bundle_dist")
     with tempfile.TemporaryDirectory(prefix="backendai-nodes-", dir="/var/tmp") as name:
         folder = Path(name)

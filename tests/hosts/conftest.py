@@ -14,6 +14,7 @@ BACKENDAI_REQUIRE_DIST=1 (continuous integration) that is a failure.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -143,3 +144,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=False)
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Where screenshots are kept: $BACKENDAI_SCREENSHOTS, else dist/screenshots."""
+    return Path(os.environ.get("BACKENDAI_SCREENSHOTS") or REPOSITORY / "dist/screenshots")

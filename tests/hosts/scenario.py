@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import roots
 from artefacts import Dist
@@ -22,6 +24,7 @@ CPYTHON_TESTS = "/cpython-tests"  # and CPython's own tests
 PYTHON = "/opt/backendai/runtime/bin/python3.13"
 VENV_PYTHON = "/opt/backendai/current/bin/python"
 SITE = "/opt/backendai/current/lib/python3.13/site-packages"
+RECONFIGURE_LIMIT = 400  # seconds
 TOOLS = ("systemd-nspawn", "unshare", "nsenter", "mmdebstrap", "apt-ftparchive", "createrepo_c")
 
 
@@ -86,6 +89,19 @@ def install(hosts: Hosts, suite: str, dist: Dist, binds: Mapping[Path, str]) -> 
         units = unit_states(host)
         manager.install(host)
         yield Installed(suite, host, manager, host.files(), units)
+
+
+def ctl(host: Host, *words: str, limit: float = RECONFIGURE_LIMIT, status: int = 0) -> Any:
+    """What `backendai-ctl WORDS --json` says; it must end with this exit status."""
+    done = host.run(["backendai-ctl", *words, "--json"], limit=limit)
+    assert done.returncode == status, done
+    return json.loads(done.stdout)
+
+
+def changed(host: Host) -> list[str]:
+    """Steps of another `reconfigure` that did something."""
+    steps = ctl(host, "reconfigure")["steps"]
+    return [name for name, step in steps.items() if step["state"] != "same"]
 
 
 def unit_states(host: Host) -> frozenset[str]:

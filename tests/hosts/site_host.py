@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 
 from bundle_dist import CARRY_LIMIT, STICK, Bundle, check, install
 from host import Host, Result
-from scenario import Hosts
+from scenario import Hosts, ctl
 from sealed import Sealed, sealed
 
 ROLE = "all-in-one"
@@ -72,7 +71,7 @@ class SiteHost:
 
     def ctl(self, *words: str, limit: float = 300) -> Any:
         """What `backendai-ctl WORDS --json` says; the command must succeed."""
-        return json.loads(self.host.check(["backendai-ctl", *words, "--json"], limit=limit).stdout)
+        return ctl(self.host, *words, limit=limit)
 
     def inactive(self) -> list[str]:
         """Units of the site that are not active."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from bundle_dist import STICK, Bundle, install
 from host import Host, Result
-from scenario import Hosts
+from scenario import RECONFIGURE_LIMIT, Hosts, ctl
 from switch import Switch, switched
 
 NETWORK = "10.77.0.0/24"
@@ -34,7 +34,6 @@ ROLES = {
 SITE_PATH = "/etc/backendai/site.toml"
 FILE = "/var/tmp/this.node"
 PASSPHRASE = "/var/tmp/passphrase"
-RECONFIGURE_LIMIT = 400  # seconds
 ALIVE_LIMIT = 180
 HEALTHY_LIMIT = 240
 Roles = Mapping[str, Sequence[str]]
@@ -137,11 +136,6 @@ class Site:
                 return rows[0]
             assert time.monotonic() < until, rows or self.sql("SELECT id, status FROM agents")
             time.sleep(1)
-
-
-def ctl(host: Host, *words: str, limit: float = RECONFIGURE_LIMIT) -> Any:
-    """What `backendai-ctl WORDS --json` says; the command must succeed."""
-    return json.loads(host.check(["backendai-ctl", *words, "--json"], limit=limit).stdout)
 
 
 def join(host: Host, *words: str) -> Result:

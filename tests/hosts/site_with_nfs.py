@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import artefacts
 import nfs_double
 from host import Host
-from scenario import Hosts
+from scenario import Hosts, ctl
 from suites import REPO, family
 from switch import switched
 
 ADDRESSES = {"mgmt": "10.78.0.1", "store": "10.78.0.2"}
 PATH = "/vfroot/shared"
 OTHER = "/srv/other"  # what the store also has, for somebody else's exports
-LIMIT = 400  # seconds for a run of all steps
 SITE_FILE = f"""\
 [site]
 address = "{ADDRESSES["mgmt"]}"
@@ -90,13 +87,6 @@ class Site:
     def reboot(self, name: str) -> Host:
         self.down(name)
         return self.boot(name)
-
-
-def ctl(host: Host, *words: str, status: int = 0) -> Any:
-    """What `backendai-ctl WORDS --json` says; it must end with this exit status."""
-    done = host.run(["backendai-ctl", *words, "--json"], limit=LIMIT)
-    assert done.returncode == status, done
-    return json.loads(done.stdout)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ good is refused, by a message that names the key. The tests are one story, in th
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 import stack as stacks
 from external_servers import ADDRESS, MEMBERS, NAMES, PASSWORDS, SENTINEL_PASSWORD, UNNAMED
 from host import Host, boot, link
+from scenario import ctl
 
 FOLDER = "/etc/backendai"
 SERVICES = (
@@ -76,7 +76,7 @@ class Site:
         self.host.check(["backendai-ctl", "reconfigure"], limit=CONFIGURE_LIMIT)
 
     def ctl(self, *words: str) -> Any:
-        return json.loads(self.host.check(["backendai-ctl", *words, "--json"], limit=120).stdout)
+        return ctl(self.host, *words, limit=120)
 
     def wait_healthy(self) -> None:
         self.host.check(["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=120)

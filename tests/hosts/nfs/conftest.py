@@ -11,7 +11,7 @@ from scenario import Hosts
 from site_with_nfs import Site, site_with_nfs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(
     hosts: Hosts,
     dist: artefacts.Dist,

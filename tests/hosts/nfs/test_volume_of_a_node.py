@@ -10,7 +10,8 @@ import time
 
 import nfs_double
 from host import Host
-from site_with_nfs import ADDRESSES, PATH, Site, ctl
+from scenario import changed, ctl
+from site_with_nfs import ADDRESSES, PATH, Site
 
 MOUNT, AUTOMOUNT = "vfroot-shared.mount", "vfroot-shared.automount"
 EXPORTS = "/etc/exports.d/backendai.exports"
@@ -20,12 +21,6 @@ UNRELATED = ("manager", "webserver", "gateway", "appproxy-coordinator")
 
 def active(host: Host, unit: str) -> bool:
     return host.run(["systemctl", "is-active", "--quiet", unit]).returncode == 0
-
-
-def changed(host: Host) -> list[str]:
-    """Steps of another `reconfigure` that did something."""
-    steps = ctl(host, "reconfigure")["steps"]
-    return [name for name, step in steps.items() if step["state"] != "same"]
 
 
 def wait_active(host: Host, unit: str, limit: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from site_with_nfs import ADDRESSES, OTHER, SITE_FILE, Site, ctl
+from scenario import ctl
+from site_with_nfs import ADDRESSES, OTHER, SITE_FILE, Site
 
 SITE_PATH = "/etc/backendai/site.toml"
 

@@ -6,13 +6,11 @@ edge node as well; another a second management node.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from bundle_dist import Bundle
-from scenario import REPOSITORY, Hosts
+from scenario import Hosts
 from site_of_nodes import ROLES, Site, hosts_of
 
 NAMES = ("mgmt", "storage1", "compute1", "compute2")
@@ -25,10 +23,3 @@ def nodes(hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
     with hosts_of(hosts, bundle, tmp_path_factory.mktemp("nodes"), wanted) as site:
         site.install(*NAMES)
         yield site
-
-
-@pytest.fixture(scope="session")
-def screenshots() -> Path:
-    """Where screenshots are kept: $BACKENDAI_SCREENSHOTS, else dist/screenshots."""
-    folder = Path(os.environ.get("BACKENDAI_SCREENSHOTS") or REPOSITORY / "dist/screenshots")
-    return folder / "nodes"

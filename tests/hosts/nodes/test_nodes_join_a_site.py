@@ -12,7 +12,8 @@ from pathlib import Path
 import browser
 import pytest
 from host import Host
-from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, Site, ctl, join
+from scenario import changed, ctl
+from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, Site, join
 
 from dist import unavailable
 
@@ -53,12 +54,6 @@ def listening(host: Host) -> set[tuple[str, int]]:
         if address not in ("127.0.0.1", "::1"):
             found.add((address, int(port)))
     return found
-
-
-def changed(host: Host) -> list[str]:
-    """Steps of another `reconfigure` that did something."""
-    steps = ctl(host, "reconfigure")["steps"]
-    return [name for name, step in steps.items() if step["state"] != "same"]
 
 
 def client(site: Site, *words: str, stdin: str = "", cwd: str = "/root") -> str:
@@ -159,7 +154,7 @@ def test_the_web_ui_shows_both_agents_and_the_folder(nodes: Site, screenshots: P
             email=EMAIL,
             password=nodes.mgmt.sh("cat /etc/backendai/secrets/admin-password"),
             pages={"agents": "/agent", "data": "/data"},
-            folder=screenshots,
+            folder=screenshots / "nodes",
             reach=tuple(ADDRESSES.values()),
         )
     except browser.NoBrowser as absent:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from bundle_dist import Bundle
-from scenario import REPOSITORY, Hosts
+from scenario import Hosts
 from site_host import SiteHost, site_host
 
 
@@ -19,9 +17,3 @@ def allinone(
     """A bare offline Debian 13 host after `tar xf`, `./verify.sh`, `./install.sh --role all-in-one`."""
     with site_host(hosts, bundle, tmp_path_factory.mktemp("site")) as site:
         yield site
-
-
-@pytest.fixture(scope="session")
-def screenshots() -> Path:
-    """Where screenshots are kept: $BACKENDAI_SCREENSHOTS, else dist/screenshots."""
-    return Path(os.environ.get("BACKENDAI_SCREENSHOTS") or REPOSITORY / "dist/screenshots")
