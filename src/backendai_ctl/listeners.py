@@ -13,6 +13,7 @@ from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
 from backendai_ctl.nodes import layout
+from backendai_ctl.storage import shared
 
 LOOPBACK = "127.0.0.1"
 WILDCARDS = ("0.0.0.0", "::")
@@ -31,6 +32,7 @@ BOUND = {  # what the tables of the documentation call it
     "listen": "`network.listen`",
     "bridge": "`agent.bridge`",
     "agent": "`agent.address`",
+    "any": "every address",
 }
 FOR_MANAGER = {("agent", "rpc")}  # bound to `agent.address`; everything else stays on loopback
 APPS = (10205, 10300)  # of the app proxy worker
@@ -41,7 +43,7 @@ class Listener:
     """One port, or a range of them (first, last), of a unit.
 
     `bound`: loopback, or a key of the site file: listen (`network.listen`), agent (`agent.address`),
-    bridge (`agent.bridge`).
+    bridge (`agent.bridge`); or any: all addresses of the host.
     `always`: listening whenever the unit is well.
     """
 
@@ -88,6 +90,8 @@ _BACKING = (
     Listener("docker", "docker.service", (30000, 31000), "agent", "apps in containers", False),
 )
 CONTAINERS = _BACKING[-1]
+# The kernel's server, on nodes that keep a volume for others.
+NFS = Listener("nfs", "nfs-server.service", (2049, 2049), "any", "volumes of a node", False)
 _TUNNELS = {
     "cache": "way to a Valkey with TLS or sentinels",
     "etcd": "way to an etcd with TLS",
@@ -97,7 +101,7 @@ _TUNNELS = {
 def documented(facts: Facts) -> list[Listener]:
     """All listeners of a host with every component, and default ports."""
     every = _listeners(facts.components.values(), lambda c, what: c.ports[what])
-    return [*every, *_BACKING, *(_tunnel(section) for section in _TUNNELS)]
+    return [*every, *_BACKING, NFS, *(_tunnel(section) for section in _TUNNELS)]
 
 
 def expected(ctx: Context) -> list[Listener]:
@@ -109,7 +113,8 @@ def expected(ctx: Context) -> list[Listener]:
     if not ctx.node:
         return [*ours, *_BACKING[:-1], containers, *tunneled]
     ours = [replace(x, bound=_shared(ctx, x.component, x.what, x.bound)) for x in ours]
-    return [*ours, *_backing(ctx), containers, *tunneled]
+    shares = [NFS] if shared.kept(ctx.site, ctx.facts, ctx.node) else []
+    return [*ours, *_backing(ctx), containers, *shares, *tunneled]
 
 
 def bind(ctx: Context, component: str, what: str) -> str:
@@ -149,6 +154,7 @@ def address(ctx: Context, bound: str) -> str:
         "listen": ctx.site.network.listen,
         "agent": ctx.site.agent.address,
         "bridge": ctx.site.agent.bridge,
+        "any": WILDCARDS[0],
     }
     return named.get(bound, LOOPBACK)
 

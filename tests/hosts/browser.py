@@ -45,10 +45,12 @@ def visit(
     pages: dict[str, str],
     folder: Path,
     reach: Sequence[str] = (),
+    make_folder: str = "",
 ) -> Visit:
     """Sign in at `url` and open `pages` ({name: path}); screenshots go to `folder`.
 
-    `reach`: addresses that the browser may call besides loopback.
+    `reach`: addresses that the browser may call besides loopback. `make_folder`: the name of a
+    folder to make on the last page, the one of folders; what is there then is page "folder".
     """
     absent = [program for program in PROGRAMS if not shutil.which(program)]
     if absent:
@@ -63,6 +65,7 @@ def visit(
         "pages": pages,
         "folder": str(folder),
         "reach": list(reach),
+        "make_folder": make_folder,
     }
     enter = ["nsenter", "-t", str(host.leader), "-n", "--"]
     done = subprocess.run(
@@ -129,7 +132,28 @@ def _steps(driver: Any, order: dict[str, Any]) -> dict[str, Any]:
         _settled(driver)
         seen[name] = _look(driver, order, name)
         seen[name]["text"] = driver.find_element(By.TAG_NAME, "body").text
+    if order["make_folder"]:
+        _make_folder(driver, wait, order["make_folder"])
+        _settled(driver)
+        seen["folder"] = _look(driver, order, "folder")
+        seen["folder"]["text"] = driver.find_element(By.TAG_NAME, "body").text
     return seen
+
+
+def _make_folder(driver: Any, wait: Any, name: str) -> None:
+    """By the page's button and the window it opens, as a user does; until the list shows it."""
+    from selenium.webdriver.common.by import By
+
+    def button(within: str) -> Any:
+        found = driver.find_elements(By.CSS_SELECTOR, f"{within} button")
+        return next((b for b in found if b.is_displayed() and b.text.startswith("Create")), None)
+
+    wait.until(lambda d: button("body")).click()
+    field = wait.until(lambda d: _visible(d, ".ant-modal input[type=text]"))
+    field.send_keys(name)
+    wait.until(lambda d: button(".ant-modal")).click()
+    wait.until(lambda d: not _visible(d, ".ant-modal input[type=text]"))
+    wait.until(lambda d: name in d.find_element(By.TAG_NAME, "body").text)
 
 
 def _visible(driver: Any, selector: str) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import nfs_double
 from bundle_dist import STICK, Bundle, install
 from host import Host, Result
 from scenario import RECONFIGURE_LIMIT, Hosts, ctl
@@ -24,6 +25,8 @@ ADDRESSES = {
     "compute2": "10.77.0.12",
     "compute3": "10.77.0.13",
 }
+GROUPS = {"compute2": "gpu"}  # resource groups that the site does not have yet
+VOLUME, PATH = "home", "/vfroot/home"  # kept by the storage node, if there is one
 ROLES = {
     "mgmt": ("management",),
     "storage1": ("storage",),
@@ -52,6 +55,9 @@ def site_file(roles: Roles) -> str:
         lines += ["", f"[nodes.{name}]", f'address = "{ADDRESSES[name]}"']
         lines += [f'interface = "{NETWORK}"', f"roles = {json.dumps(list(taken))}"]
         lines += [f'labels = ["{name[:-1]}"]'] if "compute" in taken else []
+        lines += [f'resource_group = "{GROUPS[name]}"'] if name in GROUPS else []
+    if "storage1" in roles:
+        lines += ["", f"[storage.volumes.{VOLUME}]", 'kind = "nfs"', 'server = "storage1"']
     return "\n".join([*lines, ""])
 
 
@@ -105,11 +111,13 @@ class Site:
         return host
 
     def join(self, *names: str) -> None:
-        """Carry each node its file, and join all of them at once."""
-        carried = [self.carry(name) for name in names]
-        with ThreadPoolExecutor(len(names)) as together:
-            for done in together.map(join, carried):
-                assert done.returncode == 0, done
+        """Carry each node its file, and join all of them at once; first who keeps the volume."""
+        first = [name for name in names if name == "storage1"]
+        for batch in filter(None, (first, [name for name in names if name not in first])):
+            carried = [self.carry(name) for name in batch]
+            with ThreadPoolExecutor(len(batch)) as together:
+                for done in together.map(join, carried):
+                    assert done.returncode == 0, done
 
     def healthy(self, *names: str) -> None:
         """Until `status` has nothing to say on these hosts; all of them if none is named."""
@@ -151,18 +159,25 @@ def hosts_of(hosts: Hosts, bundle: Bundle, folder: Path, roles: Roles) -> Iterat
         switch = stack.enter_context(switched({name: ADDRESSES[name] for name in roles}))
         site = Site({}, switch, bundle, dict(roles))
         for name in roles:
-            docker, disk = folder / name / "docker", folder / name / "disk"
-            for place in (docker, disk):
-                place.mkdir(parents=True)
+            docker, disk, volume = (
+                folder / name / "docker",
+                folder / name / "disk",
+                folder / "volume",
+            )
+            for place in (docker, disk, volume):
+                place.mkdir(parents=True, exist_ok=True)
+            seen = "" if name == "storage1" else nfs_double.SEEN  # where the stand-in looks
             site.hosts[name] = stack.enter_context(
                 hosts.boot(
-                    "trixie",
+                    nfs_double.ROOT,
                     binds={bundle.unpacked: f"{STICK}/{bundle.name}"},
-                    writable={docker: "/var/lib/docker"},  # overlayfs does not lie on overlayfs
+                    # overlayfs does not lie on overlayfs
+                    writable={docker: "/var/lib/docker", volume: f"{seen}{PATH}"},
                     netns=switch.spaces[name],
                     privileged=True,
                     upper=disk,
                     hostname=name,
                 )
             )
+            (nfs_double.client if seen else nfs_double.server)(site.hosts[name])
         yield site

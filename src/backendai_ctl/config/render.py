@@ -75,7 +75,8 @@ def _names(ctx: Context) -> dict[str, object]:
         "loopback": LOOPBACK,
         "tls": tls_on(ctx),
         "volumes": {
-            name: site.volume_path(name, ctx.paths.volumes) for name in site.storage.volumes
+            name: site.volume_path(name, ctx.paths.volumes)
+            for name in layout.offered_volumes(site, ctx.node)
         },
         "volumes_folder": ctx.paths.volumes,
         "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,

@@ -35,6 +35,8 @@ FILES = (
 )
 # Registries are a step of their own; templates are examples of use.
 LEFT_OUT = ("container-registries-dockerhub", "container-registries-harbor", "session-templates")
+# Each of them has to permit a volume host: column allowed_vfolder_hosts.
+HOST_TABLES = ("domains", "groups", "keypair_resource_policies")
 HOST_PERMISSIONS = (
     "create-vfolder",
     "modify-vfolder",
@@ -156,7 +158,7 @@ def _name_admin(seed: Seed, uuid: str, wanted: Wanted) -> None:
 def _allow(seed: Seed, wanted: Wanted) -> None:
     """Every volume of the site to everybody, and images of the local registry."""
     hosts = {host: list(HOST_PERMISSIONS) for host in wanted.hosts}
-    for table in ("domains", "groups", "keypair_resource_policies"):
+    for table in HOST_TABLES:
         for row in seed[table]:
             row["allowed_vfolder_hosts"] = hosts
     for domain in seed["domains"]:

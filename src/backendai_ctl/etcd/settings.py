@@ -28,7 +28,7 @@ def _volumes(ctx: Context) -> dict[str, str]:
         # An empty value allows folders of users and of projects.
         "volumes/_types/group": "",
         "volumes/_types/user": "",
-        "volumes/default_host": f"{ctx.site.storage.proxy}:{ctx.site.default_volume}",
+        "volumes/default_host": _default_host(ctx),
         "volumes/exposed_volume_info": "percentage",
     }
     for name, node in proxies.items():
@@ -40,3 +40,7 @@ def _volumes(ctx: Context) -> dict[str, str]:
         }
         made |= {f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()}
     return made
+
+
+def _default_host(ctx: Context) -> str:
+    return layout.volume_hosts(ctx.site, ctx.facts, ctx.site.default_volume)[0]

@@ -52,7 +52,7 @@ def text(ctx: Context) -> str:
             hint="describe them in the site file: [nodes.NAME]",
         )
     found = listeners.expected(ctx)
-    nodes = _ports(x for x in found if x.bound == "agent")
+    nodes = _ports(x for x in found if x.bound in ("agent", "any"))
     users = _ports(x for x in found if x.bound == "listen")
     others = sorted(set(layout.addresses(ctx.site)))
     allowed = sorted(set(ctx.site.network.allow))

@@ -108,6 +108,29 @@ def storage_proxies(site: Site, facts: Facts) -> dict[str, str]:
     return {site.storage.proxy: first, **{name: name for name in others}}
 
 
+def offered_volumes(site: Site, node: str) -> list[str]:
+    """Names of the volumes that the storage proxy of a node offers; an empty name: this host."""
+    volumes = site.storage.volumes.items()
+    return [name for name, volume in volumes if volume.proxies is None or node in volume.proxies]
+
+
+def volume_hosts(site: Site, facts: Facts, volume: str) -> list[str]:
+    """What Backend.AI calls a volume, PROXY:VOLUME, for each storage proxy that offers it."""
+    proxies = storage_proxies(site, facts).items()
+    return [f"{proxy}:{volume}" for proxy, at in proxies if volume in offered_volumes(site, at)]
+
+
+def permitted_hosts(site: Site, facts: Facts) -> list[str]:
+    """The volume hosts on which everybody may make folders."""
+    volumes = site.storage.volumes.items()
+    return [
+        host
+        for name, volume in volumes
+        if volume.permit
+        for host in volume_hosts(site, facts, name)
+    ]
+
+
 def resource_groups(site: Site, facts: Facts) -> list[str]:
     """Every resource group that agents of the site are in, the site's own first."""
     found = [site.agent.group, *(group_of(site, n) for n in running(site, facts, "agent"))]

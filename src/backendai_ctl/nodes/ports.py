@@ -8,6 +8,7 @@ from backendai_ctl import listeners
 from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import layout
 from backendai_ctl.servers import USERS
+from backendai_ctl.storage import shared
 
 USERS_OF_THE_SITE = "users"
 _CONTAINERS = ("appproxy-worker",)  # who connects to what runs in containers
@@ -32,6 +33,8 @@ def _callers(name: str, what: str) -> Iterable[str]:
         return layout.CALLERS[name, what]
     if name == "docker" and what == listeners.CONTAINERS.what:
         return _CONTAINERS
+    if name == listeners.NFS.component:
+        return shared.USERS
     if name in USERS and what != "other members" and name != "docker":
         return USERS[name]
     if (name, what) in listeners.FOR_USERS or (name, what) == ("appproxy-worker", _APPS):

@@ -184,6 +184,16 @@ class Volume(Table):
         "vers=4.2,hard,timeo=100,retrans=3,retry=0,nodev,nosuid",
         description="With `nfs`: mount options; what they mean: STORAGE.md.",
     )
+    proxies: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None,
+        description="Nodes whose storage proxies offer it; all of them if left out. Agents have it "
+        "in any case.",
+    )
+    permit: bool = Field(
+        True,
+        description="Permit it to the domains, projects and keypair policies that there are when it "
+        "comes; `false`: to nobody, until you do so in the web UI.",
+    )
 
 
 class Storage(Table):
@@ -241,8 +251,8 @@ class Node(Table):
     )
     resource_group: Name | None = Field(
         None,
-        description="Resource group of its agent; `agent.group` if left out. Another one has to "
-        "exist: make it in the web UI first.",
+        description="Resource group of its agent; `agent.group` if left out. One that does not "
+        "exist is made, in the likeness of `agent.group`.",
     )
     labels: list[Text] = Field([], description="Words of yours, shown by `node list`.")
 

@@ -15,7 +15,7 @@ from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps.create_rpc_keypair import agent_keys
 from backendai_ctl.steps.units import FOLDER
-from backendai_ctl.storage import shared
+from backendai_ctl.storage import shared, volumes
 from backendai_ctl.system import files
 
 
@@ -68,7 +68,7 @@ def _remove(file: Path) -> None:
 
 def _volumes(ctx: Context) -> list[str]:
     """Volumes outside of the folder that units may write to anyway."""
-    found = [ctx.site.volume_path(name, ctx.paths.volumes) for name in ctx.site.storage.volumes]
+    found = [place.path for place in volumes.places(ctx)]
     return sorted(str(p) for p in found if not p.is_relative_to(ctx.paths.volumes))
 
 

@@ -83,11 +83,7 @@ def wanted(ctx: Context) -> seed.Wanted:
         password=ctx.secrets.get("admin-password"),
         secret_key=ctx.secrets.get("admin-secret-key"),
         group=site.agent.group,
-        hosts=tuple(
-            f"{proxy}:{volume}"
-            for proxy in layout.storage_proxies(site, ctx.facts)
-            for volume in site.storage.volumes
-        ),
+        hosts=tuple(layout.permitted_hosts(site, ctx.facts)),
         proxy_address=address(ctx),
         proxy_token=token(ctx),
     )

@@ -68,8 +68,12 @@ class Look:
 
 
 def places(ctx: Context) -> list[Place]:
-    """All volumes of the site file, as this host sees them."""
-    return [_place(ctx, name, volume) for name, volume in ctx.site.storage.volumes.items()]
+    """The volumes of the site file that this host needs, as it sees them."""
+    return [
+        _place(ctx, name, volume)
+        for name, volume in ctx.site.storage.volumes.items()
+        if shared.needed(ctx.site, ctx.facts, name, ctx.node)
+    ]
 
 
 def _place(ctx: Context, name: str, volume: Volume) -> Place:
@@ -79,7 +83,7 @@ def _place(ctx: Context, name: str, volume: Volume) -> Place:
         return Place(name, volume, path)
     if node == ctx.node:
         mine = volume.model_copy(update={"kind": "local", "server": None, "export": None})
-        return Place(name, mine, path, tuple(shared.clients(ctx.site, ctx.facts, node)))
+        return Place(name, mine, path, tuple(shared.clients(ctx.site, ctx.facts, name)))
     update = {"server": ctx.site.nodes[node].address, "export": path}
     return Place(name, volume.model_copy(update=update), path)
 

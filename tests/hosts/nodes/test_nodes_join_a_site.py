@@ -13,7 +13,7 @@ import browser
 import pytest
 from host import Host
 from scenario import changed, ctl
-from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, Site, join
+from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, PATH, Site, join
 
 from dist import unavailable
 
@@ -106,8 +106,9 @@ def test_a_compute_node_joins_and_its_agent_is_alive(nodes: Site) -> None:
     agent = nodes.agent("compute1")
     assert agent["addr"] == f"tcp://{ADDRESSES['compute1']}:6001"
     assert agent["public_key"], "its RPC is encrypted and for the manager alone"
-    (group,) = nodes.sql("SELECT wsproxy_addr FROM scaling_groups")
-    assert group["wsproxy_addr"] == f"https://{ADDRESSES['mgmt']}:10200"
+    groups = nodes.sql("SELECT name, wsproxy_addr FROM scaling_groups ORDER BY name")
+    proxy = f"https://{ADDRESSES['mgmt']}:10200"
+    assert groups == [{"name": n, "wsproxy_addr": proxy} for n in ("default", "gpu")]
     nodes.agent("compute2")
     nodes.healthy()
 
@@ -136,17 +137,7 @@ def test_the_client_sees_both_agents_alive(nodes: Site) -> None:
     assert states == {"i-compute1": "ALIVE", "i-compute2": "ALIVE"}
 
 
-def test_a_folder_is_kept_by_the_storage_node_as_the_services_user(nodes: Site) -> None:
-    nodes.mgmt.sh("mkdir -p /srv/up; echo of the site >/srv/up/file.txt")
-    client(nodes, "vfolder", "create", FOLDER, "local:volume1")
-    said = client(nodes, "vfolder", "upload", FOLDER, "file.txt", cwd="/srv/up")
-    assert f"https://{ADDRESSES['storage1']}:6021/upload" in said
-    find = "find /vfroot/volume1 -name file.txt -printf '%U:%G '  -exec cat '{}' ';'"
-    assert nodes.hosts["storage1"].sh(find) == "1100:1100 of the site"
-    assert nodes.mgmt.sh("find /vfroot -name file.txt 2>/dev/null || :") == ""
-
-
-def test_the_web_ui_shows_both_agents_and_the_folder(nodes: Site, screenshots: Path) -> None:
+def test_the_web_ui_shows_both_agents_and_makes_a_folder(nodes: Site, screenshots: Path) -> None:
     try:
         seen = browser.visit(
             nodes.mgmt,
@@ -154,6 +145,7 @@ def test_the_web_ui_shows_both_agents_and_the_folder(nodes: Site, screenshots: P
             email=EMAIL,
             password=nodes.mgmt.sh("cat /etc/backendai/secrets/admin-password"),
             pages={"agents": "/agent", "data": "/data"},
+            make_folder=FOLDER,
             folder=screenshots / "nodes",
             reach=tuple(ADDRESSES.values()),
         )
@@ -161,7 +153,20 @@ def test_the_web_ui_shows_both_agents_and_the_folder(nodes: Site, screenshots: P
         unavailable(str(absent))
     for name in ("compute1", "compute2"):
         assert f"i-{name}" in seen.pages["agents"]["text"]
-    assert FOLDER in seen.pages["data"]["text"]
+    assert FOLDER in seen.pages["folder"]["text"]
+
+
+def test_the_folder_is_seen_by_storage_and_compute_nodes_with_the_right_ids(nodes: Site) -> None:
+    nodes.mgmt.sh("mkdir -p /srv/up; echo of the site >/srv/up/file.txt")
+    said = client(nodes, "vfolder", "upload", FOLDER, "file.txt", cwd="/srv/up")
+    assert f"https://{ADDRESSES['storage1']}:6021/upload" in said
+    find = f"find {PATH} -name file.txt -printf '%p %U:%G '  -exec cat '{{}}' ';'"
+    seen = {nodes.hosts[name].sh(find) for name in ("storage1", "compute1", "compute2")}
+    (only,) = seen
+    assert only.endswith(" 1100:1100 of the site")
+    assert nodes.mgmt.sh("find /vfroot -name file.txt 2>/dev/null || :") == ""
+    for name in ("compute1", "compute2"):
+        assert f"{ADDRESSES['storage1']}:{PATH}" in nodes.hosts[name].sh("cat /run/mount.nfs.calls")
 
 
 def test_only_what_nodes_need_leaves_loopback(nodes: Site) -> None:
@@ -170,7 +175,9 @@ def test_only_what_nodes_need_leaves_loopback(nodes: Site) -> None:
     assert {address for address, _ in seen["mgmt"]} == {mgmt}
     assert {(mgmt, port) for port in (2379, 6379, 8090, 10200)} <= seen["mgmt"]
     assert not {port for _, port in seen["mgmt"]} & {5432, 2380, 8081, 6021, 6022, 4000}
-    assert {(ADDRESSES["storage1"], port) for port in (6021, 6022)} == seen["storage1"]
+    stand_in = {(address, port) for address, port in seen["storage1"] if address == "*"}
+    assert 2049 in {port for _, port in stand_in}  # the rest is ganesha's, not of the kernel's NFS
+    assert {(ADDRESSES["storage1"], port) for port in (6021, 6022)} == seen["storage1"] - stand_in
     for name in ("compute1", "compute2"):
         assert {(a, p) for a, p in seen[name] if a != "172.17.0.1"} == {(ADDRESSES[name], 6001)}
 

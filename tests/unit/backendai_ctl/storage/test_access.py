@@ -16,7 +16,7 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.errors import OutOfTime, Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.site.schema import Site, Storage, Volume
+from backendai_ctl.site.schema import Node, Site, Storage, Volume
 from backendai_ctl.storage import access, mounts
 from backendai_ctl.storage.volumes import Place, places
 
@@ -52,7 +52,11 @@ def test_what_a_trial_left_long_ago_is_removed_by_the_next(tmp_path: Path) -> No
 
 @pytest.fixture
 def remote(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> tuple[Context, Place]:
-    ctx = Context(facts, Site(storage=Storage(volumes={"a": NAS})), node="gpu1")
+    site = Site(
+        storage=Storage(volumes={"a": NAS}),
+        nodes={"gpu1": Node(address="10.0.0.11", roles=["compute"])},
+    )
+    ctx = Context(facts, site, node="gpu1")
     monkeypatch.setattr(mounts, "now", lambda _place: ("nas:/srv/a", frozenset({"rw"})))
     return ctx, places(ctx)[0]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from backendai_ctl import listeners
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import here
+from backendai_ctl.nodes import firewall, here, layout
 from backendai_ctl.site.faults import SiteFaults
 from backendai_ctl.site.load import parse
 from backendai_ctl.storage import exports
@@ -35,13 +36,23 @@ address = "gpu1.example.org"
 roles = ["compute"]
 """
 HOME = '[storage.volumes.home]\nkind = "nfs"\n'
+OTHER = """\
+[nodes.other]
+address = "10.77.0.3"
+roles = ["storage"]
+"""
+FAST = """\
+[storage.volumes.fast]
+proxies = ["other"]
+permit = false
+"""
 At = Callable[..., Context]
 
 
 @pytest.fixture
 def at(facts: Facts) -> At:
-    def make(node: str, volume: str) -> Context:
-        text = NODES + HOME + volume
+    def make(node: str, volume: str, nodes: str = NODES) -> Context:
+        text = nodes + HOME + volume
         site = parse(facts.paths.site_file, text, facts, node=node)
         seen, its_site = here.view(facts, site, node, "10.77.0.9")
         return Context(seen, its_site, node=node)
@@ -83,9 +94,48 @@ def test_a_machine_of_somebody_else_is_nobodys_to_keep(at: At) -> None:
         ('server = "mgmt"', "is node 'mgmt', which has no storage proxy"),
         ('server = "store"\nexport = "/export/home"', "store is a node of this site"),
         ('export = "/export/home"', "storage.volumes.home.server: is missing"),
+        ('server = "store"\nproxies = ["stor"]', "proxies[0]: there is no node 'stor'"),
+        ('server = "store"\nproxies = ["gpu1"]', "is node 'gpu1', which has no storage proxy"),
+        (
+            f'server = "store"\nproxies = ["store"]\n{OTHER}',
+            "nodes.other.roles: has a storage proxy, but no volume names it in `proxies`",
+        ),
     ],
 )
 def test_what_cannot_be_is_told(at: At, volume: str, told: str) -> None:
     with pytest.raises(SiteFaults) as caught:
         at("gpu1", volume)
     assert told in str(caught.value)
+
+
+def test_a_proxy_has_the_volumes_that_name_it_and_agents_have_all(at: At) -> None:
+    more = f'server = "store"\nproxies = ["store"]\n{FAST}{OTHER}'
+    assert [place.name for place in places(at("store", more))] == ["home"]
+    assert [place.name for place in places(at("other", more))] == ["fast"]
+    assert [place.name for place in places(at("gpu1", more))] == ["home", "fast"]
+    assert places(at("mgmt", more)) == []
+    kept = places(at("store", more))[0]
+    assert kept.clients == ("gpu1",)
+    ctx = at("mgmt", more)
+    hosts = {name: layout.volume_hosts(ctx.site, ctx.facts, name) for name in ("home", "fast")}
+    assert hosts == {"home": ["local:home"], "fast": ["other:fast"]}
+    assert layout.permitted_hosts(ctx.site, ctx.facts) == ["local:home"]
+
+
+def test_a_volume_that_names_no_proxy_is_offered_by_all(at: At) -> None:
+    ctx = at("mgmt", f'server = "store"\n{OTHER}')
+    hosts = layout.volume_hosts(ctx.site, ctx.facts, "home")
+    assert hosts == layout.permitted_hosts(ctx.site, ctx.facts) == ["local:home", "other:home"]
+    assert places(at("store", f'server = "store"\n{OTHER}'))[0].clients == ("gpu1", "other")
+
+
+def test_the_node_that_keeps_a_volume_for_others_listens_for_nfs(at: At) -> None:
+    def listens(node: str, more: str) -> bool:
+        return listeners.NFS in listeners.expected(at(node, more))
+
+    assert listens("store", 'server = "store"\n')
+    assert not listens("gpu1", 'server = "store"\n')
+    assert not listens("store", 'server = "nas.example.org"\nexport = "/export/home"\n')
+    numbers = NODES.replace("gpu1.example.org", "10.77.0.11")
+    rules = firewall.text(at("store", 'server = "store"\n', numbers))
+    assert "tcp dport { 2049, 6022 } drop" in rules

@@ -1,0 +1,132 @@
+"""Volumes and resource groups that come to the site file later are in the database as the first ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import old_database as old
+import pytest
+from host import Host
+from scenario import ctl
+
+PERMITTED = "/etc/backendai/site.toml"
+TABLES = ("domains", "groups", "keypair_resource_policies")
+STEPS = ("create-resource-groups", "register-app-proxy", "permit-volumes")
+# What a group is in the graph of rights, but for its own name.
+GRAPH = """
+WITH node AS (
+  SELECT v.id FROM virtual_entities v JOIN scaling_groups g ON g.id = v.entity_id WHERE g.name = '{}'
+) SELECT * FROM (
+  SELECT 'member', o.entity_type, o.id = node.id, m.capped, c.permission
+  FROM node JOIN entity_memberships m ON node.id IN (m.virtual_entity_id, m.member_entity_id)
+  JOIN virtual_entities o
+    ON o.id = CASE node.id WHEN m.member_entity_id THEN m.virtual_entity_id ELSE m.member_entity_id END
+  LEFT JOIN entity_membership_caps c ON c.membership_id = m.id
+  UNION ALL SELECT 'scope', o.entity_type, o.id = node.id, b.permission_cap IS NULL, b.permission_cap
+  FROM node JOIN scope_bindings b ON node.id IN (b.virtual_entity_id, b.scope_entity_id)
+  JOIN virtual_entities o
+    ON o.id = CASE node.id WHEN b.scope_entity_id THEN b.virtual_entity_id ELSE b.scope_entity_id END
+) AS found ORDER BY 1, 2, 3, 4, 5
+"""
+
+
+@pytest.fixture(scope="module")
+def host(configured: Host) -> Iterator[Host]:
+    """A host whose database has the first rows of a site with one volume."""
+    configured.sh("systemctl stop backendai-manager.service 2>/dev/null || :")
+    old.sql(configured, f"DROP DATABASE IF EXISTS {old.NAME} WITH (FORCE)")
+    for step in ("create-secrets", "create-databases", "load-initial-data"):
+        if step == "load-initial-data":
+            configured.check(old.MIGRATE, limit=300)
+        configured.check(["backendai-ctl", "reconfigure", "--only", step], limit=300)
+    reach(configured, "")
+    yield configured
+
+
+def reach(host: Host, site: str) -> list[str]:
+    """Have the steps done with this site file; what changed, a second run must find nothing."""
+    host.write(PERMITTED, site)
+    found = []
+    for number in range(2):
+        for step in STEPS:
+            rows = ctl(host, "reconfigure", "--only", step)["steps"][step]
+            changes = rows.get("changes", []) if rows["state"] != "same" else []
+            assert number == 0 or rows["state"] == "same", rows
+            found += [row["what"] for row in changes]
+    return found
+
+
+def permitted(host: Host, table: str) -> list[dict[str, list[str]]]:
+    rows = old.sql(host, f"SELECT json_agg(allowed_vfolder_hosts) FROM {table}", old.NAME)
+    found: list[dict[str, list[str]]] = json.loads(rows)
+    return found
+
+
+def volumes(*names: str, more: str = "") -> str:
+    return "".join(f"[storage.volumes.{name}]\n" for name in names) + more
+
+
+def test_a_new_volume_is_permitted_to_everybody(host: Host) -> None:
+    reach(host, volumes("volume1", "second"))
+    for table in TABLES:
+        rows = permitted(host, table)
+        assert rows
+        for row in rows:
+            assert set(row) == {"local:volume1", "local:second"}
+            assert sorted(row["local:second"]) == sorted(row["local:volume1"])
+
+
+def test_what_an_administrator_takes_back_stays_so(host: Host) -> None:
+    old.sql(
+        host,
+        "UPDATE domains SET allowed_vfolder_hosts = allowed_vfolder_hosts - 'local:second'",
+        old.NAME,
+    )
+    old.sql(
+        host,
+        "UPDATE groups SET allowed_vfolder_hosts = allowed_vfolder_hosts || "
+        """'{"local:second": ["mount-in-session"]}'""",
+        old.NAME,
+    )
+    assert reach(host, volumes("volume1", "second")) == []
+    assert all("local:second" not in row for row in permitted(host, "domains"))
+
+
+def test_a_volume_that_is_gone_is_taken_out_except_where_it_was_changed(host: Host) -> None:
+    reach(host, volumes("volume1"))
+    assert all(
+        set(row) == {"local:volume1"} for row in permitted(host, "keypair_resource_policies")
+    )
+    assert all(row["local:second"] == ["mount-in-session"] for row in permitted(host, "groups"))
+
+
+def test_a_volume_left_to_the_administrator_is_permitted_to_nobody(host: Host) -> None:
+    assert reach(host, volumes("volume1", "third", more="permit = false\n")) == []
+    assert all("local:third" not in row for table in TABLES for row in permitted(host, table))
+
+
+def test_a_resource_group_is_made_in_the_likeness_of_another(host: Host) -> None:
+    old.sql(host, "UPDATE scaling_groups SET scheduler = 'lifo'", old.NAME)
+    reach(host, '[agent]\ngroup = "gpu"\n')
+    query = "SELECT name, is_active, is_default, scheduler FROM scaling_groups ORDER BY name"
+    assert old.sql(host, query, old.NAME).split() == ["default|t|t|lifo", "gpu|t|f|lifo"]
+    proxies = "SELECT count(DISTINCT (wsproxy_addr, wsproxy_api_token)) FROM scaling_groups"
+    assert old.sql(host, proxies, old.NAME) == "1"
+    opened = "SELECT count(*) FROM sgroups_for_domains GROUP BY domain_id"
+    assert old.sql(host, opened, old.NAME) == "2"
+
+
+def test_the_new_group_has_the_same_place_in_the_graph_of_rights(host: Host) -> None:
+    graph = old.sql(host, GRAPH.format("gpu"), old.NAME)
+    assert {line.split("|")[1] for line in graph.splitlines()} == {
+        "domain",
+        "global",
+        "resource_group",
+    }
+    assert graph == old.sql(host, GRAPH.format("default"), old.NAME)
+
+
+def test_a_dump_has_the_notes_of_what_was_permitted(host: Host) -> None:
+    dump = host.check(["pg_dump", old.NAME], user="postgres").stdout
+    assert "backendai_ctl_permitted" in dump
