@@ -1,7 +1,7 @@
 """The site that the scenarios of this folder share: one module after the other uses it.
 
 It grows as they go on, in the order of the files' names: four nodes join; one of them becomes an
-edge node as well; another a second management node.
+edge node as well, then another; the last a second management node.
 """
 
 from __future__ import annotations

@@ -127,6 +127,8 @@ def test_several_managers_are_all_known(at: At, templates: object) -> None:
         ctx.secrets.create(name)
     text = render(ctx, ctx.facts.components["gateway"])
     assert '["http://10.77.0.1:8081", "http://10.77.0.3:8081"]' in text
+    web = rendered(ctx, "webserver")
+    assert web["api"]["endpoint"] == "http://10.77.0.1:8081,http://10.77.0.3:8081"
     assert layout.serving(ctx.site, ctx.facts, "etcd") == ["mgmt"]
     assert rendered(at("mgmt2", SECOND), "appproxy-worker")["proxy_worker"]["authority"] == (
         "worker-mgmt2"

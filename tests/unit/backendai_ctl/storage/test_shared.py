@@ -138,4 +138,4 @@ def test_the_node_that_keeps_a_volume_for_others_listens_for_nfs(at: At) -> None
     assert not listens("store", 'server = "nas.example.org"\nexport = "/export/home"\n')
     numbers = NODES.replace("gpu1.example.org", "10.77.0.11")
     rules = firewall.text(at("store", 'server = "store"\n', numbers))
-    assert "tcp dport { 2049, 6022 } drop" in rules
+    assert "2049, 6022, 30000-31000 } drop" in rules
