@@ -113,11 +113,16 @@ def _drive(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _steps(driver: Any, order: dict[str, Any]) -> dict[str, Any]:
+    from selenium.common.exceptions import (
+        ElementClickInterceptedException,
+        StaleElementReferenceException,
+    )
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
-    wait = WebDriverWait(driver, PAGE_LIMIT)
+    drawn_anew = [StaleElementReferenceException, ElementClickInterceptedException]
+    wait = WebDriverWait(driver, PAGE_LIMIT, ignored_exceptions=drawn_anew)
     seen: dict[str, Any] = {}
     driver.get(order["url"])
     password = wait.until(lambda d: _visible(d, "input[type=password]"))
@@ -144,15 +149,18 @@ def _make_folder(driver: Any, wait: Any, name: str) -> None:
     """By the page's button and the window it opens, as a user does; until the list shows it."""
     from selenium.webdriver.common.by import By
 
-    def button(within: str) -> Any:
-        found = driver.find_elements(By.CSS_SELECTOR, f"{within} button")
-        return next((b for b in found if b.is_displayed() and b.text.startswith("Create")), None)
+    def press(text: str) -> bool:
+        found = driver.find_elements(By.TAG_NAME, "button")
+        wanted = [b for b in found if b.is_displayed() and b.text.strip() == text]
+        for one in wanted[:1]:
+            one.click()
+        return bool(wanted)
 
-    wait.until(lambda d: button("body")).click()
-    field = wait.until(lambda d: _visible(d, ".ant-modal input[type=text]"))
-    field.send_keys(name)
-    wait.until(lambda d: button(".ant-modal")).click()
-    wait.until(lambda d: not _visible(d, ".ant-modal input[type=text]"))
+    field = "input[data-bai-field-id=name]"
+    wait.until(lambda _: press("Create Folder"))
+    wait.until(lambda d: _visible(d, field)).send_keys(name)
+    wait.until(lambda _: press("Create"))
+    wait.until(lambda d: not _visible(d, field))
     wait.until(lambda d: name in d.find_element(By.TAG_NAME, "body").text)
 
 

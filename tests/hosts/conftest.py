@@ -34,7 +34,7 @@ import bundle_dist  # noqa: E402
 import locked  # noqa: E402
 import stack as stacks  # noqa: E402
 from host import Host  # noqa: E402
-from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, install, unmet  # noqa: E402
+from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, disks, install, unmet  # noqa: E402
 from suites import REPO, SUITES  # noqa: E402
 
 from dist import add_option, folder, unavailable  # noqa: E402
@@ -123,7 +123,10 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[stacks.Stack]:
     """Debian 13 with every package of ours and the servers they use, nothing configured."""
-    with stacks.make(hosts, dist, repositories, tmp_path_factory.mktemp("stack")) as made:
+    with (
+        disks(tmp_path_factory, "stack") as folder,
+        stacks.make(hosts, dist, repositories, folder) as made,
+    ):
         yield made
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import roots
 from artefacts import Dist
 from host import Host, boot
@@ -41,6 +42,16 @@ def unmet() -> str | None:
     if lacking:
         return f"the kernel has no {' and no '.join(lacking)}"
     return None
+
+
+@contextmanager
+def disks(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A folder for disks of hosts, which are gigabytes: removed with the hosts, not after all tests."""
+    folder = factory.mktemp(name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Hosts:

@@ -167,9 +167,10 @@ def hosts_of(hosts: Hosts, bundle: Bundle, folder: Path, roles: Roles) -> Iterat
             for place in (docker, disk, volume):
                 place.mkdir(parents=True, exist_ok=True)
             seen = "" if name == "storage1" else nfs_double.SEEN  # where the stand-in looks
+            nfs = "storage1" in roles and name != "mgmt"
             site.hosts[name] = stack.enter_context(
                 hosts.boot(
-                    nfs_double.ROOT,
+                    nfs_double.ROOT if nfs else "trixie",
                     binds={bundle.unpacked: f"{STICK}/{bundle.name}"},
                     # overlayfs does not lie on overlayfs
                     writable={docker: "/var/lib/docker", volume: f"{seen}{PATH}"},
@@ -179,5 +180,6 @@ def hosts_of(hosts: Hosts, bundle: Bundle, folder: Path, roles: Roles) -> Iterat
                     hostname=name,
                 )
             )
-            (nfs_double.client if seen else nfs_double.server)(site.hosts[name])
+            if nfs:
+                (nfs_double.client if seen else nfs_double.server)(site.hosts[name])
         yield site

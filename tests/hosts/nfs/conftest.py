@@ -7,7 +7,7 @@ from pathlib import Path
 
 import artefacts
 import pytest
-from scenario import Hosts
+from scenario import Hosts, disks
 from site_with_nfs import Site, site_with_nfs
 
 
@@ -19,5 +19,8 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     """Both hosts set up; the NFS server runs and the volume is mounted on `mgmt`."""
-    with site_with_nfs(hosts, dist, repositories, tmp_path_factory.mktemp("nfs")) as made:
+    with (
+        disks(tmp_path_factory, "nfs") as folder,
+        site_with_nfs(hosts, dist, repositories, folder) as made,
+    ):
         yield made

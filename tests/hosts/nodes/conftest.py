@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from bundle_dist import Bundle
-from scenario import Hosts
+from scenario import Hosts, disks
 from site_of_nodes import ROLES, Site, hosts_of
 
 NAMES = ("mgmt", "storage1", "compute1", "compute2")
@@ -20,6 +20,9 @@ NAMES = ("mgmt", "storage1", "compute1", "compute2")
 def nodes(hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Four offline hosts after `./install.sh --role ...`; only the management node is set up."""
     wanted = {name: ROLES[name] for name in NAMES}
-    with hosts_of(hosts, bundle, tmp_path_factory.mktemp("nodes"), wanted) as site:
+    with (
+        disks(tmp_path_factory, "nodes") as folder,
+        hosts_of(hosts, bundle, folder, wanted) as site,
+    ):
         site.install(*NAMES)
         yield site

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from bundle_dist import Bundle
-from scenario import Hosts
+from scenario import Hosts, disks
 from site_host import SiteHost, site_host
 
 
@@ -15,5 +15,5 @@ def allinone(
     hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
     """A bare offline Debian 13 host after `tar xf`, `./verify.sh`, `./install.sh --role all-in-one`."""
-    with site_host(hosts, bundle, tmp_path_factory.mktemp("site")) as site:
+    with disks(tmp_path_factory, "site") as folder, site_host(hosts, bundle, folder) as site:
         yield site

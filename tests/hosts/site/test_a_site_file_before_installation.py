@@ -8,7 +8,7 @@ from pathlib import Path
 import browser
 import pytest
 from bundle_dist import Bundle
-from scenario import Hosts
+from scenario import Hosts, disks
 from site_host import UNITS, SiteHost, site_host
 from stack import PYTHON
 
@@ -44,12 +44,14 @@ path = "/srv/fast"
 def preseeded(
     hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
-    folder = tmp_path_factory.mktemp("preseeded")
     authority, key = tls.new_key(), tls.new_key()
     issuer = tls.authority(authority, "Authority of the cluster")
     own = tls.issue(issuer, authority, key, ["localhost"]) + issuer
     given = {CERTIFICATE: own.decode(), KEY: key.decode()}
-    with site_host(hosts, bundle, folder, name="preseeded", site_file=SITE, given=given) as site:
+    with (
+        disks(tmp_path_factory, "preseeded") as folder,
+        site_host(hosts, bundle, folder, name="preseeded", site_file=SITE, given=given) as site,
+    ):
         yield site
 
 

@@ -1,4 +1,4 @@
-"""The operator guide names no command or option that does not exist."""
+"""The guides for operators name no command or option that does not exist."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 
 from backendai_ctl.cli.main import group
 
-GUIDE = (Path(__file__).resolve().parents[4] / "docs/OPERATING.md").read_text("utf-8")
-CALLS = sorted(set(re.findall(r"(?:^    |`)backendai-ctl ([a-z][^`\n]*)", GUIDE, re.MULTILINE)))
+DOCS = Path(__file__).resolve().parents[4] / "docs"
+GUIDES = "\n".join((DOCS / f"{n}.md").read_text("utf-8") for n in ("OPERATING", "NODES", "STORAGE"))
+CALLS = sorted(set(re.findall(r"(?:^ +|`)backendai-ctl ([a-z][^`\n]*)", GUIDES, re.MULTILINE)))
 
 
 @pytest.mark.parametrize("call", CALLS)
