@@ -45,6 +45,11 @@ TAKE_BACK = (
     " from backendai_ctl.site.load import load; from backendai_ctl.steps.{module} import STEP;"
     " known = facts.load(); STEP.undo(Context(known, load(known.paths.site_file, known)))'"
 )
+MANAGER = "runuser -u postgres -- psql -Xq -d backendai -c"
+FORBID = "".join(
+    f"UPDATE {table} SET allowed_vfolder_hosts = '{{}}';"
+    for table in ("domains", "groups", "keypair_resource_policies")
+)
 UNDO = {
     "prepare-cache": TAKE_BACK.replace("{module}", "prepare_cache"),
     "prepare-etcd": TAKE_BACK.replace("{module}", "prepare_etcd"),
@@ -57,10 +62,10 @@ UNDO = {
     "migrate-manager-schema": again("backendai", "template0"),
     "migrate-coordinator-schema": again("backendai_appproxy", "template0"),
     "load-initial-data": again("backendai", "schema_only"),
-    "register-app-proxy": "runuser -u postgres -- psql -Xq -d backendai"
-    " -c \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
-    "register-images": "runuser -u postgres -- psql -Xq -d backendai -c"
-    " 'DELETE FROM container_registries'",
+    "create-resource-groups": f"{MANAGER} 'UPDATE scaling_groups SET name = gen_random_uuid()'",
+    "register-app-proxy": f"{MANAGER} \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
+    "permit-volumes": f'{MANAGER} "DROP TABLE IF EXISTS backendai_ctl_permitted; {FORBID}"',
+    "register-images": f"{MANAGER} 'DELETE FROM container_registries'",
     SERVICES: TAKE_BACK.replace("{module}", "start_services"),
     "render-configs": "rm -f /etc/backendai/*.toml /etc/backendai/webserver.conf",
 }
