@@ -24,7 +24,7 @@ SERVICES = (
     "appproxy-worker",
 )
 UNITS = tuple(f"backendai-{name}.service" for name in SERVICES)
-HEALTHY_LIMIT = 240  # seconds until everything answers after a boot
+HEALTHY_LIMIT = 420  # seconds: systemd ends a start that hangs after 180, then comes another
 
 
 @dataclass

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backendai_ctl.context import Context
@@ -50,10 +50,17 @@ def way_back(ctx: Context, database: str, current: str) -> Dump | None:
 
 
 def path(ctx: Context, database: str, revision: str, before: str | None) -> Path:
-    """Where a dump that is made now belongs."""
-    time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    """Where a dump that is made now belongs; never where another one is.
+
+    A restore dumps first: were it in the second of the backup that it restores, it would replace it.
+    """
     name = f"{revision}-to-{before}" if before else revision
-    return ctx.paths.backups / f"{name}-{database}-{time}.dump"
+    moment = datetime.now(UTC)
+    while True:
+        found = ctx.paths.backups / f"{name}-{database}-{moment:%Y%m%dT%H%M%SZ}.dump"
+        if not found.exists():
+            return found
+        moment += timedelta(seconds=1)
 
 
 def check_space(folder: Path, size: int) -> None:

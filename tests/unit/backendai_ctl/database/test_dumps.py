@@ -27,6 +27,16 @@ def test_a_name_tells_where_the_dump_belongs(ctx: Context) -> None:
     assert dumps.found(ctx, "coordinator") == []
 
 
+def test_dumps_of_the_same_second_have_names_of_their_own(ctx: Context) -> None:
+    names = []
+    for _ in range(3):
+        names.append(dumps.path(ctx, "manager", "d111", None).name)
+        put(ctx, names[-1])
+    assert len(set(names)) == 3
+    assert names == sorted(names)
+    assert {dump.path.name for dump in dumps.found(ctx, "manager")} == set(names)
+
+
 def test_the_way_back_is_the_newest_dump_before_a_revision(ctx: Context) -> None:
     put(
         ctx,
