@@ -13,7 +13,7 @@ from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
 from backendai_ctl.nodes import layout
-from backendai_ctl.storage import shared
+from backendai_ctl.storage import exports
 
 LOOPBACK = "127.0.0.1"
 WILDCARDS = ("0.0.0.0", "::")
@@ -113,7 +113,7 @@ def expected(ctx: Context) -> list[Listener]:
     if not ctx.node:
         return [*ours, *_BACKING[:-1], containers, *tunneled]
     ours = [replace(x, bound=_shared(ctx, x.component, x.what, x.bound)) for x in ours]
-    shares = [NFS] if shared.kept(ctx.site, ctx.facts, ctx.node) else []
+    shares = [NFS] if exports.served(ctx) else []
     return [*ours, *_backing(ctx), containers, *shares, *tunneled]
 
 

@@ -117,7 +117,6 @@ def _steps(driver: Any, order: dict[str, Any]) -> dict[str, Any]:
         ElementClickInterceptedException,
         StaleElementReferenceException,
     )
-    from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -134,14 +133,10 @@ def _steps(driver: Any, order: dict[str, Any]) -> dict[str, Any]:
     for name, path in order["pages"].items():
         if path:
             driver.get(order["url"].rstrip("/") + path)
-        _settled(driver)
-        seen[name] = _look(driver, order, name)
-        seen[name]["text"] = driver.find_element(By.TAG_NAME, "body").text
+        seen[name] = _read(driver, order, name)
     if order["make_folder"]:
         _make_folder(driver, wait, order["make_folder"])
-        _settled(driver)
-        seen["folder"] = _look(driver, order, "folder")
-        seen["folder"]["text"] = driver.find_element(By.TAG_NAME, "body").text
+        seen["folder"] = _read(driver, order, "folder")
     return seen
 
 
@@ -161,7 +156,7 @@ def _make_folder(driver: Any, wait: Any, name: str) -> None:
     wait.until(lambda d: _visible(d, field)).send_keys(name)
     wait.until(lambda _: press("Create"))
     wait.until(lambda d: not _visible(d, field))
-    wait.until(lambda d: name in d.find_element(By.TAG_NAME, "body").text)
+    wait.until(lambda d: name in _text(d))
 
 
 def _visible(driver: Any, selector: str) -> Any:
@@ -183,6 +178,18 @@ def _settled(driver: Any) -> None:
         same = same + 1 if now == before else 0
         before = now
         time.sleep(0.5)
+
+
+def _text(driver: Any) -> str:
+    from selenium.webdriver.common.by import By
+
+    return str(driver.find_element(By.TAG_NAME, "body").text)
+
+
+def _read(driver: Any, order: dict[str, Any], name: str) -> dict[str, Any]:
+    """A page, and its text, once nothing changes on it."""
+    _settled(driver)
+    return {**_look(driver, order, name), "text": _text(driver)}
 
 
 def _look(driver: Any, order: dict[str, Any], name: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ CPYTHON_TESTS = "/cpython-tests"  # and CPython's own tests
 PYTHON = "/opt/backendai/runtime/bin/python3.13"
 VENV_PYTHON = "/opt/backendai/current/bin/python"
 SITE = "/opt/backendai/current/lib/python3.13/site-packages"
+SITE_PATH = "/etc/backendai/site.toml"
+EMAIL = "admin@localhost.localdomain"  # of the first administrator, where the site file names none
 RECONFIGURE_LIMIT = 400  # seconds
 TOOLS = ("systemd-nspawn", "unshare", "nsenter", "mmdebstrap", "apt-ftparchive", "createrepo_c")
 

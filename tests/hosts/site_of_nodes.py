@@ -14,7 +14,7 @@ from typing import Any
 import nfs_double
 from bundle_dist import STICK, Bundle, install
 from host import Host, Result
-from scenario import RECONFIGURE_LIMIT, Hosts, ctl
+from scenario import RECONFIGURE_LIMIT, SITE_PATH, Hosts, ctl
 from switch import Switch, switched
 
 NETWORK = "10.77.0.0/24"
@@ -34,7 +34,6 @@ ROLES = {
     "compute2": ("compute",),
     "compute3": ("compute",),
 }
-SITE_PATH = "/etc/backendai/site.toml"
 FILE = "/var/tmp/this.node"
 PASSPHRASE = "/var/tmp/passphrase"
 ALIVE_LIMIT = 180

@@ -10,7 +10,7 @@ from pathlib import Path
 import artefacts
 import nfs_double
 from host import Host
-from scenario import Hosts, ctl
+from scenario import SITE_PATH, Hosts, ctl
 from suites import REPO, family
 from switch import switched
 
@@ -104,7 +104,7 @@ def site_with_nfs(
                 manager.add_repository(made.up[name])
             nfs_double.server(made.store)
             nfs_double.client(made.mgmt)
-            made.mgmt.write("/etc/backendai/site.toml", SITE_FILE)
+            made.mgmt.write(SITE_PATH, SITE_FILE)
             for name, host in made.up.items():
                 manager.install(host, PACKAGES[name])
             _join(made)

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import old_database as old
 import pytest
 from host import Host
-from scenario import ctl
+from scenario import SITE_PATH, ctl
 
-PERMITTED = "/etc/backendai/site.toml"
 TABLES = ("domains", "groups", "keypair_resource_policies")
 STEPS = ("create-resource-groups", "register-app-proxy", "permit-volumes")
 # What a group is in the graph of rights, but for its own name.
@@ -36,17 +35,16 @@ def host(configured: Host) -> Iterator[Host]:
     """A host whose database has the first rows of a site with one volume."""
     configured.sh("systemctl stop backendai-manager.service 2>/dev/null || :")
     old.sql(configured, f"DROP DATABASE IF EXISTS {old.NAME} WITH (FORCE)")
-    for step in ("create-secrets", "create-databases", "load-initial-data"):
-        if step == "load-initial-data":
-            configured.check(old.MIGRATE, limit=300)
-        configured.check(["backendai-ctl", "reconfigure", "--only", step], limit=300)
+    ctl(configured, "reconfigure", "--only", "create-databases")
+    configured.check(old.MIGRATE, limit=300)
+    ctl(configured, "reconfigure", "--only", "load-initial-data")
     reach(configured, "")
     yield configured
 
 
 def reach(host: Host, site: str) -> list[str]:
     """Have the steps done with this site file; what changed, a second run must find nothing."""
-    host.write(PERMITTED, site)
+    host.write(SITE_PATH, site)
     found = []
     for number in range(2):
         for step in STEPS:

@@ -15,6 +15,12 @@ from backendai_ctl.database.seed import HOST_PERMISSIONS, HOST_TABLES
 
 NOTES = "public.backendai_ctl_permitted"
 _ALL = json.dumps(HOST_PERMISSIONS)
+# Of a host ($1), with all permissions ($2): in rows that do not name it, where nobody changed them.
+_GIVE = """allowed_vfolder_hosts || jsonb_build_object($1::text, $2::jsonb)
+WHERE NOT allowed_vfolder_hosts ? $1::text"""
+_TAKE = """allowed_vfolder_hosts - $1::text
+WHERE allowed_vfolder_hosts -> $1::text @> $2::jsonb
+  AND allowed_vfolder_hosts -> $1::text <@ $2::jsonb"""
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,9 @@ def carry_out(db: Connection, wanted: Sequence[str]) -> None:
     db.do("BEGIN")
     db.do(f"CREATE TABLE IF NOT EXISTS {NOTES} (host text PRIMARY KEY)")
     for host in found.give:
-        _give(db, host)
+        _change(db, _GIVE, host)
     for host in found.take:
-        _take(db, host)
+        _change(db, _TAKE, host)
         db.do(f"DELETE FROM {NOTES} WHERE host = $1", host)
     for host in [*found.give, *found.note]:
         db.do(f"INSERT INTO {NOTES} VALUES ($1)", host)
@@ -65,23 +71,7 @@ def _named(db: Connection) -> set[str]:
     return {row["host"] for row in db.rows(" UNION ".join(each))}
 
 
-def _give(db: Connection, host: str) -> None:
+def _change(db: Connection, how: str, host: str) -> None:
+    """Change what a host is permitted in every row that `how` concerns."""
     for table in HOST_TABLES:
-        db.do(
-            f"UPDATE {table} SET allowed_vfolder_hosts = "
-            "allowed_vfolder_hosts || jsonb_build_object($1::text, $2::jsonb) "
-            "WHERE NOT allowed_vfolder_hosts ? $1::text",
-            host,
-            _ALL,
-        )
-
-
-def _take(db: Connection, host: str) -> None:
-    for table in HOST_TABLES:
-        db.do(
-            f"UPDATE {table} SET allowed_vfolder_hosts = allowed_vfolder_hosts - $1::text "
-            "WHERE allowed_vfolder_hosts -> $1::text @> $2::jsonb "
-            "AND allowed_vfolder_hosts -> $1::text <@ $2::jsonb",
-            host,
-            _ALL,
-        )
+        db.do(f"UPDATE {table} SET allowed_vfolder_hosts = {how}", host, _ALL)

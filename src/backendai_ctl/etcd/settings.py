@@ -24,11 +24,12 @@ def _cache(ctx: Context) -> dict[str, str]:
 
 def _volumes(ctx: Context) -> dict[str, str]:
     proxies = layout.storage_proxies(ctx.site, ctx.facts)
+    default, *_ = layout.volume_hosts(ctx.site, ctx.facts, ctx.site.default_volume)
     made = {
         # An empty value allows folders of users and of projects.
         "volumes/_types/group": "",
         "volumes/_types/user": "",
-        "volumes/default_host": _default_host(ctx),
+        "volumes/default_host": default,
         "volumes/exposed_volume_info": "percentage",
     }
     for name, node in proxies.items():
@@ -40,7 +41,3 @@ def _volumes(ctx: Context) -> dict[str, str]:
         }
         made |= {f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()}
     return made
-
-
-def _default_host(ctx: Context) -> str:
-    return layout.volume_hosts(ctx.site, ctx.facts, ctx.site.default_volume)[0]

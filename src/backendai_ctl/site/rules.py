@@ -196,7 +196,6 @@ def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
                 'set kind = "nfs", or leave this out',
             )
     yield from shared.contradictions(site, facts)
-    yield from shared.idle_proxies(site, facts)
     if site.storage.default and site.storage.default not in site.storage.volumes:
         yield Fault(
             ("storage", "default"),

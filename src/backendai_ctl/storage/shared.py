@@ -38,13 +38,6 @@ def clients(site: Site, facts: Facts, volume: str) -> list[str]:
     return [node for node in users(site, facts, volume) if node != keeper]
 
 
-def kept(site: Site, facts: Facts, node: str) -> list[str]:
-    """Names of the volumes that a node keeps for others."""
-    volumes = site.storage.volumes.items()
-    mine = (name for name, volume in volumes if node and server_node(site, volume) == node)
-    return [name for name in mine if clients(site, facts, name)]
-
-
 def needed(site: Site, facts: Facts, volume: str, node: str) -> bool:
     """Whether a node keeps a volume or looks into it; always so in a single host."""
     keeper = server_node(site, site.storage.volumes[volume])
@@ -64,7 +57,7 @@ def _proxies(site: Site, facts: Facts, volume: str) -> Iterator[Fault]:
             )
 
 
-def idle_proxies(site: Site, facts: Facts) -> Iterator[Fault]:
+def _idle_proxies(site: Site, facts: Facts) -> Iterator[Fault]:
     """Storage proxies that no volume names."""
     for name in layout.running(site, facts, "storage-proxy"):
         if not layout.offered_volumes(site, name):
@@ -76,7 +69,8 @@ def idle_proxies(site: Site, facts: Facts) -> Iterator[Fault]:
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
-    """What cannot be among shared volumes."""
+    """What cannot be among volumes, and the storage proxies that offer them."""
+    yield from _idle_proxies(site, facts)
     for name, volume in site.storage.volumes.items():
         above = ("storage", "volumes", name)
         node = server_node(site, volume)

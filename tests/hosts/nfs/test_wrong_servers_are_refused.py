@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from scenario import ctl
+from scenario import SITE_PATH, ctl
 from site_with_nfs import ADDRESSES, OTHER, SITE_FILE, Site
-
-SITE_PATH = "/etc/backendai/site.toml"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import browser
 import pytest
 from host import Host
-from scenario import changed, ctl
+from scenario import EMAIL, changed, ctl
 from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, PATH, Site, join
 
 from dist import unavailable
@@ -24,7 +24,6 @@ CLIENT = {
     "BACKEND_ENDPOINT": f"https://{ADDRESSES['mgmt']}:8090",
     "SSL_CERT_FILE": "/etc/backendai/tls/ca.crt",
 }
-EMAIL = "admin@localhost.localdomain"
 # All that a run could write; not what etcd's services report of themselves.
 FILES = """
 find /etc/backendai /etc/systemd/system /etc/valkey /etc/default /etc/postgresql /vfroot \

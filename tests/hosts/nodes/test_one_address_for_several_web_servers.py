@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from scenario import changed, ctl
+from scenario import EMAIL, changed, ctl
 from site_of_nodes import ADDRESSES, Site
 
 EDGES = ("storage1", "compute1")
-EMAIL = "admin@localhost.localdomain"
 # POST to each web server in turn, with the cookie of the first; JSON on standard input and output.
 CALLS = """
 import json, ssl, sys, urllib.request as r

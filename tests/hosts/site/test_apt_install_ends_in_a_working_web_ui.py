@@ -6,6 +6,7 @@ from pathlib import Path
 
 import browser
 import pytest
+from scenario import EMAIL
 from site_host import SERVICES, SiteHost
 
 from dist import unavailable
@@ -63,7 +64,7 @@ def test_the_generated_admin_signs_in_with_a_browser(allinone: SiteHost, screens
         seen = browser.visit(
             allinone.host,
             url="https://localhost:8090",
-            email="admin@localhost.localdomain",
+            email=EMAIL,
             password=allinone.secret("admin-password"),
             pages=PAGES,
             folder=screenshots / "default-site",
