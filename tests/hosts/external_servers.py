@@ -1,11 +1,17 @@
 """PostgreSQL, Valkey and etcd as a site's own administrators would run them: TLS, passwords, members.
 
 They are made on a host of their own; the site reaches them by a cable and by the names of NAMES.
-Nothing of backendai-ctl touches that host.
+Valkey and etcd ask their clients for certificates. Nothing of backendai-ctl touches that host.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from host import Host
 
 from backendai_ctl import tls
@@ -17,26 +23,50 @@ FOLDER = "/srv/test"
 MEMBERS = {1: 2379, 2: 22379, 3: 32379}  # of etcd: number -> port for clients
 PASSWORDS = {"db": "of the database", "cache": "of-the-cache", "etcd": "of-etcd"}
 SENTINEL_PASSWORD = "of-the-sentinels"
+PLAIN, PLAIN_SENTINEL = 6390, 26390  # ports of those without TLS
 PREFIXES = ("/sorna/local/", "/backendai-packaged/local/")
 
 
 def make(servers: Host) -> dict[str, str]:
-    """Start all of them; the PEM of the authority that vouches for them, and of another one."""
-    found = {}
-    for name in ("ours", "theirs"):
-        key = tls.new_key()
-        found[name] = tls.authority(key, name).decode()
-        if name == "ours":
-            own = tls.new_key()
-            issued = tls.issue(found[name].encode(), key, own, [*NAMES, ADDRESS, "localhost"])
-            servers.write(f"{FOLDER}/server.crt", issued.decode())
-            servers.write(f"{FOLDER}/server.key", own.decode())
-    servers.write(f"{FOLDER}/ca.crt", found["ours"])
+    """Start all of them. PEM texts by file name: the authority that vouches for them, another one,
+    and what clients show.
+    """
+    key, own, client = tls.new_key(), tls.new_key(), tls.new_key()
+    found = {
+        "ours.crt": tls.authority(key, "ours").decode(),
+        "theirs.crt": tls.authority(tls.new_key(), "theirs").decode(),
+        "client.key": client.decode(),
+    }
+    issuer = found["ours.crt"].encode()
+    found["client.crt"] = _client_certificate(issuer, key, client)
+    issued = tls.issue(issuer, key, own, [*NAMES, ADDRESS, "localhost"])
+    servers.write(f"{FOLDER}/server.crt", issued.decode())
+    servers.write(f"{FOLDER}/server.key", own.decode())
+    servers.write(f"{FOLDER}/ca.crt", found["ours.crt"])
+    for name in ("client.crt", "client.key"):
+        servers.write(f"{FOLDER}/{name}", found[name])
     servers.sh(f"chmod 755 /srv {FOLDER}; chmod 644 {FOLDER}/*; systemctl stop etcd valkey-server")
     _postgresql(servers)
     valkey(servers, "one", 6379)
     _etcd(servers)
     return found
+
+
+def _client_certificate(issuer_pem: bytes, issuer_key: bytes, key: bytes) -> str:
+    """As an authority of the operator issues it: for clients alone, and with no common name."""
+    issuer = x509.load_pem_x509_certificate(issuer_pem)
+    signing: Any = tls.load_key(issuer_key)
+    public: Any = tls.load_key(key).public_key()
+    now, usage = datetime.now(UTC), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    made = x509.CertificateBuilder(
+        issuer_name=issuer.subject,
+        subject_name=x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "site")]),
+        public_key=public,
+        serial_number=x509.random_serial_number(),
+        not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=2),
+    ).add_extension(usage, critical=False)
+    return made.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _postgresql(servers: Host) -> None:
@@ -55,13 +85,17 @@ def _postgresql(servers: Host) -> None:
     servers.check(call, user="postgres", stdin=sql, cwd="/")
 
 
-def valkey(servers: Host, name: str, port: int, *settings: str) -> None:
-    """A Valkey with TLS alone; `settings` are further lines of its file."""
-    lines = [
-        *("port 0", f"tls-port {port}", f"bind {ADDRESS}", "tls-auth-clients no", "dir /tmp"),
-        *(f"tls-{kind}-file {FOLDER}/server.{suffix}" for kind, suffix in _PAIR),
-        *(f"tls-ca-cert-file {FOLDER}/ca.crt", "tls-replication yes", "save ''", *settings),
-    ]
+def valkey(servers: Host, name: str, port: int, *settings: str, plain: bool = False) -> None:
+    """A Valkey with TLS alone, or without; `settings` are further lines of its file."""
+    lines = [f"bind {ADDRESS}", "dir /tmp", "save ''", *settings]
+    if plain:
+        lines.append(f"port {port}")
+    else:
+        lines += ["port 0", f"tls-port {port}", "tls-auth-clients yes", "tls-replication yes"]
+        lines += [f"tls-{kind}-file {FOLDER}/server.{suffix}" for kind, suffix in _PAIR]
+        # What it shows where it is a client itself, of its master or of what it watches.
+        lines += [f"tls-client-{kind}-file {FOLDER}/client.{suffix}" for kind, suffix in _PAIR]
+        lines.append(f"tls-ca-cert-file {FOLDER}/ca.crt")
     if "sentinel" not in name:
         password = PASSWORDS["cache"]
         lines += [f"requirepass {password}", f"masterauth {password}"]
@@ -71,6 +105,7 @@ def valkey(servers: Host, name: str, port: int, *settings: str) -> None:
 
 
 _PAIR = (("cert", "crt"), ("key", "key"))
+_SHOWN = f"--cacert {FOLDER}/ca.crt --cert {FOLDER}/client.crt --key {FOLDER}/client.key"
 
 
 def sentinels(servers: Host) -> None:
@@ -91,11 +126,24 @@ def sentinels(servers: Host) -> None:
     )
 
 
+def plain_sentinel(servers: Host) -> None:
+    """Another cache and another sentinel, without TLS; the sentinel wants no password either."""
+    valkey(servers, "plain", PLAIN, plain=True)
+    valkey(
+        servers,
+        "plain-sentinel",
+        PLAIN_SENTINEL,
+        f"sentinel monitor plain {ADDRESS} {PLAIN} 1",
+        f"sentinel auth-pass plain {PASSWORDS['cache']}",
+        "protected-mode no",
+        plain=True,
+    )
+
+
 def cli(port: int) -> str:
     """The start of a call of valkey-cli on the host with the servers."""
     password = SENTINEL_PASSWORD if port == 26379 else PASSWORDS["cache"]
-    tls = f"--tls --cacert {FOLDER}/ca.crt -h {ADDRESS} -p {port}"
-    return f"REDISCLI_AUTH={password} valkey-cli {tls}"
+    return f"REDISCLI_AUTH={password} valkey-cli --tls {_SHOWN} -h {ADDRESS} -p {port}"
 
 
 def _etcd(servers: Host) -> None:
@@ -115,6 +163,11 @@ def _etcd(servers: Host) -> None:
             "initial-cluster": cluster,
             "cert-file": f"{FOLDER}/server.crt",
             "key-file": f"{FOLDER}/server.key",
+            "trusted-ca-file": f"{FOLDER}/ca.crt",
+            "client-cert-auth": "true",
+            # Its gateway for JSON is a client of its own.
+            "client-cert-file": f"{FOLDER}/client.crt",
+            "client-key-file": f"{FOLDER}/client.key",
             "auth-token": token,
         }
         options = [f"--{key}={value}" for key, value in words.items()]
@@ -129,7 +182,7 @@ def _etcd(servers: Host) -> None:
 
 
 def _etcdctl() -> str:
-    return f"--cacert={FOLDER}/ca.crt --endpoints=https://{ADDRESS}:{MEMBERS[1]}"
+    return f"{_SHOWN} --endpoints=https://{ADDRESS}:{MEMBERS[1]}"
 
 
 def _start(servers: Host, name: str, words: list[str]) -> None:

@@ -1,7 +1,8 @@
 """Promise: PostgreSQL, Valkey and etcd of the site's own, with TLS, by site file alone.
 
-The servers are on another host; the site's own copies of them are stopped. A certificate that is not
-good is refused, by a message that names the key. The tests are one story, in this order.
+The servers are on another host; the site's own copies of them are stopped. Valkey and etcd ask for a
+certificate. One of theirs that is not good is refused, by a message that names the key. The tests are one
+story, in this order.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from typing import Any
 import external_servers
 import pytest
 import stack as stacks
-from external_servers import ADDRESS, MEMBERS, NAMES, PASSWORDS, SENTINEL_PASSWORD, UNNAMED
+from external_servers import (
+    ADDRESS,
+    MEMBERS,
+    NAMES,
+    PASSWORDS,
+    PLAIN,
+    PLAIN_SENTINEL,
+    SENTINEL_PASSWORD,
+    UNNAMED,
+)
 from host import Host, boot, link
 from scenario import ctl
 
@@ -46,6 +56,8 @@ tls = "verify"
 ca = "{FOLDER}/ours.crt"  # cache
 host = "cache.test"
 password_file = "{FOLDER}/cache.password"
+certificate = "{FOLDER}/client.crt"
+key = "{FOLDER}/client.key"
 
 [etcd]
 mode = "external"
@@ -53,12 +65,24 @@ tls = "verify"
 ca = "{FOLDER}/ours.crt"  # etcd
 endpoints = ["etcd1.test:{MEMBERS[1]}", "etcd2.test:{MEMBERS[2]}", "etcd3.test:{MEMBERS[3]}"]
 password_file = "{FOLDER}/etcd.password"
+certificate = "{FOLDER}/client.crt"
+key = "{FOLDER}/client.key"
 """
 BY_SENTINEL = SITE.replace(
     'host = "cache.test"',
     f'sentinel.service = "mine"\nsentinel.nodes = ["sentinel.test:26379"]\n'
     f'sentinel.password_file = "{FOLDER}/sentinel.password"',
 )
+
+PLAIN_CACHE = f"""\
+[cache]
+mode = "external"
+password_file = "{FOLDER}/cache.password"
+sentinel.service = "plain"
+sentinel.nodes = ["{ADDRESS}:{PLAIN_SENTINEL}"]
+
+"""
+BY_PLAIN_SENTINEL = SITE[: SITE.index("[cache]")] + PLAIN_CACHE + SITE[SITE.index("[etcd]") :]
 
 
 @dataclass(frozen=True)
@@ -118,10 +142,10 @@ def site(stack: stacks.Stack) -> Iterator[Site]:
             "systemctl mask --now postgresql@17-main valkey-server etcd docker.socket docker"
         )
         for name, text in external_servers.make(servers).items():
-            host.write(f"{FOLDER}/{name}.crt", text)
+            host.write(f"{FOLDER}/{name}", text)
         for name, password in {**PASSWORDS, "sentinel": SENTINEL_PASSWORD}.items():
             host.write(f"{FOLDER}/{name}.password", f"{password}\n")
-        host.sh(f"chmod 600 {FOLDER}/*.password")
+        host.sh(f"chmod 600 {FOLDER}/*.password {FOLDER}/client.key")
         yield Site(host, servers)
 
 
@@ -219,3 +243,12 @@ def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:
     cache = next(row for row in site.ctl("doctor")["findings"] if row["name"] == "cache")
     assert cache["level"] == "ok" and f"{ADDRESS}:6380" in cache["saw"], cache
     assert site.started() == before
+
+
+def test_a_sentinel_without_tls_and_without_a_password(site: Site) -> None:
+    external_servers.plain_sentinel(site.servers)
+    site.configure(BY_PLAIN_SENTINEL)
+    site.wait_healthy()
+    cache = next(row for row in site.ctl("doctor")["findings"] if row["name"] == "cache")
+    assert cache["level"] == "ok" and f"{ADDRESS}:{PLAIN}" in cache["saw"], cache
+    assert PLAIN in {port for _, port in site.connections()}

@@ -21,6 +21,7 @@ LIMIT = 5.0  # seconds, for each wait on the network
 # Codes of gRPC that the gateway hands on.
 _UNAVAILABLE, _UNAUTHENTICATED = 14, 16
 _NO_AUTH = "authentication is not enabled"
+_NO_GATEWAY = "its gateway for JSON is off, or refuses: see docs/OPERATING.md, Servers of your own"
 _STALE = "revision of auth store is old"  # users changed since the login
 
 
@@ -170,11 +171,18 @@ class Client:
         try:
             connection.request("POST", f"/v3/{path}", json.dumps(body), headers)
             response = connection.getresponse()
-            answer = json.loads(response.read())
-        except (OSError, HTTPException, ValueError) as failure:
+            text = response.read()
+        except (OSError, HTTPException) as failure:
             raise Unreachable(f"etcd at {endpoint}: {reason(failure)}") from failure
         finally:
             connection.close()
+        try:
+            answer = json.loads(text)
+        except ValueError as failure:
+            said = text.decode("utf-8", "replace").strip().splitlines()
+            short = said[0][:160] if said else "no text"
+            what = f"etcd at {endpoint}: HTTP {response.status}, no JSON ({short}); {_NO_GATEWAY}"
+            raise Unreachable(what) from failure
         if response.status != 200:
             said = answer.get("message") or answer.get("error") or f"HTTP {response.status}"
             raise Refused(endpoint, int(answer.get("code", 0)), str(said))

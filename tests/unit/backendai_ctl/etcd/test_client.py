@@ -78,6 +78,15 @@ def test_what_is_no_etcd_is_unreachable() -> None:
         Client([f"127.0.0.1:{port}"], limit=1).prefix("/")
 
 
+def test_an_etcd_without_its_json_gateway_is_told() -> None:
+    from loopback_servers import answering
+
+    said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"
+    with answering({b"": said}) as port, pytest.raises(Unreachable) as caught:
+        Client([f"127.0.0.1:{port}"], limit=1).prefix("/")
+    assert "HTTP 404, no JSON (not found); its gateway" in caught.value.what
+
+
 def test_a_member_that_came_back_is_used_again(etcd: FakeEtcd) -> None:
     other = FakeEtcd()
     with running(other):
