@@ -89,6 +89,18 @@ class SiteHost:
 
 
 @contextmanager
+def bare_host(bundle: Bundle, folder: Path, name: str = "site") -> Iterator[SiteHost]:
+    """Without anything on it, and the unpacked bundle as the medium."""
+    with sealed(name) as network:
+        site = SiteHost(Hosts(), network, folder, {bundle.unpacked: f"{STICK}/{bundle.name}"}, name)
+        site.up()
+        try:
+            yield site
+        finally:
+            site.down()
+
+
+@contextmanager
 def site_host(
     hosts: Hosts,
     bundle: Bundle,
