@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jinja2
@@ -15,6 +16,7 @@ from backendai_ctl.facts import Component
 from backendai_ctl.listeners import LOOPBACK, bind
 from backendai_ctl.nodes import layout
 from backendai_ctl.site.values import split_host_port
+from backendai_ctl.storage import backends
 
 CREDENTIALS = Path("/run/credentials")  # systemd.exec(5); the path is the same in every unit
 
@@ -53,14 +55,20 @@ def render(ctx: Context, component: Component) -> str:
 def toml(value: object) -> str:
     """A value as TOML writes it; what it has in common with JSON, and inline tables."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
+        inside = (f"{_key(key)} = {toml(inner)}" for key, inner in value.items())
+        return "{ " + ", ".join(inside) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, Path):
         value = str(value)
-    if not isinstance(value, bool | int | str):
+    if not isinstance(value, bool | int | float | str):
         raise TypeError(f"no TOML for {type(value).__name__}")
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: object) -> str:
+    """A key as TOML writes it: quoted unless it is a plain word."""
+    return str(name) if re.fullmatch(r"[A-Za-z0-9_-]+", str(name)) else toml(str(name))
 
 
 def _names(ctx: Context) -> dict[str, object]:
@@ -75,7 +83,11 @@ def _names(ctx: Context) -> dict[str, object]:
         "loopback": LOOPBACK,
         "tls": tls_on(ctx),
         "volumes": {
-            name: site.volume_path(name, ctx.paths.volumes)
+            name: {
+                "path": site.volume_path(name, ctx.paths.volumes),
+                "backend": site.storage.volumes[name].backend,
+                "options": backends.options(site.storage.volumes[name]),
+            }
             for name in layout.offered_volumes(site, ctx.node)
         },
         "volumes_folder": ctx.paths.volumes,

@@ -77,7 +77,11 @@ _NEEDED_BY: dict[Loc, tuple[str, ...]] = {
 
 def named_files(site: Site) -> dict[Loc, Path]:
     """Every file of the operator's that the site file names, by its key."""
-    return {loc: path for loc in _NEEDED_BY if (path := _value(site, loc))}
+    found = {loc: path for loc in _NEEDED_BY if (path := _value(site, loc))}
+    for name, volume in site.storage.volumes.items():
+        if volume.backend_options:
+            found["storage", "volumes", name, "backend_options"] = volume.backend_options
+    return found
 
 
 def _value(site: Site, loc: Loc) -> Path | None:
@@ -90,7 +94,10 @@ def _value(site: Site, loc: Loc) -> Path | None:
 def files_of(site: Site, facts: Facts, node: str) -> set[Path]:
     """The operator's files that a node needs: passwords, certificates."""
     has = layout.components_of(site, facts, node)
-    return {path for loc, path in named_files(site).items() if has & set(_NEEDED_BY[loc])}
+    proxy = ("storage-proxy",)  # it alone reads what a volume names
+    return {
+        path for loc, path in named_files(site).items() if has & set(_NEEDED_BY.get(loc, proxy))
+    }
 
 
 def _node(site: Site, facts: Facts, name: str, node: Node) -> Iterator[Fault]:

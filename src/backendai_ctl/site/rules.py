@@ -11,10 +11,10 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.listeners import WILDCARDS, documented
 from backendai_ctl.site import node_rules
 from backendai_ctl.site.faults import Fault, dotted
-from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled
+from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled, Volume
 from backendai_ctl.site.suggest import suggest
 from backendai_ctl.site.values import is_loopback, split_host_port
-from backendai_ctl.storage import shared
+from backendai_ctl.storage import backends, shared
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
@@ -195,6 +195,7 @@ def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
                 'has no use with kind = "local"',
                 'set kind = "nfs", or leave this out',
             )
+        yield from _backend(("storage", "volumes", name, "backend_options"), volume)
     yield from shared.contradictions(site, facts)
     if site.storage.default and site.storage.default not in site.storage.volumes:
         yield Fault(
@@ -210,6 +211,24 @@ def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
                 f"{paths[second]} and {paths[first]} of volume {first!r} overlap",
                 "give each volume a folder of its own",
             )
+
+
+def _backend(loc: tuple[str, ...], volume: Volume) -> Iterator[Fault]:
+    path = volume.backend_options
+    if path is None:
+        if volume.backend not in backends.PLAIN:
+            yield Fault(
+                loc,
+                f'is missing with backend = "{volume.backend}"',
+                "name a TOML file with its endpoint, user and password; see STORAGE.md",
+            )
+        return
+    if volume.backend == "vfs":
+        yield Fault(loc, 'has no use with backend = "vfs"', "name another backend")
+    unreadable = list(_file(loc, path, secret=True))
+    yield from unreadable
+    if not unreadable and os.access(path, os.R_OK) and (said := backends.fault(path)):
+        yield Fault(loc, said, "correct that file")
 
 
 def _network(site: Site) -> Iterator[Fault]:

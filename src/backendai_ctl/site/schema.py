@@ -184,6 +184,25 @@ class Volume(Table):
         "vers=4.2,hard,timeo=100,retrans=3,retry=0,nodev,nosuid",
         description="With `nfs`: mount options; what they mean: STORAGE.md.",
     )
+    backend: Literal[
+        "vfs",
+        "cephfs",
+        "dellemc-onefs",
+        "gpfs",
+        "netapp",
+        "purestorage",
+        "vast",
+        "weka",
+    ] = Field(
+        "vfs",
+        description="How storage proxies use it. `vfs`: as any folder, without quotas; the others by "
+        "the file system's own means, with quotas (but `purestorage`); see STORAGE.md.",
+    )
+    backend_options: AbsolutePath | None = Field(
+        None,
+        description="TOML file (mode 0600) with what the backend wants to know: endpoint, user, "
+        "password.",
+    )
     proxies: Annotated[list[Name], Field(min_length=1)] | None = Field(
         None,
         description="Nodes whose storage proxies offer it; all of them if left out. Agents have it "

@@ -15,7 +15,7 @@ from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps.create_rpc_keypair import agent_keys
 from backendai_ctl.steps.units import FOLDER
-from backendai_ctl.storage import shared, volumes
+from backendai_ctl.storage import backends, shared, volumes
 from backendai_ctl.system import files
 
 
@@ -76,6 +76,7 @@ def _peers(ctx: Context) -> list[str]:
     """Networks and addresses beyond loopback that the services talk with."""
     site = ctx.site
     outside = [*tunnels.outside(site), *layout.addresses(site)]
+    outside += backends.hosts(site) if ctx.here("storage-proxy") else []
     found = {*site.network.allow, *beyond_loopback(outside)}
     if ctx.here("agent"):
         found |= set(_addresses(site.agent.bridge, net=16))

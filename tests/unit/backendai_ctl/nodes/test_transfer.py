@@ -69,6 +69,18 @@ def test_no_node_is_given_what_only_its_maker_needs(mgmt: Context) -> None:
     assert "secrets/database-coordinator" in transfer.export(mgmt, "edge").files
 
 
+def test_options_of_a_volume_go_to_storage_proxies_alone(at: At, tmp_path: Path) -> None:
+    options = tmp_path / "weka.toml"
+    options.write_text('weka_password = "hunter2"\n')
+    options.chmod(0o600)
+    more = f'[storage.volumes.fast]\nbackend = "weka"\nbackend_options = "{options}"\n'
+    ctx = at("mgmt", more)
+    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+        step.apply(ctx)
+    given = {node: str(options) in transfer.export(ctx, node).files for node in ("store", "gpu1")}
+    assert given == {"store": True, "gpu1": False}
+
+
 def test_files_of_the_operators_come_along_where_they_are_needed(at: At, tmp_path: Path) -> None:
     password = tmp_path / "etcd-password"
     password.write_text("given\n")
