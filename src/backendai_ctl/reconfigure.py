@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from backendai_ctl.steps.base import Change, Step
 from backendai_ctl.steps.journal import Journal, Outcome
 from backendai_ctl.steps.plan import steps as all_steps
 from backendai_ctl.steps.start_services import StartServices
-from backendai_ctl.system import files
+from backendai_ctl.system import files, systemd
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
         return Report("done", plan=plan)
     with exclusive(ctx):
         journal = Journal(ctx.paths.ctl)
-        outcomes = engine.execute(chosen, ctx, journal)
+        early = Early(chosen, ctx) if services and systemd.booted() else None
+        outcomes = engine.execute(chosen, ctx, journal, *([early] if early else []))
         if services:
             outcomes |= engine.execute([StartServices(ready(chosen, outcomes, ctx))], ctx, journal)
         state = engine.worst(outcomes)
@@ -76,9 +77,10 @@ def _keep(journal: Journal, outcomes: dict[str, Outcome]) -> None:
         journal.finish(outcomes)
 
 
-def ready(steps: Sequence[Step], outcomes: dict[str, Outcome], ctx: Context) -> frozenset[str]:
+def ready(steps: Sequence[Step], outcomes: Mapping[str, Outcome], ctx: Context) -> frozenset[str]:
     """The components here all of whose steps ended well, and of those that they start after."""
-    bad = [step for step in steps if step.name in outcomes and not outcomes[step.name].well]
+    concerned = (step for step in steps if engine.concerned(step, ctx))
+    bad = [s for s in concerned if s.name not in outcomes or not outcomes[s.name].well]
     here = {name: ctx.facts.components[name] for name in ctx.facts.installed()}
     late = {
         component.unit
@@ -90,6 +92,26 @@ def ready(steps: Sequence[Step], outcomes: dict[str, Outcome], ctx: Context) -> 
         for name, component in here.items()
         if component.unit not in late and late.isdisjoint(component.after)
     )
+
+
+@dataclass
+class Early:
+    """Starts services while steps go on that are none of their business, such as a migration.
+
+    The last step starts whatever is left, waits for all, and tells what went wrong.
+    """
+
+    steps: Sequence[Step]
+    ctx: Context
+    begun: frozenset[str] = frozenset()
+
+    def __call__(self, outcomes: Mapping[str, Outcome]) -> None:
+        now = ready(self.steps, outcomes, self.ctx)
+        if now - self.begun:
+            with suppress(Problem, OSError):
+                if StartServices(now - self.begun).begin(self.ctx):
+                    self.ctx.say(f"  starting: {', '.join(sorted(now - self.begun))}")
+        self.begun |= now
 
 
 @contextmanager

@@ -45,13 +45,12 @@ def wanted(ctx: Context) -> dict[Path, str]:
     return made
 
 
-def write(ctx: Context) -> None:
-    """Make the drop-ins what they should be."""
+def write(ctx: Context) -> bool:
+    """Make the drop-ins what they should be; say whether one was changed."""
+    changed = False
     for file, text in wanted(ctx).items():
-        if text:
-            files.write(file, text, mode=0o644)
-        else:
-            _remove(file)
+        changed |= files.write(file, text, mode=0o644) if text else _remove(file)
+    return changed
 
 
 def remove(ctx: Context) -> None:
@@ -60,10 +59,12 @@ def remove(ctx: Context) -> None:
             _remove(path(component))
 
 
-def _remove(file: Path) -> None:
+def _remove(file: Path) -> bool:
+    was = file.exists()
     file.unlink(missing_ok=True)
     if file.parent.is_dir() and not any(file.parent.iterdir()):
         file.parent.rmdir()
+    return was
 
 
 def _volumes(ctx: Context) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -47,8 +47,16 @@ def plan(steps: Sequence[Step], ctx: Context) -> dict[str, list[Change] | Proble
     return found
 
 
-def execute(steps: Sequence[Step], ctx: Context, journal: Journal) -> dict[str, Outcome]:
-    """Run all steps that matter here; a step that fails blocks only those that need it."""
+def execute(
+    steps: Sequence[Step],
+    ctx: Context,
+    journal: Journal,
+    after: Callable[[Mapping[str, Outcome]], None] = lambda _outcomes: None,
+) -> dict[str, Outcome]:
+    """Run all steps that matter here; a step that fails blocks only those that need it.
+
+    `after` is called after each step with the outcomes so far.
+    """
     outcomes: dict[str, Outcome] = {}
     for step in ordered([s for s in steps if concerned(s, ctx)]):
         missing = [n for n in step.needs if n in outcomes and not outcomes[n].well]
@@ -58,6 +66,7 @@ def execute(steps: Sequence[Step], ctx: Context, journal: Journal) -> dict[str, 
         else:
             outcome = _one(step, ctx, journal)
         outcomes[step.name] = outcome
+        after(outcomes)
     return outcomes
 
 

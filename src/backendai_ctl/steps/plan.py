@@ -18,14 +18,16 @@ NAMES = (
     "create-volumes",
     "export-volumes",
     "seed-etcd",
-    "migrate-manager-schema",
+    # With its files a service starts as soon as its own steps are done (reconfigure.Early), so what
+    # takes long and concerns only the manager comes last.
+    "render-configs",
     "migrate-coordinator-schema",
+    "migrate-manager-schema",
     "load-initial-data",
     "create-resource-groups",
     "register-app-proxy",
     "permit-volumes",
     "register-images",
-    "render-configs",
     "start-services",
 )
 

@@ -66,6 +66,8 @@ class Service:
             return Change(self.unit, "start it, now and at every boot")
         if self.marked != self.fingerprint:
             return Change(self.unit, "restart it: its configuration or version changed")
+        if self.active == "activating":
+            return Change(self.unit, "wait until it is healthy")
         if self.active not in ("active", "reloading"):
             return Change(self.unit, f"start it: it is {self.active or 'not running'}")
         return None
@@ -94,8 +96,21 @@ class StartServices:
 
     def apply(self, ctx: Context) -> None:
         _stop_moved(ctx)
-        dropins.write(ctx)
+        units = self.begin(ctx)
+        if not systemd.booted():
+            raise Pending(
+                "no systemd is running here: the services start at the next boot",
+                hint="boot this system",
+            )
+        systemd.systemctl("start", "--no-block", TARGET)
+        self._wait(ctx, units)
+
+    def begin(self, ctx: Context) -> list[str]:
+        """Start them, where systemd runs, and wait for none: the units that are to become healthy."""
+        written = dropins.write(ctx)
         services = [s for s in self._services(ctx) if s.change()]
+        if not services and not written:
+            return []
         fresh = [s.unit for s in services if s.new]
         if fresh:
             systemd.systemctl("--no-reload", "enable", TARGET, *fresh)
@@ -106,17 +121,13 @@ class StartServices:
         restart = [s.unit for s in services if not s.new and s.marked != s.fingerprint]
         for service in services:
             files.write(service.mark, service.fingerprint + "\n", mode=0o644)
-        if not systemd.booted():
-            raise Pending(
-                "no systemd is running here: the services start at the next boot",
-                hint="boot this system",
-            )
         units = [service.unit for service in services]
-        systemd.forget_failures(units)
-        if restart:
-            systemd.systemctl("restart", "--no-block", *restart)
-        systemd.systemctl("start", "--no-block", TARGET, *units)
-        self._wait(ctx, units)
+        if units and systemd.booted():
+            systemd.forget_failures(units)
+            if restart:
+                systemd.systemctl("restart", "--no-block", *restart)
+            systemd.systemctl("start", "--no-block", *units)
+        return units
 
     def undo(self, ctx: Context) -> None:
         units = [ctx.facts.components[name].unit for name in ctx.facts.installed()]
@@ -140,7 +151,7 @@ class StartServices:
         until = time.monotonic() + HEALTHY_WITHIN
         waiting, told = list(units), 0
         while waiting and time.monotonic() < until:
-            waiting = [unit for unit in waiting if not systemd.is_active(unit)]
+            waiting = systemd.not_active(waiting)
             if waiting and len(waiting) != told:
                 told = len(waiting)
                 ctx.say(f"  {len(units) - told} of {len(units)} services are healthy")
@@ -167,6 +178,7 @@ def _stop_moved(ctx: Context) -> None:
     systemd.systemctl("--no-reload", "disable", *units)
     if systemd.booted():
         systemd.systemctl("stop", *units)
+        systemd.systemctl("daemon-reload")
     for component in moved:
         ready_mark(ctx, component.name).unlink()
 

@@ -40,6 +40,13 @@ def is_active(unit: str) -> bool:
     return properties(unit, ["ActiveState"]).get("ActiveState") == "active"
 
 
+def not_active(units: Sequence[str]) -> list[str]:
+    """Those that are not active, in one call."""
+    said = run(["systemctl", "is-active", *units], limit=30).stdout.split()
+    states = said if len(said) == len(units) else [""] * len(units)
+    return [unit for unit, state in zip(units, states, strict=True) if state != "active"]
+
+
 def forget_failures(units: Sequence[str]) -> None:
     """Let units start again that failed too often; those that never ran have nothing to forget."""
     run(["systemctl", "reset-failed", *units], limit=30)

@@ -9,6 +9,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Pending
 from backendai_ctl.steps.journal import Journal, Outcome
 from backendai_ctl.steps.start_services import StartServices
+from backendai_ctl.system import systemd
 
 
 class Step:
@@ -50,6 +51,31 @@ def test_what_starts_after_a_component_waits_for_it(
     started = run(monkeypatch, ctx, step)[1]
     waiting = {"appproxy-coordinator", "appproxy-worker"}
     assert started == set(ctx.facts.installed()) - waiting
+
+
+def test_a_service_does_not_wait_for_steps_of_others(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    """All of its own are done: it may start while the manager's database is migrated."""
+    begun: list[set[str]] = []
+    monkeypatch.setattr(systemd, "booted", lambda: True)
+    monkeypatch.setattr(StartServices, "begin", lambda self, _ctx: begun.append({*self.ready}))
+    coordinator = Step("b", ("appproxy-coordinator",), None)
+    failing = Step("d", ("agent",), Pending("not now"))
+    run(monkeypatch, ctx, Step("a", (), None), coordinator, Step("c", ("manager",), None), failing)
+    late = {"appproxy-coordinator", "appproxy-worker"}
+    rest = set(ctx.facts.installed()) - {*late, "manager", "agent"}
+    assert begun == [rest, late, {"manager"}]
+
+
+def test_without_systemd_nothing_starts_early(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(systemd, "booted", lambda: False)
+    monkeypatch.setattr(StartServices, "begin", lambda self, _ctx: begun.append(self))
+    run(monkeypatch, ctx, Step("a", (), None))
+    assert begun == []
 
 
 def test_the_mark_goes_when_everything_is_done(
