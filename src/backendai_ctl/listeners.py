@@ -55,30 +55,10 @@ class Listener:
     always: bool = True
 
 
-# What components open besides their declared ports: name -> (ports, bound, what, always).
-_EXTRA: Mapping[str, tuple[tuple[tuple[int, int], str, str, bool], ...]] = {
-    "manager": (
-        ((38100, 38100), "loopback", "debug monitor (telnet)", True),
-        ((39100, 39100), "loopback", "debug monitor (web)", True),
-    ),
-    "storage-proxy": (
-        ((38300, 38300), "loopback", "debug monitor (telnet)", True),
-        ((39300, 39300), "loopback", "debug monitor (web)", True),
-    ),
-    "appproxy-coordinator": (
-        ((48500, 48500), "loopback", "debug monitor (telnet)", True),
-        ((49500, 49500), "loopback", "debug monitor (web)", True),
-    ),
-    "appproxy-worker": (
-        (APPS, "listen", "apps of sessions, one port each", True),
-        ((48600, 48600), "loopback", "debug monitor (telnet)", True),
-        ((49600, 49600), "loopback", "debug monitor (web)", True),
-    ),
-    "agent": (
-        ((38200, 38200), "loopback", "debug monitor (telnet)", True),
-        ((39200, 39200), "loopback", "debug monitor (web)", True),
-        ((40128, 40128), "bridge", "metadata for containers", True),
-    ),
+# What components open besides their declared ports: name -> (ports, bound, what).
+_EXTRA: Mapping[str, tuple[tuple[tuple[int, int], str, str], ...]] = {
+    "appproxy-worker": ((APPS, "listen", "apps of sessions, one port each"),),
+    "agent": (((40128, 40128), "bridge", "metadata for containers"),),
 }
 # Backing services, where they run on the host: Debian's defaults.
 _BACKING = (
@@ -210,8 +190,8 @@ def _listeners(
             number = port(component, what)
             bound = _bound(component.name, what)
             made.append(Listener(component.name, component.unit, (number, number), bound, what))
-        for ports, bound, what, always in _EXTRA.get(component.name, ()):
-            made.append(Listener(component.name, component.unit, ports, bound, what, always))
+        for ports, bound, what in _EXTRA.get(component.name, ()):
+            made.append(Listener(component.name, component.unit, ports, bound, what))
     return made
 
 

@@ -60,6 +60,12 @@ def test_no_port_is_documented_twice(ctx: Context) -> None:
     assert all(one[1] < other[0] for one, other in zip(ports, ports[1:], strict=False))
 
 
+def test_the_kernel_gives_no_port_of_loopback_to_an_outgoing_connection(ctx: Context) -> None:
+    """net.ipv4.ip_local_port_range: a service that finds its port taken does not start."""
+    local = (x for x in listeners.expected(ctx) if x.bound == "loopback")
+    assert [x for x in local if x.ports[1] >= 32768] == []
+
+
 def test_only_what_users_need_follows_network_listen(facts: Facts) -> None:
     site = Site.model_validate(
         {"network": {"listen": "192.0.2.7", "ports": {"webserver": {"http": 8443}}}}
@@ -67,7 +73,7 @@ def test_only_what_users_need_follows_network_listen(facts: Facts) -> None:
     ctx = Context(facts, site)
     bound = {x.ports: listeners.address(ctx, x.bound) for x in listeners.expected(ctx)}
     assert bound[8443, 8443] == bound[6021, 6021] == bound[10200, 10200] == "192.0.2.7"
-    assert bound[8081, 8081] == bound[6022, 6022] == bound[48600, 48600] == "127.0.0.1"
+    assert bound[8081, 8081] == bound[6022, 6022] == "127.0.0.1"
 
 
 def test_a_host_expects_only_its_own_components(ctx: Context) -> None:

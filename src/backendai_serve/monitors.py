@@ -1,7 +1,9 @@
-"""Keeps upstream's debug monitors on loopback.
+"""Keeps upstream's debug monitors closed.
 
-aiomonitor shows and cancels tasks without asking who is there. The app proxy's worker binds its to
-every address, and no setting changes that.
+aiomonitor shows and cancels the tasks of a service without asking who is there, and the app proxy's
+worker has it on every address. Its ports are also among those that the kernel gives to outgoing
+connections: where one of them is taken, `Monitor.start()` waits for a thread that ended, for ever, and
+the service with it.
 """
 
 from __future__ import annotations
@@ -13,11 +15,10 @@ from types import ModuleType
 from typing import Any
 
 MODULE = "aiomonitor"
-LOOPBACK = "127.0.0.1"
 
 
 def install() -> None:
-    """Have every monitor of this process and its forks listen on loopback only."""
+    """Have no monitor of this process and its forks listen."""
     sys.meta_path.insert(0, _Finder())
 
 
@@ -36,18 +37,13 @@ def _wrap(loader: Any) -> None:
     """Have the module's loader change it once it is executed; the loader keeps its type."""
     execute = loader.exec_module
 
-    def and_bind(module: ModuleType) -> None:
+    def and_close(module: ModuleType) -> None:
         execute(module)
-        bind_to_loopback(module)
+        keep_closed(module)
 
-    loader.exec_module = and_bind
+    loader.exec_module = and_close
 
 
-def bind_to_loopback(module: Any) -> None:
-    """Give `Monitor.__init__` the loopback address, whatever it is called with."""
-    init = module.Monitor.__init__
-
-    def on_loopback(self: Any, loop: Any, *args: Any, **options: Any) -> None:
-        init(self, loop, *args, **{**options, "host": LOOPBACK})
-
-    module.Monitor.__init__ = on_loopback
+def keep_closed(module: Any) -> None:
+    """Have monitors be made and configured as ever, but neither start nor stop."""
+    module.Monitor.start = module.Monitor.close = lambda _self: None
