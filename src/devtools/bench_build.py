@@ -24,7 +24,7 @@ from devtools.checkout import copy_sources
 from devtools.compare import sums
 from devtools.tables import duration, megabytes, table
 from releasekit.errors import Failure
-from releasekit.files import remove_tree
+from releasekit.files import Entry, remove_tree
 
 GOAL = 5.0  # seconds for a warm build of nothing
 # A few small files: what Pants itself takes, without writing all of dist/ anew as it always does.
@@ -75,7 +75,7 @@ def main(root: Path, argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     token = f"bench-{secrets.token_hex(4)}"  # new each time, so that no store knows the result
-    with _scratch(root) as checkout:
+    with scratch(root) as checkout:
         before = build(checkout)
         print(f"first build, which also starts the daemon: {duration(before.seconds)}", flush=True)
         warm = [build(checkout) for _ in range(options.runs)]
@@ -133,7 +133,7 @@ def _steps(checkout: Path, before: Build, token: str, wheel: str) -> Iterator[St
     client = {name for name in after.artefacts if re.match(r"backendai-client[-_][0-9]", name)}
     yield Step("the summary of the client", after, changed(before, after), frozenset(client))
 
-    with _new_wheel(checkout, default_cache(), wheel, token):
+    with new_wheel(checkout, default_cache(), wheel, token):
         before, after = after, build(checkout)
         info = f"{wheel.replace('-', '_')}-"
         expected = edits.holders(dist, pex_part=f".deps/{info}", path_part=f"/site-packages/{info}")
@@ -141,13 +141,29 @@ def _steps(checkout: Path, before: Build, token: str, wheel: str) -> Iterator[St
 
 
 @contextlib.contextmanager
-def _new_wheel(checkout: Path, cache: Cache, name: str, token: str) -> Iterator[None]:
+def new_wheel(checkout: Path, cache: Cache, name: str, token: str) -> Iterator[None]:
     """Lock another wheel, put into the cache as if fetched; taken out at the end."""
     locked = edits.locked_wheel(checkout, name)
     target = checkout.parent / locked.filename
     entry = edits.other_wheel(cache.store.path(locked), target, token)
-    stored = cache.store.add(entry, target)
-    edits.edit_lock(checkout, name, entry)
+    with _stored(checkout, cache, entry, target):
+        edits.edit_lock(checkout, name, entry)
+        yield
+
+
+@contextlib.contextmanager
+def new_deb(checkout: Path, cache: Cache, key: str, token: str) -> Iterator[None]:
+    """The same for a Debian package of the closure: an update of it."""
+    locked = edits.locked_deb(checkout, key)
+    entry, target = edits.other_deb(cache.store.path(locked), checkout.parent, token)
+    with _stored(checkout, cache, entry, target):
+        edits.edit_debian_lock(checkout, key, entry)
+        yield
+
+
+@contextlib.contextmanager
+def _stored(checkout: Path, cache: Cache, entry: Entry, file: Path) -> Iterator[None]:
+    stored = cache.store.add(entry, file)
     try:
         yield
     finally:
@@ -193,7 +209,7 @@ def _median(runs: Sequence[Build]) -> float:
 
 
 @contextlib.contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
+def scratch(root: Path) -> Iterator[Path]:
     """A copy of the checkout whose daemon ends with it."""
     with tempfile.TemporaryDirectory(prefix="backendai-bench-", dir=_disk()) as name:
         checkout = Path(name) / "checkout"

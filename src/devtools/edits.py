@@ -7,8 +7,12 @@ import csv
 import hashlib
 import io
 import json
+import re
 import subprocess
+import tempfile
 import zipfile
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from releasekit.errors import Failure
@@ -17,6 +21,8 @@ from releasekit.files import Entry, sha256_of
 TEMPLATE = "packaging/templates/service.j2"
 CLIENT = "packaging/components/client/BUILD"
 LOCK = "packaging/locks/python.lock"
+DEBIAN = "packaging/locks/debian.lock"
+RELEASE = "packaging/release.toml"
 
 
 def edit_template(checkout: Path, token: str) -> None:
@@ -50,6 +56,67 @@ def edit_lock(checkout: Path, name: str, entry: Entry) -> None:
     data = json.loads(path.read_text(encoding="utf-8"))
     data["packages"][name].update(sha256=entry.sha256, size=entry.size)
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def locked_deb(checkout: Path, key: str) -> Entry:
+    """The entry of a Debian package, such as trixie/valkey-server."""
+    raw = json.loads((checkout / DEBIAN).read_text(encoding="utf-8"))["packages"][key]
+    return Entry(raw["version"], raw["filename"], raw["sha256"], raw["size"])
+
+
+def edit_debian_lock(checkout: Path, key: str, entry: Entry) -> None:
+    """Give a Debian package of the lock another version and file."""
+    path = checkout / DEBIAN
+    data = json.loads(path.read_text(encoding="utf-8"))
+    raw = data["packages"][key]
+    raw["path"] = f"{raw['path'].rpartition('/')[0]}/{entry.filename}"
+    raw.update(version=entry.version, filename=entry.filename, sha256=entry.sha256, size=entry.size)
+    path.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def other_deb(deb: Path, folder: Path, token: str) -> tuple[Entry, Path]:
+    """Write an update of a Debian package below `folder`: a later version, and a file more."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        tree = Path(name) / "tree"
+        _dpkg_deb("--raw-extract", deb, tree)
+        control = tree / "DEBIAN/control"
+        text = control.read_text(encoding="utf-8")
+        fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        package, before = fields["Package"], fields["Version"]
+        version = f"{before}+{token}"
+        control.write_text(text.replace(f"Version: {before}\n", f"Version: {version}\n"), "utf-8")
+        note = tree / f"usr/share/doc/{package}/{token}"
+        note.write_text(f"{token}\n", encoding="utf-8")
+        made = folder / f"{package}_{version.partition(':')[2] or version}_amd64.deb"
+        _dpkg_deb("--root-owner-group", "--build", tree, made)
+    return Entry(version, made.name, sha256_of(made), made.stat().st_size), made
+
+
+def _dpkg_deb(*words: str | Path) -> None:
+    call = ["dpkg-deb", *map(str, words)]
+    subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+
+
+def next_release(checkout: Path) -> None:
+    """Number, revision and date of the release after this one, an hour later."""
+    path = checkout / RELEASE
+    text = path.read_text(encoding="utf-8")
+    for key in ("revision", "number"):
+        text = _changed(rf"^({key} = )(\d+)", lambda m: f"{m[1]}{int(m[2]) + 1}", text, path)
+    text = _changed(r'^(date = ")([^"]+)', lambda m: m[1] + _hour_after(m[2]), text, path)
+    path.write_text(text, encoding="utf-8")
+
+
+def _changed(pattern: str, change: Callable[[re.Match[str]], str], text: str, path: Path) -> str:
+    text, count = re.subn(pattern, change, text, flags=re.MULTILINE)
+    if not count:
+        raise Failure(f"{path} has nothing like {pattern}")
+    return text
+
+
+def _hour_after(date: str) -> str:
+    form = "%Y-%m-%dT%H:%M:%SZ"
+    return (datetime.strptime(date, form) + timedelta(hours=1)).strftime(form)
 
 
 def other_wheel(wheel: Path, target: Path, token: str) -> Entry:
