@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ def main(root: Path, argv: Sequence[str]) -> int:
         bundle = bundle_dist.find(options.dist, folder)
         rows = []
         for number in options.nodes or sorted(SITES):
+            print(f"a site of {number}", file=sys.stderr, flush=True)
             rows += measure(bundle, folder / str(number), SITES[number])
     print(table(["nodes", "what", "seconds"], rows))
     print(f"\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
