@@ -179,8 +179,8 @@ class Client:
         try:
             answer = json.loads(text)
         except ValueError as failure:
-            said = text.decode("utf-8", "replace").strip().splitlines()
-            short = said[0][:160] if said else "no text"
+            lines = text.decode("utf-8", "replace").strip().splitlines()
+            short = lines[0][:160] if lines else "no text"
             what = f"etcd at {endpoint}: HTTP {response.status}, no JSON ({short}); {_NO_GATEWAY}"
             raise Unreachable(what) from failure
         if response.status != 200:

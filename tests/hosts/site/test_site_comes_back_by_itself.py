@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from site_host import SiteHost
 
+# Where upstream's debug monitor of the storage proxy would listen. The kernel may give the port to an
+# outgoing connection, and the monitor would wait for it for ever.
+TAKEN = """
+import socket, time
+taken = socket.socket()
+taken.bind(("127.0.0.1", 39300))
+taken.connect(("127.0.0.1", 6379))
+print("taken", flush=True)
+time.sleep(600)
+"""
+
 
 def test_everything_is_healthy_after_a_reboot(allinone: SiteHost) -> None:
     before = allinone.host.sh("cat /proc/sys/kernel/random/boot_id; stat -c %Z /proc/1")
@@ -18,3 +29,17 @@ def test_killed_services_come_back(allinone: SiteHost) -> None:
     allinone.host.check(["systemctl", "kill", "--signal=KILL", "backendai-*.service"])
     allinone.wait_healthy()
     assert allinone.inactive() == []
+
+
+def test_a_service_starts_where_a_connection_has_the_port_of_its_debug_monitor(
+    allinone: SiteHost,
+) -> None:
+    host = allinone.host
+    python = ["/opt/backendai/current/bin/python", "-I", "-u", "-c", TAKEN]
+    host.check(["systemd-run", "--unit=taken", "--", *python])
+    try:
+        host.sh("until ss -Htn sport = 39300 | grep -q 6379; do sleep 0.1; done", limit=30)
+        host.check(["systemctl", "restart", "backendai-storage-proxy"], limit=120)
+        assert allinone.inactive() == []
+    finally:
+        host.check(["systemctl", "stop", "taken"])

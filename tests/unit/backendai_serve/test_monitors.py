@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 # As upstream's app proxy worker uses it; the real module is too heavy for a unit test.
@@ -26,21 +29,56 @@ made.start()
 made.close()
 print(other.HERE, type(aiomonitor.__spec__.loader).__name__)
 """
+SPAWNING = """
+import multiprocessing
+import sys
+
+def work():
+    import aiomonitor
+    aiomonitor.Monitor(None).start()
+    print("worked", flush=True)
+
+if __name__ == "__main__":
+    from backendai_serve import monitors
+    monitors.install()
+    worker = multiprocessing.get_context("spawn").Process(target=work)
+    worker.start()
+    worker.join()
+    sys.exit(worker.exitcode)
+"""
 
 
-def test_a_monitor_never_listens(tmp_path: Path) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    """Run Python with a monitor to import; what it said."""
     package = tmp_path / "aiomonitor"
     package.mkdir()
     (package / "__init__.py").write_text(MONITOR)
     (package / "other.py").write_text("HERE = True\n")
-    done = subprocess.run(
-        [sys.executable, "-c", CALL],
-        env={"PYTHONPATH": f"{SOURCES}:{tmp_path}"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["True", "SourceFileLoader"]
+
+    def python(*words: str | Path) -> str:
+        done = subprocess.run(
+            [sys.executable, *words],
+            env={"PYTHONPATH": f"{SOURCES}:{tmp_path}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return python
+
+
+def test_a_monitor_never_listens(run: Callable[..., str]) -> None:
+    assert run("-c", CALL).split() == ["True", "SourceFileLoader"]
+
+
+def test_nor_does_one_of_a_spawned_process(run: Callable[..., str], tmp_path: Path) -> None:
+    """The storage proxy spawns its workers: another Python, which knows nothing of this one."""
+    program = tmp_path / "spawning.py"
+    program.write_text(SPAWNING)
+    assert run(program).split() == ["worked"]
 
 
 def test_a_host_without_the_monitor_is_fine() -> None:
