@@ -7,10 +7,8 @@ from backendai_ctl.context import Context
 
 
 def address(ctx: Context) -> str:
-    """URL of the coordinator's API, for the manager alone."""
-    if ctx.node:
-        return internal_url(ctx, "appproxy-coordinator", "api")
-    return f"http://127.0.0.1:{ctx.port('appproxy-coordinator', 'api')}"
+    """URL of the coordinator's API, for the manager alone; HTTPS where the site has TLS."""
+    return internal_url(ctx, "appproxy-coordinator", "api")
 
 
 def token(ctx: Context) -> str:

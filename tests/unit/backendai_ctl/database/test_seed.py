@@ -50,7 +50,7 @@ WANTED = seed.Wanted(
     secret_key="secret-key",
     group="gpu",
     hosts=("local:one", "local:two"),
-    proxy_address="http://127.0.0.1:10200",
+    proxy_address="https://127.0.0.1:10200",
     proxy_token="proxy-token",
 )
 
@@ -101,7 +101,7 @@ def test_every_volume_may_be_used(derived: seed.Seed) -> None:
 def test_the_scaling_group_leads_to_the_app_proxy(derived: seed.Seed) -> None:
     [group] = derived["scaling_groups"]
     assert group["name"] == "gpu"
-    assert group["wsproxy_addr"] == "http://127.0.0.1:10200"
+    assert group["wsproxy_addr"] == "https://127.0.0.1:10200"
     assert group["wsproxy_api_token"] == "proxy-token"
 
 
