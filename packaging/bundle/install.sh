@@ -70,7 +70,9 @@ while [ $# -gt 0 ]; do
 done
 
 check_request() {
-  if [ -n "$roles" ] && [ -n "$no_install" ]; then wrong "--role and --no-install exclude each other"; fi
+  if [ -n "$no_install" ] && [ -n "$roles$site$serve" ]; then
+    wrong "--no-install excludes --role, --site and --serve, which install packages"
+  fi
   if [ -n "$root" ]; then
     root=$(cd "$root" 2>/dev/null && pwd -P) || wrong "--root: there is no such folder"
     [ "$root" != / ] || root=''
@@ -127,9 +129,9 @@ plan() {
   [ -z "$dry_run" ] || return 0
   planned "keep it in $copy"
   planned "add the source $root$source_file, with its key"
-  if [ -n "$site" ]; then planned "put $site at $root/etc/backendai/site.toml"; fi
+  if [ -n "$site" ]; then planned "put $site at $root/etc/backendai/site.toml, checked by backendai-ctl, which is installed first"; fi
   if [ -n "$roles" ]; then planned "install:$roles"; fi
-  if [ -n "$serve" ]; then planned "offer it to other nodes at http://$serve/"; fi
+  if [ -n "$serve" ]; then planned "offer it to other nodes at http://$serve/, by the Python of backendai-runtime, which is installed"; fi
 }
 
 planned() {
@@ -156,7 +158,7 @@ check_roles() {
 
 check_site() {
   file=$root/etc/backendai/site.toml
-  if [ -n "$site" ] && [ -f "$file" ] && ! [ "$(sha256sum <"$site")" = "$(sha256sum <"$file")" ] && [ -z "$replace_site" ]; then
+  if [ -n "$site" ] && [ -f "$file" ] && ! same_file "$site" "$file" && [ -z "$replace_site" ]; then
     refuse "$file exists and differs from $site" "compare them; to take yours add --replace-site"
   fi
 }
@@ -213,13 +215,22 @@ remember() { # The newest release seen, so that none is taken back to an older o
 install_site() { # backendai-ctl, which comes first, checks it before any service is configured by it
   [ -n "$site" ] || return 0
   file=$root/etc/backendai/site.toml
-  if [ -f "$file" ] && ! [ "$(sha256sum <"$site")" = "$(sha256sum <"$file")" ]; then place "$file" "$file.replaced"; fi
+  before=same # what to put back if it has faults: nothing, where this very file was there
+  if [ ! -f "$file" ]; then before=none; elif ! same_file "$site" "$file"; then before=other; fi
+  if [ "$before" = other ]; then place "$file" "$file.replaced"; fi
   place "$site" "$file"
   BACKENDAI_NO_CONFIGURE=1 install_packages backendai-ctl
-  in_root backendai-ctl config check && return 0
-  if [ -f "$file.replaced" ]; then mv "$file.replaced" "$file"; else rm -f "$file"; fi
+  in_root backendai-ctl config check
+  case $? in 0) return 0 ;; 2) ;; *)
+    say "The site file is fine; what is listed above is to be mended in the files of services."
+    return 0
+    ;;
+  esac
+  case $before in other) mv "$file.replaced" "$file" ;; none) rm -f "$file" ;; esac
   refuse "$site has faults, listed above; no service was configured by it" "mend it and run it again"
 }
+
+same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
 
 install_roles() {
   packages=''

@@ -6,6 +6,7 @@
 
 source_file=/etc/yum.repos.d/backendai.repo
 key_file=${keyring_file%.gpg}.asc
+once=backendai-bundle
 
 source_text() { # URL KEY
   printf '%s\n' "# Added by install.sh of Backend.AI $version; removed by: install.sh --uninstall-source" \
@@ -19,9 +20,10 @@ dnf_here() { # ARGS...: dnf that knows of the staged source alone, but with --ot
   if [ -z "$other_sources" ]; then
     set -- "--setopt=reposdir=$stage" "$@"
   else
-    set -- "--repofrompath=backendai,file://$copy/rpm" --setopt=backendai.gpgcheck=1 --setopt=backendai.repo_gpgcheck=1 \
-      --setopt=backendai.skip_if_unavailable=0 \
-      "--setopt=backendai.gpgkey=file://$stage/key.asc" "$@"
+    # By another name than the source that was added, which dnf would take for a second one of the same.
+    set -- "--repofrompath=$once,file://$copy/rpm" "--setopt=$once.gpgcheck=1" "--setopt=$once.repo_gpgcheck=1" \
+      "--setopt=$once.skip_if_unavailable=0" "--setopt=$once.gpgkey=file://$stage/key.asc" \
+      --disablerepo=backendai "$@"
   fi
   if [ -n "$no_recommends" ]; then set -- --setopt=install_weak_deps=False "$@"; fi
   release=$(os_fact VERSION_ID)

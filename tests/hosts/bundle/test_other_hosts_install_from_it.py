@@ -73,6 +73,17 @@ def test_enterprise_linux_checks_index_and_packages(enterprise_linux: Installed)
     host.check(["dnf", "--releasever=9", "--refresh", "makecache"])
 
 
+def test_enterprise_linux_may_take_from_its_other_sources_too(
+    enterprise_linux: Installed, bundle: Bundle
+) -> None:
+    """The cure that install.sh names where a role needs packages of the distribution."""
+    folder = f"{STICK}/{bundle.name}"
+    words = ["--role", COMPONENT, "--role", "storage-proxy", "--other-sources"]
+    said = bundle_dist.install(enterprise_linux.host, folder, *words)
+    assert "installed:" in said.stdout
+    assert enterprise_linux.host.check(["rpm", "-q", "backendai-storage-proxy"]).stdout
+
+
 def test_every_installed_rpm_is_signed_by_the_key_of_the_release(
     enterprise_linux: Installed, bundle: Bundle
 ) -> None:
