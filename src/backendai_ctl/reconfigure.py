@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from backendai_ctl.context import Context
@@ -56,19 +57,47 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
         return Report("done", plan=plan)
     with exclusive(ctx):
         journal = Journal(ctx.paths.ctl)
-        early = Early(chosen, ctx) if services and systemd.booted() else None
-        outcomes = engine.execute(chosen, ctx, journal, *([early] if early else []))
+        before = _nothing if only else partial(mark_pending, ctx)
+        early = Early(chosen, ctx) if services and systemd.booted() and not only else None
+        after = early or _nothing
+        outcomes = engine.execute(chosen, ctx, journal, before=before, after=after)
         if services:
-            outcomes |= engine.execute([StartServices(ready(chosen, outcomes, ctx))], ctx, journal)
+            rest = [step for step in steps if step not in chosen]
+            well = ready(steps, {**outcomes, **_looked_at(rest, ctx)}, ctx)
+            last = StartServices(well)
+            outcomes |= engine.execute([last], ctx, journal, before=before)
         state = engine.worst(outcomes)
         if not only:
             _keep(journal, outcomes)
             announced.tell(ctx)
             if state == "done":
                 pending_mark(ctx).unlink(missing_ok=True)
-            elif not pending_mark(ctx).exists():
-                files.write(pending_mark(ctx), "", mode=0o644)
+            else:
+                mark_pending(ctx)
     return Report(state, outcomes)
+
+
+def mark_pending(ctx: Context) -> None:
+    """Have the next boot finish what is begun now, should it be cut off."""
+    if not pending_mark(ctx).exists():
+        files.write(pending_mark(ctx), "", mode=0o644)
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+def _looked_at(steps: Sequence[Step], ctx: Context) -> dict[str, Outcome]:
+    """Steps that are not run now: services start only where these have nothing to do either."""
+    found = {}
+    for step in steps:
+        if engine.concerned(step, ctx):
+            try:
+                todo = bool(step.check(ctx))
+            except (Problem, OSError):
+                todo = True
+            found[step.name] = Outcome("pending" if todo else "same")
+    return found
 
 
 def _keep(journal: Journal, outcomes: dict[str, Outcome]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 from backendai_ctl.context import Context
@@ -51,11 +53,13 @@ def execute(
     steps: Sequence[Step],
     ctx: Context,
     journal: Journal,
+    *,
+    before: Callable[[], None] = lambda: None,
     after: Callable[[Mapping[str, Outcome]], None] = lambda _outcomes: None,
 ) -> dict[str, Outcome]:
     """Run all steps that matter here; a step that fails blocks only those that need it.
 
-    `after` is called after each step with the outcomes so far.
+    `before` is called before a step changes something, `after` after each with the outcomes so far.
     """
     outcomes: dict[str, Outcome] = {}
     for step in ordered([s for s in steps if concerned(s, ctx)]):
@@ -64,13 +68,13 @@ def execute(
             first = outcomes[missing[0]]
             outcome = Outcome("blocked", f"waits for {missing[0]}", first.hint)
         else:
-            outcome = _one(step, ctx, journal)
+            outcome = _one(step, ctx, journal, before)
         outcomes[step.name] = outcome
         after(outcomes)
     return outcomes
 
 
-def _one(step: Step, ctx: Context, journal: Journal) -> Outcome:
+def _one(step: Step, ctx: Context, journal: Journal, before: Callable[[], None]) -> Outcome:
     began = time.monotonic()
     try:
         with time_limit(step.limit, step.name):
@@ -79,17 +83,30 @@ def _one(step: Step, ctx: Context, journal: Journal) -> Outcome:
                 return Outcome("same")
             ctx.say(step.title)
             shown = [f"{change.what}: {change.how}" for change in changes]
+            before()
             journal.add("begin", step=step.name, changes=shown)
             step.apply(ctx)
         seconds = round(time.monotonic() - began, 1)
         journal.add("done", step=step.name, seconds=seconds)
         return Outcome("done", seconds=seconds)
-    except (Problem, OSError) as error:
-        problem = error if isinstance(error, Problem) else files.trouble(error)
+    except Exception as error:  # whatever it is: the other steps go on, and the journal says it
+        problem = _told(error)
         state = "pending" if isinstance(problem, Pending) else "failed"
         outcome = Outcome(state, problem.what, problem.hint, round(time.monotonic() - began, 1))
         _note(journal, step.name, outcome)
         return outcome
+
+
+def _told(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, OSError):
+        return files.trouble(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return Problem(
+        f"{type(error).__name__} in {Path(where.filename).name}:{where.lineno}",  # its text may hold a secret
+        hint="this is a fault of backendai-ctl: please report it",
+    )
 
 
 def _note(journal: Journal, step: str, outcome: Outcome) -> None:

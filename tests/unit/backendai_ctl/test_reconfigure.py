@@ -7,6 +7,7 @@ import pytest
 from backendai_ctl import reconfigure as module
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Pending
+from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.journal import Journal, Outcome
 from backendai_ctl.steps.start_services import StartServices
 from backendai_ctl.system import systemd
@@ -76,6 +77,34 @@ def test_without_systemd_nothing_starts_early(
     monkeypatch.setattr(StartServices, "begin", lambda self, _ctx: begun.append(self))
     run(monkeypatch, ctx, Step("a", (), None))
     assert begun == []
+
+
+def test_a_run_that_is_cut_off_is_marked_for_the_next_boot(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    """From its first change on; a run without one leaves no trace."""
+    marked: list[bool] = []
+
+    class Working(Step):
+        def check(self, ctx: Context) -> list[object]:
+            return [Change("a", "do it")]
+
+        def apply(self, ctx: Context) -> None:
+            marked.append(module.pending_mark(ctx).exists())
+
+    run(monkeypatch, ctx, Working("a", (), None))
+    assert marked == [True] and not module.pending_mark(ctx).exists()
+
+
+def test_only_the_services_start_where_other_steps_are_not_done(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    started: set[str] = set()
+    steps = [Step("a", ("manager",), Pending("not migrated")), Step("b", (), None)]
+    monkeypatch.setattr(module, "all_steps", lambda: steps)
+    monkeypatch.setattr(StartServices, "check", lambda self, _: started.update(self.ready) or [])
+    module.reconfigure(ctx, only=["start-services"])
+    assert started == set(ctx.facts.installed()) - {"manager"}
 
 
 def test_the_mark_goes_when_everything_is_done(

@@ -53,6 +53,15 @@ def test_steps_run_after_what_they_need(ctx: Context) -> None:
     assert log == ["a", "b", "c"]
 
 
+def test_whatever_a_step_meets_the_others_go_on(ctx: Context) -> None:
+    """Also what nobody thought of; its text may hold a secret and is not told."""
+    broken = Fake("a", error=KeyError("hunter2"))  # type: ignore[arg-type]
+    done = engine.execute([broken, Fake("b")], ctx, Journal(ctx.paths.ctl))
+    assert states(done) == {"a": "failed", "b": "done"}
+    assert "KeyError in test_engine.py" in done["a"].what
+    assert "hunter2" not in Journal(ctx.paths.ctl).path.read_text()
+
+
 def test_a_circle_is_refused() -> None:
     with pytest.raises(ValueError, match="need each other: a, b"):
         engine.ordered([Fake("a", ("b",)), Fake("b", ("a",))])
