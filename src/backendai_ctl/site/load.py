@@ -12,6 +12,7 @@ import tomllib
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.site import locate, node_rules, reference
 from backendai_ctl.site.faults import Fault, SiteFaults
@@ -31,7 +32,19 @@ def load(path: Path, facts: Facts) -> Site:
 
     Raises SiteFaults with every unknown key, wrong value and contradiction. Reaches no server.
     """
-    return parse(path, files.read(path) or "", facts)
+    return parse(path, _text(path), facts)
+
+
+def _text(path: Path) -> str:
+    try:
+        return files.read(path) or ""
+    except Problem as problem:
+        wrong = problem.__cause__
+        if not isinstance(wrong, UnicodeDecodeError):
+            raise
+        line = wrong.object[: wrong.start].count(b"\n") + 1
+        fault = Fault((), "not TOML: this line is no UTF-8", "save the file as UTF-8", line)
+        raise SiteFaults(path, [fault]) from problem
 
 
 def parse(

@@ -45,6 +45,19 @@ def _tls(site: Site) -> Iterator[Fault]:
             yield Fault(loc, f'has no use with mode = "{site.tls.mode}"', 'set mode = "own"')
         elif path is not None:
             yield from _file(loc, path)
+    if site.tls.mode == "own" and site.tls.certificate and site.tls.key:
+        yield from _certificate(site.tls.certificate, site.tls.key, site.site.address)
+
+
+def _certificate(certificate: Path, key: Path, host: str) -> Iterator[Fault]:
+    from backendai_ctl import tls  # takes its time to import
+
+    try:
+        chain, private = certificate.read_bytes(), key.read_bytes()
+    except OSError:
+        return  # told already, or not for this user to read
+    for reason in tls.faults(chain, private, host) if chain and private else ():
+        yield Fault(("tls", "certificate"), reason, f"give a certificate that serves {host}")
 
 
 def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[Fault]:
@@ -232,6 +245,13 @@ def _backend(loc: tuple[str, ...], volume: Volume) -> Iterator[Fault]:
 
 
 def _network(site: Site) -> Iterator[Fault]:
+    listens = not site.nodes and not is_loopback(site.network.listen)
+    if listens and is_loopback(site.site.address):
+        yield Fault(
+            ("site", "address"),
+            f"is {site.site.address!r}, which leads browsers elsewhere to themselves",
+            "name the host or address by which they reach this site",
+        )
     if not is_loopback(site.network.listen) and not site.network.allow:
         yield Fault(
             ("network", "allow"),

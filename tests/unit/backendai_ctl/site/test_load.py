@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backendai_ctl import tls
 from backendai_ctl.errors import EXIT_USAGE
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.faults import SiteFaults
@@ -46,6 +47,8 @@ def test_values_are_taken(facts: Facts, tmp_path: Path) -> None:
     site = read(
         facts,
         f"""
+        [site]
+        address = "ai.example.org"
         [network]
         listen = "10.0.0.5"
         allow = ["10.0.0.0/24"]
@@ -94,6 +97,7 @@ def test_all_faults_are_told_at_once_with_their_lines(facts: Facts) -> None:
         )
     told = [(fault.line, fault.key) for fault in caught.value.faults]
     assert told == [
+        (1, "site.address"),
         (2, "site.nmae"),
         (3, "database.coordinator.password_file"),
         (3, "database.manager.password_file"),
@@ -108,6 +112,30 @@ def test_all_faults_are_told_at_once_with_their_lines(facts: Facts) -> None:
     assert f'{path}:4: database.port: cannot be "5432"; give a whole number from 1' in message
     assert "nothing was applied" in message
     assert all(fault.reason and fault.cure for fault in caught.value.faults)
+
+
+def test_a_file_in_another_encoding_has_its_line(facts: Facts) -> None:
+    facts.paths.site_file.write_bytes('[site]\nname = "Küche"\n'.encode("latin-1"))
+    with pytest.raises(SiteFaults) as caught:
+        load(facts.paths.site_file, facts)
+    (fault,) = caught.value.faults
+    assert (fault.line, fault.cure) == (2, "save the file as UTF-8")
+
+
+def test_a_certificate_that_cannot_serve_the_site_is_a_fault(facts: Facts, tmp_path: Path) -> None:
+    key = tls.new_key()
+    (tmp_path / "key").write_bytes(key)
+    (tmp_path / "key").chmod(0o600)
+    issued = tls.issue(tls.authority(key, "ours"), key, key, ["other.example.org"])
+    (tmp_path / "crt").write_bytes(issued)
+    text = (
+        '[site]\naddress = "ai.example.org"\n[tls]\nmode = "own"\n'
+        f'certificate = "{tmp_path}/crt"\nkey = "{tmp_path}/key"\n'
+    )
+    assert (
+        "it is for other.example.org, not for ai.example.org"
+        in (faults(facts, text)["tls.certificate"])
+    )
 
 
 def test_a_syntax_error_has_its_line(facts: Facts) -> None:
