@@ -72,6 +72,17 @@ def needed(ctx: Context) -> list[Backing]:
     return [*found, _tunnel(ctx)] if found and tunnels.routes(ctx.site) else found
 
 
+def external(ctx: Context) -> list[Backing]:
+    """The servers elsewhere that components of this host use, or will: none may be installed yet."""
+    bare = not ctx.facts.installed()
+    made = [
+        make(ctx)
+        for name, make in _MAKERS.items()
+        if bare or any(ctx.here(component) for component in USERS[name])
+    ]
+    return [server for server in made if server.mode == "external"]
+
+
 def client_tls(server: Server) -> ssl.SSLContext | None:
     """How to talk with a server of the site file; None: plain. OSError if a file is unreadable."""
     if server.tls == "off":

@@ -11,6 +11,7 @@ from backendai_ctl.doctor import (
     accounts,
     certificates,
     docker,
+    elsewhere,
     host,
     network,
     nodes,
@@ -58,6 +59,7 @@ _NETWORK = (
     Check("network", "site.address", "browsers and clients use it", network.site_address),
     Check("network", "addresses", "a service cannot listen elsewhere", network.addresses),
     Check("network", "ports", "a service does not start when its port is taken", network.ports),
+    Check("network", "servers", "databases and volumes elsewhere are needed", elsewhere.reach),
     Check("network", "exposure", "what is not documented must not be reachable", network.exposure),
 )
 _ACCOUNTS = (
