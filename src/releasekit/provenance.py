@@ -16,7 +16,7 @@ from releasekit.inventory import purl
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
-COMMAND = ("./pants", "--frozen", "package", "::")
+COMMAND = ("./pants", "package", "::")
 TEST_ONLY = frozenset(("testsuite",))  # sets of debian.lock from which nothing is built
 BUILD_GROUPS = ("build", "pants", "pex-pip")  # groups of tools.lock that take part in a build
 
