@@ -21,6 +21,11 @@ PAGES = {
     "environments": "/environment",
     "settings": "/settings",
 }
+FETCH = """
+import ssl, sys, urllib.request
+trust = ssl.create_default_context(cafile="/etc/backendai/tls/trust.crt")
+print(urllib.request.urlopen(sys.argv[1], context=trust, timeout=10).status)
+"""
 # The UI of 26.9.6 finds out by asking; these answers are what it expects to be told.
 PROBES = (
     "/server/login - Failed to load resource: the server responded with a status of 400",  # no session yet
@@ -51,12 +56,21 @@ def test_status_lists_every_service_as_healthy(allinone: SiteHost) -> None:
     print(shown)
 
 
+def sql(site: SiteHost, query: str) -> list[str]:
+    call = ["runuser", "-u", "postgres", "--", "psql", "-XAtd", "backendai", "-c", query]
+    return site.host.check(call, cwd="/").stdout.split()
+
+
 def test_agent_is_registered_alive(allinone: SiteHost) -> None:
-    query = "select id, status from agents"
-    rows = allinone.host.check(
-        ["runuser", "-u", "postgres", "--", "psql", "-XAtd", "backendai", "-c", query], cwd="/"
-    ).stdout.split()
+    rows = sql(allinone, "select id, status from agents")
     assert len(rows) == 1 and rows[0].endswith("|ALIVE"), rows
+
+
+def test_the_app_proxy_answers_where_the_manager_was_told(allinone: SiteHost) -> None:
+    """With the certificates that the manager trusts."""
+    (address,) = sql(allinone, "select distinct wsproxy_addr from scaling_groups")
+    python = ["/opt/backendai/current/bin/python", "-I", "-c", FETCH, f"{address}/status"]
+    assert allinone.host.check(python).stdout.strip() == "200"
 
 
 def test_the_generated_admin_signs_in_with_a_browser(allinone: SiteHost, screenshots: Path) -> None:
