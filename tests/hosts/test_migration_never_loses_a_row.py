@@ -14,6 +14,7 @@ import old_database as old
 import pytest
 from host import Host, Result
 
+PENDING = "/var/lib/backendai/ctl/pending"
 KILL = "kill -9 $ctl"
 STOP_SERVER = "pg_ctlcluster 17 main stop -m immediate"
 START_SERVER = ["systemctl", "restart", "postgresql@17-main.service"]
@@ -218,10 +219,25 @@ def test_a_server_whose_disk_fills_up_loses_nothing(host: Host) -> None:
 
 
 def test_two_at_once_migrate_once(host: Host) -> None:
-    twice = f"{' '.join(old.MIGRATE)} & {' '.join(old.MIGRATE)} && wait $!"
-    host.sh(twice)
+    """On one host the later one is refused at once; on two it waits (see nodes/)."""
+    one = " ".join(old.MIGRATE)
+    first, second = (f"{one} >/tmp/{name} 2>&1" for name in ("first", "second"))
+    status = "&& echo 0 || echo $?"
+    ended = host.sh(f"{first} & {second} {status}; wait $! {status}")
+    assert sorted(ended.split()) == ["0", "1"]
+    assert "another backendai-ctl is at work" in host.sh("cat /tmp/first /tmp/second")
+    assert host.check(old.MIGRATE).stdout.strip() == "Nothing to do."
     assert old.revision(host) == old.HEAD
     assert len(host.sh(f"ls {old.BACKUPS}").split()) == 1
+
+
+def test_a_run_that_was_cut_off_is_left_to_the_next_boot(host: Host) -> None:
+    host.check(["rm", "-f", PENDING])
+    assert old.interrupted(host, "migrating", 0.3, KILL).returncode == 137
+    assert host.sh(f"stat -c '%a %s' {PENDING}") == "644 0"
+    host.check(["rm", PENDING])
+    host.check(old.MIGRATE)
+    assert host.run(["test", "-e", PENDING]).returncode != 0
 
 
 def test_a_newer_database_is_refused_with_both_revisions_and_the_way_back(host: Host) -> None:

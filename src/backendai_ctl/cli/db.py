@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,7 +27,9 @@ from backendai_ctl.database.databases import ALL, Database, Target, named
 from backendai_ctl.database.migration import migrate
 from backendai_ctl.database.schema_step import plan
 from backendai_ctl.errors import EXIT_FAILED, BadRequest, Problem
+from backendai_ctl.reconfigure import exclusive, pending_mark
 from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files
 
 _GOOD = {"head": True, "behind": None, "empty": None}
 _which = click.option(
@@ -75,28 +79,31 @@ def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None
     found = context(ctx)
     planned: dict[str, list[Change]] = {}
     failed: Problem | None = None
-    for database in _chosen(found, which):
-        try:
-            changes = plan(found, database)
-            if changes and not dry_run:
-                migrate(found, database)
-            planned[database.name] = changes
-        except Problem as problem:
-            if failed:
-                click.echo(f"backendai-ctl: {failed}", err=True)
-            failed = problem
-    data = {name: [asdict(change) for change in changes] for name, changes in planned.items()}
-    emit(
-        {"dry_run": dry_run, "databases": data},
-        as_json=as_json,
-        text=lambda console: _plan(console, planned, dry_run, failed is not None),
-    )
-    if failed:
-        raise failed
+    with _changing(found, dry_run) as begin:
+        for database in _chosen(found, which):
+            try:
+                changes = plan(found, database)
+                if changes and not dry_run:
+                    begin()
+                    migrate(found, database)
+                planned[database.name] = changes
+            except Problem as problem:
+                if failed:
+                    click.echo(f"backendai-ctl: {failed}", err=True)
+                failed = problem
+        data = {name: [asdict(change) for change in changes] for name, changes in planned.items()}
+        emit(
+            {"dry_run": dry_run, "databases": data},
+            as_json=as_json,
+            text=lambda console: _plan(console, planned, dry_run, failed is not None),
+        )
+        if failed:
+            raise failed
 
 
 @command.command("backup", **example("backendai-ctl db backup --database manager"))
 @json_option
+@dry_run_option
 @_which
 @click.option(
     "--output",
@@ -104,7 +111,9 @@ def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None
     help="File to write, with --database. A new one below /var/backups/backendai if left out.",
 )
 @click.pass_context
-def backup(ctx: click.Context, as_json: bool, which: str | None, output: Path | None) -> None:
+def backup(
+    ctx: click.Context, as_json: bool, dry_run: bool, which: str | None, output: Path | None
+) -> None:
     """Dump the databases while they are in use, and read the dumps back.
 
     These dumps are kept until you remove them.
@@ -113,11 +122,17 @@ def backup(ctx: click.Context, as_json: bool, which: str | None, output: Path | 
     if output and not which:
         raise BadRequest("--output is for one database", hint="add --database NAME")
     found = context(ctx)
+    file = output and output.absolute()
     made = {
-        database.name: str(backups.backup(found, database, output and output.absolute()))
+        database.name: str(backups.backup(found, database, file, dry_run=dry_run))
         for database in _chosen(found, which)
     }
-    emit(made, as_json=as_json, text=lambda console: console.print("\n".join(made.values())))
+
+    def text(console: Console) -> None:
+        for name, path in made.items():
+            console.print(f"{name}: would be dumped to {path}" if dry_run else path)
+
+    emit(made, as_json=as_json, text=text)
 
 
 @command.command(
@@ -135,17 +150,50 @@ def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> Non
     """
     need_root()
     found = context(ctx)
+    with _changing(found, dry_run) as begin:
+        done = backups.restore_file(found, file, dry_run=dry_run, begin=begin)
+    data = asdict(done)
     if dry_run:
-        database = backups.whose(found, file.absolute())
-        where = Target(found, database).where
-        emit(
-            {"database": database.name, "where": where, "file": str(file)},
-            as_json=as_json,
-            text=lambda console: console.print(f"{where}: would be dumped, then be as in {file}"),
-        )
+        data |= {"where": Target(found, named(done.database)).where, "file": str(file)}
+
+    def text(console: Console) -> None:
+        if dry_run:
+            first = f"be dumped to {done.before}, then " if done.before else ""
+            console.print(f"{data['where']}: would {first}be as in {file}")
+        else:
+            _restored(console, done)
+
+    emit(data, as_json=as_json, text=text)
+
+
+@contextmanager
+def _changing(found: Context, dry_run: bool) -> Iterator[Callable[[], None]]:
+    """Hold the lock of this host; gives what is to be called before anything is stopped.
+
+    It marks the host as pending, for the next boot to finish what is killed here. The mark goes
+    with the block's success, unless it was there before or packages renewed it meanwhile.
+    """
+    if dry_run:
+        yield lambda: None
         return
-    done = backups.restore_file(found, file)
-    emit(asdict(done), as_json=as_json, text=lambda console: _restored(console, done))
+    path = pending_mark(found)
+    ours: tuple[int, int] | None = None
+
+    def stamp() -> tuple[int, int]:
+        now = path.stat()
+        return now.st_ino, now.st_mtime_ns
+
+    def begin() -> None:
+        nonlocal ours
+        with suppress(FileExistsError):
+            path.touch(mode=0o644, exist_ok=False)
+            files.sync_folder(path.parent)
+            ours = stamp()
+
+    with exclusive(found):
+        yield begin
+        if ours and path.exists() and stamp() == ours:
+            path.unlink()
 
 
 def _chosen(found: Context, which: str | None) -> list[Database]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.database import dumps, programs
+from backendai_ctl.database.connection import connect
 from backendai_ctl.database.databases import ALL, Database, Target
 from backendai_ctl.database.inspect import look
 from backendai_ctl.database.mark import read as read_mark
@@ -18,7 +20,7 @@ from backendai_ctl.errors import BadRequest, Problem
 
 @dataclass(frozen=True)
 class Restored:
-    """What `restore_file` did."""
+    """What `restore_file` did, or would do."""
 
     database: str
     revision: str
@@ -26,10 +28,15 @@ class Restored:
     before: Path | None  # the dump of what was there
 
 
-def backup(ctx: Context, database: Database, output: Path | None = None) -> Path:
-    """Dump a database, verified, while it is in use; where the dump is."""
+def backup(
+    ctx: Context, database: Database, output: Path | None = None, *, dry_run: bool = False
+) -> Path:
+    """Dump a database, verified, while it is in use; where the dump is.
+
+    With dry_run whatever would be refused is refused, and nothing is done.
+    """
     target = Target(ctx, database)
-    with locked(target) as db, programs.programs(target) as run:
+    with (connect if dry_run else locked)(target) as db:
         if read_mark(db):
             raise Problem(
                 f"{target.where}: a change of its schema was cut off",
@@ -42,7 +49,9 @@ def backup(ctx: Context, database: Database, output: Path | None = None) -> Path
         if path.exists():
             raise BadRequest(f"{path}: exists", hint="name another file")
         dumps.check_space(path.parent, found.size)
-        dumps.make(run, path)
+        if not dry_run:
+            with programs.programs(target) as run:
+                dumps.make(run, path)
     return path
 
 
@@ -57,10 +66,13 @@ def whose(ctx: Context, dump: Path) -> Database:
     raise BadRequest(f"{dump}: not a dump of a database of Backend.AI", hint="name another one")
 
 
-def restore_file(ctx: Context, dump: Path) -> Restored:
+def restore_file(
+    ctx: Context, dump: Path, *, dry_run: bool = False, begin: Callable[[], None] = lambda: None
+) -> Restored:
     """Put a database back to a dump, in one transaction, after dumping what is there now.
 
-    Refuses dumps that are damaged or newer than the release.
+    Refuses dumps that are damaged or newer than the release. `begin` is called before anything is
+    stopped. With dry_run whatever would be refused is refused, and nothing is done.
     """
     dump = dump.absolute()
     database = whose(ctx, dump)
@@ -75,14 +87,19 @@ def restore_file(ctx: Context, dump: Path) -> Restored:
         )
     if wrong := programs.verify(ctx, dump):
         raise Problem(f"{dump}: is damaged: {wrong}", hint="use another dump")
-    with locked(target) as db:
+    with (connect if dry_run else locked)(target) as db:
         found, before = look(db), None
+        if not found.empty:
+            before = dumps.path(ctx, database.name, found.revision or "none", None)
+            dumps.check_space(before.parent, found.size)
+        done = Restored(database.name, revision, revision == revisions.head, before)
+        if dry_run:
+            return done
+        begin()
         service.stop()
         try:
             alone(db)
-            if not found.empty:
-                before = dumps.path(ctx, database.name, found.revision or "none", None)
-                dumps.check_space(before.parent, found.size)
+            if before:
                 with programs.programs(target) as run:
                     dumps.make(run, before)
             ctx.say(f"{target.where}: restore it from {dump}")
@@ -90,7 +107,6 @@ def restore_file(ctx: Context, dump: Path) -> Restored:
         except BaseException:
             service.start()
             raise
-        at_head = revision == revisions.head
-        if at_head:
+        if done.at_head:
             service.start()
-    return Restored(database.name, str(revision), at_head, before)
+    return done

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,13 +99,24 @@ def make(programs: Programs, path: Path) -> None:
             partial.unlink()
 
 
-def prune(ctx: Context, database: str) -> None:
-    """Keep the newest dumps made before migrations, as many as the site file says."""
-    mine = [dump for dump in found(ctx, database) if dump.before]
-    for dump in mine[ctx.site.database.keep_dumps :]:
-        dump.path.unlink(missing_ok=True)
-    for leftover in ctx.paths.backups.glob(f"*-{database}-*.dump.partial"):
-        leftover.unlink(missing_ok=True)  # of a run that was killed
+def prune(ctx: Context, database: str, made: Path) -> None:
+    """Keep `made`, whatever the clock says, and the newest of the others made before migrations.
+
+    The site file says how many.
+    """
+    others = [dump.path for dump in found(ctx, database) if dump.before and dump.path != made]
+    _remove(others[ctx.site.database.keep_dumps - 1 :])
+
+
+def sweep(ctx: Context, database: str) -> None:
+    """Remove half dumps of runs that were killed. Needs the lock: without it they may be alive."""
+    _remove(ctx.paths.backups.glob(f"*-{database}-*.dump.partial"))
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # if room is short because of it, that will be told
+            path.unlink()
 
 
 def _mb(size: int) -> int:

@@ -90,6 +90,7 @@ def locked(target: Target) -> Iterator[Connection]:
     with connect(target) as db:
         lock(db)
         programs.clean(target.ctx)
+        dumps.sweep(target.ctx, target.database.name)
         yield db
 
 
@@ -195,7 +196,7 @@ class Migration:
         self.service.stop()
         alone(self.db)
         with programs.programs(self.db.target) as run:
-            dumps.make(run, dumps.path(ctx, name, str(state.found.revision), state.head))
+            self._dump(run, dumps.path(ctx, name, str(state.found.revision), state.head))
         self._say("it has no accounts: make its tables anew")
         self.db.do(mark.CLEAR)
         self._create()
@@ -212,13 +213,17 @@ class Migration:
             alone(self.db)
             self._say(f"dump it to {dump}")
             self.service.note(state="dumping")
-            dumps.make(run, dump)
+            self._dump(run, dump)
             alone(self.db)
             self._say(f"migrate it, {state.pending} revisions: {origin} to {head}")
             mark.put(self.db, mark.migrating(look(self.db), self.revisions, dump))
             self.service.note(state="migrating")
             self._finish(run.alembic("upgrade", "head"))
-        dumps.prune(target.ctx, target.database.name)
+
+    def _dump(self, run: programs.Programs, dump: Path) -> None:
+        """Make the dump that leads back; older ones go at once, lest runs that fail pile them up."""
+        dumps.make(run, dump)
+        dumps.prune(run.target.ctx, run.target.database.name, dump)
 
     def _preflight(self, found: Found) -> None:
         """What can be known to fail is found before anything is stopped."""

@@ -12,10 +12,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from backendai_ctl.context import Context
-from backendai_ctl.errors import Problem
+from backendai_ctl.errors import OutOfTime, Problem
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TOLD = 12  # lines of what a program said that go into a message
@@ -58,7 +59,10 @@ def started(
     stdout: IO[bytes] | int | None = None,
     env: dict[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running program; killed if it still runs when the block ends."""
+    """A running program; killed if it still runs when the block ends.
+
+    OutOfTime if the block waited longer for it than it wanted to.
+    """
     process = subprocess.Popen(
         bound(ctx, argv),
         stdin=stdin,
@@ -70,6 +74,12 @@ def started(
     )
     try:
         yield process
+    except subprocess.TimeoutExpired as error:
+        name = Path(error.cmd[error.cmd.index("--") + 1]).name  # as `bound` made the call
+        raise OutOfTime(
+            f"{name} was not done after {error.timeout:.0f} s",
+            hint="see what keeps the server or the disk busy, then run it again",
+        ) from error
     finally:
         if process.poll() is None:
             process.kill()

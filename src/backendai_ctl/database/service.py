@@ -1,7 +1,8 @@
 """Keeping the service of a database down while its schema changes.
 
-The mark that allows its unit to start is taken away, so that neither a boot nor another program
-starts it meanwhile; what was taken away is kept in the record of the change.
+The mark that allows its unit to start is emptied, so that neither a boot nor another program starts
+it meanwhile; what it held is kept in the record of the change. It is never removed or made here: a
+service without a mark counts as new, and new ones are enabled whatever their operator did.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class Record:
     """What is going on with a database on this host, for the next run and for people.
 
     `state`: settling, creating, stopping, dumping, migrating, restoring, done or failed. `why`: the
-    reason of a failure. `ran`: its unit has to be started again. `mark`: what its ready mark held.
+    reason of a failure. `ran`: its unit has to be started again. `mark`: what its ready mark held;
+    empty: nothing, or there was none.
     """
 
     state: str = "done"
@@ -76,7 +78,8 @@ class Service:
         ) in ("active", "activating", "reloading")
         known = self.record()
         self.note(ran=runs or known.ran, mark=held or known.mark)
-        mark.unlink(missing_ok=True)
+        if held is not None:
+            files.write(mark, "", mode=0o644)
         if runs:
             self.ctx.say(f"Stop {self.unit}")
             systemd.systemctl("stop", self.unit)
@@ -84,7 +87,7 @@ class Service:
     def start(self) -> None:
         """Let the unit start again, and start it if it ran."""
         known = self.record()
-        if known.mark:
+        if known.mark and self._mark().exists():  # else its package was removed meanwhile
             files.write(self._mark(), known.mark, mode=0o644)
         if known.ran and systemd.booted():
             self.ctx.say(f"Start {self.unit}")

@@ -62,7 +62,7 @@ def plan(ctx: Context, client: Client, take: Sequence[str] = ()) -> Plan:
     base = _record(client, ctx, "base")
     keys = list(dict.fromkeys([*wanted, *(base or {})]))
     found = client.snapshot([*_full(ctx, keys), *_own(ctx)])
-    if base != _parse(found.get(_name(ctx, "base"))):
+    if base != _parse(ctx, "base", found):
         return plan(ctx, client, take)  # it changed between the two readings
     yours = _yours(ctx, found)
     left = {key: value for key, value in (base or {}).items() if key not in take}
@@ -210,12 +210,26 @@ def _stamp(ctx: Context, client: Client) -> str:
 
 
 def _record(client: Client, ctx: Context, which: str) -> Any:
+    return _parse(ctx, which, client.snapshot([_name(ctx, which)]))
+
+
+def _parse(ctx: Context, which: str, found: Mapping[str, Entry]) -> Any:
+    """What is in a key of ours, None if there is no such key. Problem if somebody spoilt it."""
     name = _name(ctx, which)
-    return _parse(client.snapshot([name]).get(name))
-
-
-def _parse(entry: Entry | None) -> Any:
-    return json.loads(entry.value) if entry else None
+    if name not in found:
+        return None
+    try:
+        data = json.loads(found[name].value)
+        if data is None or isinstance(data, dict):
+            return data
+    except ValueError:
+        pass
+    login = f"--user {access.ROOT} " if access.administered(ctx) else ""
+    raise Problem(
+        f"etcd: {name} holds no JSON object; backendai-ctl alone writes it",
+        hint=f"put its value in a copy ({ctx.paths.backups}/etcd-*.json) back, or remove it, "
+        f"which leaves all settings as they are: etcdctl {login}del {name}",
+    )
 
 
 def _name(ctx: Context, which: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,13 @@ from click.testing import CliRunner, Result
 
 from backendai_ctl.cli import db
 from backendai_ctl.context import Context
+from backendai_ctl.database.backup import Restored
 from backendai_ctl.database.databases import Database
 from backendai_ctl.database.status import Row
-from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.errors import BadRequest, Pending, Problem
+from backendai_ctl.reconfigure import exclusive, pending_mark
 from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +74,108 @@ def test_a_dry_run_migrates_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatc
 def test_one_file_cannot_hold_both_databases(ctx: Context, tmp_path: Path) -> None:
     result = call(ctx, "backup", "--output", str(tmp_path / "x"))
     assert isinstance(result.exception, BadRequest)
+
+
+def test_a_dry_run_of_a_backup_says_where_it_would_go(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def backup(_ctx: Context, database: Database, _output: None, *, dry_run: bool) -> Path:
+        return Path(f"/x/{database.name}") if dry_run else pytest.fail("it dumped")
+
+    monkeypatch.setattr(db.backups, "backup", backup)
+    said = call(ctx, "backup", "--dry-run", "--database", "manager").stdout
+    assert said == "manager: would be dumped to /x/manager\n"
+
+
+def test_a_dry_run_of_a_restore_says_what_it_would_do(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restore(_ctx: Context, _file: Path, *, dry_run: bool, begin: object) -> Restored:
+        assert dry_run
+        return Restored("manager", "a", True, Path("/x/before"))
+
+    monkeypatch.setattr(db.backups, "restore_file", restore)
+    said = call(ctx, "restore", "/x/y", "--dry-run")
+    assert "would be dumped to /x/before, then be as in /x/y" in said.stdout, said
+    data = json.loads(call(ctx, "restore", "/x/y", "--dry-run", "--json").stdout)
+    assert (data["database"], data["revision"], data["file"]) == ("manager", "a", "/x/y")
+
+
+def changed_by(ctx: Context, monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> Result:
+    """`db migrate` with a database that is behind; `act` is its migration."""
+    monkeypatch.setattr(db, "plan", lambda *_: [Change("database", "migrate")])
+    monkeypatch.setattr(db, "migrate", lambda *_: act())
+    return call(ctx, "migrate", "--database", "manager")
+
+
+def test_the_next_boot_finishes_what_is_cut_off(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed() -> None:
+        assert files.read(pending_mark(ctx)) == ""
+        raise KeyboardInterrupt
+
+    changed_by(ctx, monkeypatch, killed)
+    assert pending_mark(ctx).exists()
+
+
+def test_success_takes_the_mark_back(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    changed_by(ctx, monkeypatch, lambda: seen.append(pending_mark(ctx).exists()))
+    assert seen == [True]
+    assert not pending_mark(ctx).exists()
+
+
+def test_a_mark_of_packages_stays(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that they make in the place of ours."""
+
+    def renew() -> None:
+        time.sleep(0.05)  # longer than the clock of a file system takes to move
+        pending_mark(ctx).write_text("")
+
+    changed_by(ctx, monkeypatch, renew)
+    assert pending_mark(ctx).exists()
+    changed_by(ctx, monkeypatch, lambda: None)
+    assert pending_mark(ctx).exists()
+
+
+def test_nothing_to_do_marks_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "plan", lambda *_: [])
+    monkeypatch.setattr(db, "pending_mark", lambda _: Path("/nonexistent/mark"))
+    assert call(ctx, "migrate").exit_code == 0
+
+
+def test_a_restore_marks_before_it_stops_anything(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def restore(
+        _ctx: Context, _file: Path, *, dry_run: bool, begin: Callable[[], None]
+    ) -> Restored:
+        seen.append(pending_mark(ctx).exists())
+        begin()
+        seen.append(pending_mark(ctx).exists())
+        return Restored("manager", "a", True, None)
+
+    monkeypatch.setattr(db.backups, "restore_file", restore)
+    assert call(ctx, "restore", "/x/y").exit_code == 0
+    assert seen == [False, True]
+    assert not pending_mark(ctx).exists()
+
+
+@pytest.mark.parametrize("words", [("migrate",), ("restore", "/x/y")])
+def test_one_run_at_a_time_on_a_host(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(db, "plan", lambda *_: pytest.fail("it went on"))
+    with exclusive(ctx):
+        refused = call(ctx, *words)
+    assert isinstance(refused.exception, Pending)
+    assert "another backendai-ctl is at work" in str(refused.exception)
+
+
+def test_a_dry_run_waits_for_nobody(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "plan", lambda *_: [])
+    with exclusive(ctx):
+        assert call(ctx, "migrate", "--dry-run").exit_code == 0

@@ -12,6 +12,8 @@ from backendai_ctl.database import dumps
 from backendai_ctl.errors import Problem
 from backendai_ctl.site.schema import Database, Site
 
+NEWEST = "a-to-b-manager-20260104T000000Z.dump"
+
 
 def put(ctx: Context, *names: str) -> None:
     ctx.paths.backups.mkdir(parents=True, exist_ok=True)
@@ -57,14 +59,30 @@ def test_the_oldest_dumps_go_but_never_backups_or_other_databases(ctx: Context) 
         ctx,
         "a-manager-20250101T000000Z.dump",
         "a-to-b-coordinator-20250101T000000Z.dump",
-        "a-to-b-manager-20250101T000000Z.dump.partial",
     )
-    dumps.prune(Context(ctx.facts, site), "manager")
+    dumps.prune(Context(ctx.facts, site), "manager", ctx.paths.backups / NEWEST)
     assert sorted(path.name for path in ctx.paths.backups.iterdir()) == [
         "a-manager-20250101T000000Z.dump",
         "a-to-b-coordinator-20250101T000000Z.dump",
         "a-to-b-manager-20260103T000000Z.dump",
-        "a-to-b-manager-20260104T000000Z.dump",
+        NEWEST,
+    ]
+
+
+def test_the_dump_just_made_stays_though_the_clock_went_back(ctx: Context) -> None:
+    site = Site(database=Database(keep_dumps=1))
+    put(ctx, "a-to-b-manager-20260101T000000Z.dump", NEWEST)
+    made = ctx.paths.backups / "a-to-b-manager-20260101T000000Z.dump"
+    dumps.prune(Context(ctx.facts, site), "manager", made)
+    assert list(ctx.paths.backups.iterdir()) == [made]
+
+
+def test_half_dumps_of_a_database_go_and_nothing_else(ctx: Context) -> None:
+    put(ctx, NEWEST, f"{NEWEST}.partial", "a-coordinator-20260101T000000Z.dump.partial")
+    dumps.sweep(ctx, "manager")
+    assert sorted(path.name for path in ctx.paths.backups.iterdir()) == [
+        "a-coordinator-20260101T000000Z.dump.partial",
+        NEWEST,
     ]
 
 

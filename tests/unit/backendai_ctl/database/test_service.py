@@ -39,7 +39,7 @@ def test_a_running_service_is_stopped_cannot_start_and_comes_back(
     unit = Systemd(monkeypatch, "active")
     service.stop()
     assert unit.calls == [("stop", "backendai-manager.service")]
-    assert not ready_mark(ctx, "manager").exists()
+    assert files.read(ready_mark(ctx, "manager")) == ""
     service.start()
     assert unit.state == "active"
     assert files.read(ready_mark(ctx, "manager")) == "fingerprint\n"
@@ -66,6 +66,33 @@ def test_what_a_killed_run_stopped_is_started_by_the_next(
     assert unit.state == "active"
     assert ready_mark(ctx, "manager").exists()
     assert not again.record().ran
+
+
+@pytest.mark.parametrize("held", ["", None])
+def test_a_mark_is_neither_made_nor_removed(
+    service: Service, ctx: Context, monkeypatch: pytest.MonkeyPatch, held: str | None
+) -> None:
+    """A package empties it before a migration; without one the service would count as new."""
+    Systemd(monkeypatch, "active")
+    mark = ready_mark(ctx, "manager")
+    mark.unlink()
+    if held is not None:
+        files.write(mark, held, mode=0o644)
+    service.stop()
+    assert files.read(mark) == held
+    service.start()
+    assert files.read(mark) == held
+
+
+def test_a_mark_that_went_with_its_package_stays_away(
+    service: Service, ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Systemd(monkeypatch, "active")
+    service.stop()
+    ready_mark(ctx, "manager").unlink()
+    service.start()
+    assert not ready_mark(ctx, "manager").exists()
+    assert not service.record().mark
 
 
 def test_without_systemd_nothing_is_asked_of_it(

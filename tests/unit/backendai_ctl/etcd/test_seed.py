@@ -220,6 +220,33 @@ def test_killed_or_cut_off_anywhere_a_second_run_finishes(
     assert seed.marked(there, access.connect(there))
 
 
+@pytest.mark.parametrize("which", ["base", "undo"])
+@pytest.mark.parametrize("spoilt", ["{", "[]"])
+def test_a_record_that_somebody_spoilt_is_named_with_its_cure(
+    there: Context, etcd: FakeEtcd, shipped: dict[str, str], which: str, spoilt: str
+) -> None:
+    seed.seed(there)
+    before = now(etcd)
+    key = access.own_prefix(there) + which
+    etcd.put(key, spoilt)
+    with pytest.raises(Problem, match=f"{key} holds no JSON") as caught:
+        seed.seed(there) if which == "base" else seed.undo(there)
+    assert caught.value.hint.endswith(f"del {key}")
+    etcd.put(key, None)
+    seed.seed(there)
+    assert now(etcd) == before
+
+
+def test_undo_works_without_a_base(there: Context, etcd: FakeEtcd, shipped: dict[str, str]) -> None:
+    seed.seed(there)
+    shipped["a"] = "2"
+    seed.seed(there)
+    etcd.put(access.own_prefix(there) + "base", None)
+    seed.undo(there)
+    seed.seed(there)
+    assert now(etcd)["a"] == "1"
+
+
 def test_secrets_are_never_shown() -> None:
     pairs: Mapping[str, tuple[str | None, str | None]] = {
         "config/redis/password": ("hush", "hush2"),
