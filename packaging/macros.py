@@ -11,6 +11,7 @@ def _refuse_unknown(macro, name, unknown, known):
 
 
 # A trigger of dpkg: what several packages of one transaction ask for is done once, at its end.
+# The maintainer script of the package with `handler` asks for it, too.
 _TRIGGER = "backendai-configure"
 
 
@@ -48,7 +49,8 @@ def backendai_package(
 
     What scripts do: has_user: make the user and folders; configured: have backendai-ctl configure the
     host at the end of the transaction, which is the work of the package with `handler`; marks: files
-    that let its services start, emptied by a new version; generated: what backendai-ctl made for it.
+    that let its services start, emptied by a new version; generated: what backendai-ctl made for it,
+    as words of the shell (`*` is any name): gone after a purge.
     """
     rendered_file(
         name=f"{name}.lintian",

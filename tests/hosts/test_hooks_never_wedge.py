@@ -20,9 +20,15 @@ STATE = "/var/lib/backendai"
 PENDING = f"{STATE}/ctl/pending"
 CTL = "/opt/backendai/26.9.6/bin/backendai-ctl"
 LIMIT = 300  # seconds
+# Of what steps write outside of our folders.
+OUTSIDE = (
+    "/etc/systemd/system/etcd.service.d/backendai.conf",
+    "/etc/systemd/system/vfroot-volume1.automount",
+    "/etc/exports.d/backendai.exports",
+)
 # What dpkg may call scripts with besides the usual; see each script's own table.
 ODD = {
-    "postinst": ("abort-upgrade 1", "abort-remove", "abort-deconfigure", "", "nonsense"),
+    "postinst": ("abort-upgrade 1", "", "nonsense"),
     "prerm": ("upgrade 2", "failed-upgrade 1", "", "nonsense"),
     "postrm": (
         *("upgrade 2", "failed-upgrade 1", "disappear x 1", "abort-install", "abort-upgrade 1"),
@@ -90,6 +96,30 @@ def test_scripts_end_well_whatever_they_are_called_with(host: Host, kind: str) -
     assert host.check(["systemctl", "show", "-p", "MainPID", UNIT]).stdout == main
 
 
+@pytest.mark.parametrize("what", ["remove", "deconfigure"])
+def test_a_removal_that_is_called_off_is_undone(host: Host, what: str) -> None:
+    for kind, word in (("prerm", what), ("postinst", f"abort-{what}")):
+        for package in PACKAGES:
+            script = f"/var/lib/dpkg/info/{package}.{kind}"
+            if exists(host, script):
+                host.check([script, word])
+        assert not active(host)
+    finish(host)
+    assert host.sh(f"systemctl is-enabled {UNIT} backendai.target") == "enabled\nenabled"
+
+
+def test_a_removal_that_fails_is_undone_in_the_same_run(host: Host) -> None:
+    prerm = "/var/lib/dpkg/info/backendai-gateway.prerm"
+    host.check(["sed", "-i", "s/^exit 0$/exit 1/", prerm])
+    done = host.run(["dpkg", "--remove", "backendai-gateway"], limit=LIMIT)
+    host.check(["sed", "-i", "s/^exit 1$/exit 0/", prerm])
+    assert done.returncode and "backendai: this host is configured" in done.stdout, done
+
+
+def test_installing_the_handler_alone_again_finishes_in_the_same_run(host: Host) -> None:
+    host.sh(f"dpkg -i {REPO}/deb/backendai-ctl_*.deb", limit=LIMIT)
+
+
 def test_the_same_version_again_goes_through(host: Host) -> None:
     reinstall(host)
 
@@ -140,7 +170,10 @@ def test_removal_stops_the_service_and_keeps_settings(host: Host) -> None:
 
 def test_purge_removes_what_was_made_and_keeps_data(host: Host) -> None:
     secrets = host.sh("cd /etc/backendai/secrets; sha256sum *")
+    for path in OUTSIDE:
+        host.write(path, "# Written by backendai-ctl from site.toml\n")
     host.check(["dpkg", "--purge", *reversed(PACKAGES)], limit=LIMIT)
+    assert [path for path in OUTSIDE if exists(host, path)] == []
     left = host.sh("find /etc/backendai /etc/systemd -name '*backendai*' -o -name '*.json'")
     assert left == "/etc/backendai"
     assert not exists(host, f"{STATE}/ctl")
