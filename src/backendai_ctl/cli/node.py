@@ -109,7 +109,7 @@ def export(
     Without --passphrase-file a passphrase is made and shown, once. Carry the two on different ways.
     """
     need_root()
-    bundle = transfer.export(context(ctx), name)
+    bundle = transfer.export(context(ctx), name, dry_run=dry_run)
     path = Path(output or f"{name}.node")
     data: dict[str, Any] = {"file": str(path), "node": name, "contents": sorted(bundle.files)}
     if not dry_run:

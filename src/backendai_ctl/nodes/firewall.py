@@ -91,17 +91,24 @@ def wanted(ctx: Context) -> list[units.File]:
     return [units.File(rules, text(ctx)), units.File(units.FOLDER / UNIT, unit)]
 
 
+def asked_for() -> bool:
+    """Whether the operator had rules loaded on this host, and did not take them back."""
+    return (units.FOLDER / UNIT).exists()
+
+
 def apply(ctx: Context) -> None:
     """Load the rules, now and at every boot. Problem if nft is missing or refuses them."""
     if not Path(NFT).exists():
         raise Problem(f"{NFT} is not installed", hint="apt install nftables")
-    checked = run([NFT, "--check", "--file", "-"], stdin=text(ctx))
-    if checked.returncode:
-        raise Problem(f"nft refused the rules: {checked.tail}", hint="is nf_tables in this kernel?")
+    # Loaded first, all or none: after a kill in between the files still differ, so it is done again.
+    only_check = [] if systemd.booted() else ["--check"]
+    loaded = run([NFT, *only_check, "--file", "-"], stdin=text(ctx))
+    if loaded.returncode:
+        raise Problem(f"nft refused the rules: {loaded.tail}", hint="is nf_tables in this kernel?")
     units.write(wanted(ctx))
     systemd.systemctl("--no-reload", "enable", UNIT)
     if systemd.booted():
-        systemd.systemctl("reload-or-restart", UNIT)
+        systemd.systemctl("start", UNIT)
 
 
 def remove(ctx: Context) -> bool:

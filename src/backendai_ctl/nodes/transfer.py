@@ -20,7 +20,7 @@ from backendai_ctl.secrets import GENERATED
 from backendai_ctl.site.load import parse
 from backendai_ctl.site.node_rules import files_of
 from backendai_ctl.site.schema import Site
-from backendai_ctl.steps import create_certificates, create_secrets
+from backendai_ctl.steps import create_certificates, create_secrets, start_services
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files
 
@@ -74,12 +74,16 @@ class Bundle:
         return cls(str(data["node"]), dict(data["files"]))
 
 
-def export(ctx: Context, node: str) -> Bundle:
-    """What a node needs by its roles. BadRequest if it is unknown, or asked on the wrong host."""
+def export(ctx: Context, node: str, *, dry_run: bool = False) -> Bundle:
+    """What a node needs by its roles. BadRequest if it is unknown, or asked on the wrong host.
+
+    Its certificate is kept on this host, so that it is the same next time; with dry_run it is not.
+    """
     _refuse(ctx, node)
     site_text = files.read(ctx.paths.site_file) or ""
     given = here.on_behalf(ctx.facts, _whole(ctx, site_text), node)
-    made = {"site.toml": site_text, **_secrets(ctx, given), **_certificates(ctx, given)}
+    made = {"site.toml": site_text, **_secrets(ctx, given)}
+    made |= _certificates(ctx, given, dry_run=dry_run)
     wanted = [_RPC[0]] if given.here("agent") or given.here("manager") else []
     wanted += [_RPC[1]] if given.here("manager") else []
     made |= {path: _text(ctx.paths.config / path) for path in wanted}
@@ -157,16 +161,22 @@ def _refuse_host(facts: Facts, site: Site, node: str) -> None:
             f"this host's name is {here.host_name()!r}, the file is for {node!r}",
             hint=f"export {here.host_name()}; or give --force to make this host {node}",
         )
-    servers = layout.servers_of(facts, site.nodes[node])
-    if not written and not servers and facts.paths.secrets.is_dir() and _own_site(facts):
+    if not written and _own_site(facts, site, node):
         raise BadRequest(
             "this host is set up as a site of its own, whose passwords would be replaced",
-            hint="run: backendai-ctl purge; or give --force",
+            hint="run: backendai-ctl purge --data, which removes what it keeps; or give --force",
         )
 
 
-def _own_site(facts: Facts) -> bool:
-    return (facts.paths.secrets / "etcd-root-password").exists()
+def _own_site(facts: Facts, site: Site, node: str) -> bool:
+    """Whether this host has a site to lose.
+
+    A role with servers makes secrets before its host joins: there only a started manager tells.
+    """
+    if files.read(start_services.ready_mark(Context(facts, site), "manager")):
+        return True
+    servers = layout.servers_of(facts, site.nodes[node])
+    return not servers and (facts.paths.secrets / "etcd-root-password").exists()
 
 
 def _whole(ctx: Context, text: str) -> Site:
@@ -179,14 +189,14 @@ def _secrets(ctx: Context, given: Context) -> Mapping[str, str]:
     return {f"secrets/{name}": f"{ctx.secrets.get(name)}\n" for name in names}
 
 
-def _certificates(ctx: Context, given: Context) -> Mapping[str, str]:
+def _certificates(ctx: Context, given: Context, *, dry_run: bool) -> Mapping[str, str]:
     """The authority's certificate for all, one of its own for who serves users."""
     made = {"tls/trust.crt": _text(ctx.paths.tls / "trust.crt")}
     if ctx.site.tls.mode == "own":
         return made
     made["tls/ca.crt"] = _text(ctx.paths.tls / "ca.crt")
     if any(given.here(component) for component in create_certificates.STEP.components):
-        certificate, key = create_certificates.issue_for(given, given.node)
+        certificate, key = create_certificates.issue_for(given, given.node, dry_run=dry_run)
         made |= {"tls/server.crt": certificate.decode(), "tls/server.key": key.decode()}
     return made
 

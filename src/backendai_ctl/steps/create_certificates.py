@@ -5,6 +5,7 @@ They are made with TLS off as well, so that the services always find the files t
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ from backendai_ctl.system import files
 
 @dataclass(frozen=True)
 class _Files:
+    """The authority's files, and those of one certificate that it issued."""
+
     folder: Path
+    issued: str = "server"
 
     @property
     def ca(self) -> Path:
@@ -37,16 +41,24 @@ class _Files:
 
     @property
     def server(self) -> Path:
-        return self.folder / "server.crt"
+        return self.folder / f"{self.issued}.crt"
 
     @property
     def key(self) -> Path:
-        return self.folder / "server.key"
+        return self.folder / f"{self.issued}.key"
 
     @property
     def trust(self) -> Path:
         """What the services trust besides the host's authorities; public."""
         return self.folder / "trust.crt"
+
+    @property
+    def of_nodes(self) -> Path:
+        """What was issued for other nodes; theirs alone, so nobody else's to enter."""
+        return self.folder / "nodes"
+
+    def of_node(self, node: str) -> _Files:
+        return _Files(self.folder, f"{self.of_nodes.name}/{node}")
 
 
 def names(ctx: Context) -> list[str]:
@@ -67,10 +79,20 @@ def names_of_node(ctx: Context, node: str) -> list[str]:
     return list(dict.fromkeys(canonical(name) for name in [*wanted, "127.0.0.1", "::1"]))
 
 
-def issue_for(ctx: Context, node: str) -> tuple[bytes, bytes]:
-    """Certificate and key of another node, by the site's authority. Problem if it is not here."""
-    found, key = _Files(ctx.paths.tls), tls.new_key()
-    return _issue_with(found, key, names_of_node(ctx, node)), key
+def issue_for(ctx: Context, node: str, *, dry_run: bool = False) -> tuple[bytes, bytes]:
+    """Certificate and key of another node, by the site's authority. Problem if it is not here.
+
+    They are kept, and the same each time until one has to be renewed: a node that is given nothing
+    new restarts nothing. With dry_run, nothing is written.
+    """
+    found, wanted = _Files(ctx.paths.tls).of_node(node), names_of_node(ctx, node)
+    if _why_renew(found, wanted):
+        certificate, key = _issued_anew(found, wanted)
+        if not dry_run:
+            files.make_folder(found.of_nodes, mode=0o700)
+            _write(found, certificate, key)
+        return certificate, key
+    return _read(found.server) or b"", _read(found.key) or b""
 
 
 @dataclass(frozen=True)
@@ -101,6 +123,8 @@ class CreateCertificates:
         found = _Files(ctx.paths.tls)
         for path in (found.ca, found.ca_key, found.server, found.key, found.trust):
             path.unlink(missing_ok=True)
+        if found.of_nodes.is_dir():
+            shutil.rmtree(found.of_nodes)
 
     def _work(self, ctx: Context) -> list[tuple[Change, Callable[[], object]]]:
         found = _Files(ctx.paths.tls)
@@ -144,7 +168,8 @@ def _own(ctx: Context, found: _Files) -> Work:
 
 def _issued(ctx: Context, found: _Files) -> Work:
     if joined(ctx):
-        reason = "there is no authority" if not found.ca.exists() else _why_renew(ctx, found)
+        absent = "" if found.ca.exists() else "there is no authority"
+        reason = absent or _why_renew(found, names(ctx))
         if reason:
             raise Problem(
                 f"{found.server}: needs to be issued by the site's authority: {reason}",
@@ -159,8 +184,14 @@ def _issued(ctx: Context, found: _Files) -> Work:
                 lambda: _create_authority(ctx, found),
             )
         ]
-    if reason := _why_renew(ctx, found):
-        return [(Change(str(found.server), f"issue it: {reason}"), lambda: _issue(ctx, found))]
+    wanted = names(ctx)
+    if reason := _why_renew(found, wanted):
+        return [
+            (
+                Change(str(found.server), f"issue it: {reason}"),
+                lambda: _write(found, *_issued_anew(found, wanted)),
+            )
+        ]
     return []
 
 
@@ -173,8 +204,8 @@ def _create_authority(ctx: Context, found: _Files) -> None:
     files.write(found.ca, tls.authority(key, name), mode=0o644)
 
 
-def _why_renew(ctx: Context, found: _Files) -> str:
-    """Why the server needs a new certificate; empty if it does not."""
+def _why_renew(found: _Files, wanted: list[str]) -> str:
+    """Why a new certificate is needed for these names; empty if it is not."""
     current, key = _read(found.server), _read(found.key)
     if current is None or key is None:
         return "there is none"
@@ -186,24 +217,24 @@ def _why_renew(ctx: Context, found: _Files) -> str:
         return "the one there is not readable"
     if not tls.issued_by(server, _authority(found)):
         return "the site's authority did not issue the one there"
-    if tls.names_of(server) != set(names(ctx)):
-        return f"it shall be for {', '.join(names(ctx))}"
+    if tls.names_of(server) != set(wanted):
+        return f"it shall be for {', '.join(wanted)}"
     if tls.days_left(server) < tls.RENEW_DAYS:
         return f"the one there ends on {server.not_valid_after_utc:%Y-%m-%d}"
     return ""
 
 
-def _issue(ctx: Context, found: _Files) -> None:
-    _issuer(found)
-    key = _read(found.key)
+def _issued_anew(found: _Files, wanted: list[str]) -> tuple[bytes, bytes]:
+    """A certificate, and its key: the one that is there, or a new one."""
+    issuer, key = _issuer(found), _read(found.key)
     if key is None or not _usable(key):
         key = tls.new_key()
-        files.write(found.key, key, mode=0o600)
-    files.write(found.server, _issue_with(found, key, names(ctx)), mode=0o644)
+    return tls.issue(_read(found.ca) or b"", issuer, key, wanted), key
 
 
-def _issue_with(found: _Files, key: bytes, wanted: list[str]) -> bytes:
-    return tls.issue(_read(found.ca) or b"", _issuer(found), key, wanted)
+def _write(found: _Files, certificate: bytes, key: bytes) -> None:
+    files.write(found.key, key, mode=0o600)
+    files.write(found.server, certificate, mode=0o644)
 
 
 def _issuer(found: _Files) -> bytes:

@@ -17,6 +17,7 @@ NAMES = (
     "create-rpc-keypair",
     "create-volumes",
     "export-volumes",
+    "apply-firewall",
     "seed-etcd",
     # With its files a service starts as soon as its own steps are done (reconfigure.Early), so what
     # takes long and concerns only the manager comes last.

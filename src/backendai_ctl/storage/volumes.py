@@ -5,6 +5,7 @@ A file system whose server is dead makes every system call on it hang: all looks
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,6 +66,7 @@ class Look:
     size: int = 0  # bytes, of its file system
     free: int = 0  # bytes, for users
     error: str = ""
+    closed: bool = False  # the error is that root of this host may not enter
 
 
 def places(ctx: Context) -> list[Place]:
@@ -137,6 +139,13 @@ def _refuse(ctx: Context, place: Place, found: Look) -> None:
     where = f"{path} (volume {place.name})"
     if found.kind == "hangs":
         raise Pending(f"{where}: {found.error}", hint=f"see: mount | grep {path}")
+    if found.closed and place.remote:
+        uid, gid = ctx.owner
+        raise Problem(
+            f"{where}: root of this node may not enter it: {found.error}",
+            hint=f"on {place.volume.server}: chown {uid}:{gid} {place.volume.export}, and export it "
+            f"with root_squash,anonuid={uid},anongid={gid}",
+        )
     if found.error:
         raise Problem(f"{where}: {found.error}", hint=f"see to {path}")
     if found.kind == "file":
@@ -191,6 +200,9 @@ def _look(path: Path, owner: tuple[int, int]) -> Look:
             empty=not set(os.listdir(path)) - _IGNORED,
         )
     except (OSError, Problem) as error:
+        cause = error.__cause__ if isinstance(error, Problem) else error
+        if isinstance(cause, OSError) and cause.errno == errno.EACCES:
+            return Look("folder", error=os.strerror(errno.EACCES), closed=True)
         return Look("folder", error=getattr(error, "strerror", None) or str(error))
 
 

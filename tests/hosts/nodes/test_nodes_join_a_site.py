@@ -7,18 +7,32 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import browser
 import pytest
 from host import Host
-from scenario import EMAIL, changed, ctl
+from scenario import EMAIL, VENV_PYTHON, changed, ctl
 from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, PATH, Site, join
+from switch import LINK
 
 from dist import unavailable
 
 SECRETS = "ls -1 /etc/backendai/secrets 2>/dev/null || :"
 FOLDER = "shared"
+STRANGER = "10.77.0.99"  # in the networks of users, and no node
+RULES = "/etc/backendai/firewall.nft"
+# Connect to etcd at an address, from another one.
+KNOCK = """
+import socket, sys
+address, source = sys.argv[1:]
+try:
+    socket.create_connection((address, 2379), 5, (source, 0)).close()
+    print("accepted")
+except TimeoutError:
+    print("dropped")
+"""
 CLIENT = {
     "BACKEND_ENDPOINT_TYPE": "session",
     "BACKEND_ENDPOINT": f"https://{ADDRESSES['mgmt']}:8090",
@@ -185,6 +199,45 @@ def test_rules_for_the_firewall_name_the_nodes(nodes: Site) -> None:
     text = nodes.hosts["compute1"].check(["backendai-ctl", "node", "firewall"]).stdout
     assert "tcp dport { 6001, 30000-31000 } drop" in text
     assert ADDRESSES["mgmt"] in text
+
+
+@pytest.fixture
+def stranger(nodes: Site) -> Iterator[None]:
+    """An address that the site file does not name, on a node; rules are gone afterwards."""
+    host, address = nodes.hosts["compute1"], f"{STRANGER}/24"
+    nodes.mgmt.check(["apt-get", "install", "-y", "nftables"], limit=300)
+    host.check(["ip", "address", "add", address, "dev", LINK])
+    try:
+        yield
+    finally:
+        nodes.mgmt.run(["backendai-ctl", "node", "firewall", "--remove"])
+        host.check(["ip", "address", "del", address, "dev", LINK])
+
+
+@pytest.mark.usefixtures("stranger")
+def test_loaded_rules_let_in_nodes_alone_and_follow_the_site_file(nodes: Site) -> None:
+    def knock() -> list[str]:
+        call = [VENV_PYTHON, "-I", "-c", KNOCK, ADDRESSES["mgmt"]]
+        sources = (ADDRESSES["compute1"], STRANGER)
+        host = nodes.hosts["compute1"]
+        return [host.check([*call, source]).stdout.strip() for source in sources]
+
+    def step() -> str:
+        said = ctl(nodes.mgmt, "reconfigure", "--only", "apply-firewall")
+        return str(said["steps"]["apply-firewall"]["state"])
+
+    firewall = ["backendai-ctl", "node", "firewall"]
+    assert (knock(), step()) == (["accepted", "accepted"], "same")
+    nodes.mgmt.check([*firewall, "--apply"])
+    assert (knock(), step()) == (["accepted", "dropped"], "same")
+    # As if they were of a site file that said something else.
+    nodes.mgmt.sh(f"sed -i '/ drop$/d' {RULES}; systemctl reload backendai-firewall")
+    assert knock() == ["accepted", "accepted"]
+    assert (step(), step()) == ("done", "same")
+    assert knock() == ["accepted", "dropped"]
+    nodes.mgmt.check([*firewall, "--remove"])
+    assert (knock(), step()) == (["accepted", "accepted"], "same")
+    assert "backendai" not in nodes.mgmt.sh("nft list tables")
 
 
 def test_doctor_is_content_with_every_node(nodes: Site) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.errors import BadRequest
+from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.nodes import firewall
+from backendai_ctl.steps import units
+from backendai_ctl.system import systemd
+from backendai_ctl.system.run import Done
 
 At = Callable[..., Context]
 
@@ -36,6 +40,36 @@ def test_it_is_a_table_of_its_own_that_is_replaced_whole(at: At) -> None:
         "table inet backendai {",
     ]
     assert "flush ruleset" not in lines
+
+
+@pytest.mark.parametrize("booted", [True, False])
+def test_files_are_written_once_nft_has_taken_the_rules(
+    at: At, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, booted: bool
+) -> None:
+    """A run that is killed in between finds them to differ, and loads the rules again."""
+    ctx = at("gpu1")
+    answers = [Done(1, "", "no such kernel"), Done(0, "", "")]
+    asked: list[tuple[list[str], str]] = []
+    told: list[tuple[str, ...]] = []
+
+    def nft(call: list[str], *, stdin: str) -> Done:
+        asked.append((call[1:], stdin))
+        return answers.pop(0)
+
+    monkeypatch.setattr(firewall, "NFT", "/bin/sh")
+    monkeypatch.setattr(firewall, "run", nft)
+    monkeypatch.setattr(units, "FOLDER", tmp_path / "system")
+    monkeypatch.setattr(systemd, "booted", lambda: booted)
+    monkeypatch.setattr(systemd, "systemctl", lambda *words: told.append(words))
+    with pytest.raises(Problem, match="nft refused the rules: no such kernel"):
+        firewall.apply(ctx)
+    assert not firewall.asked_for() and told == []
+    firewall.apply(ctx)
+    assert firewall.asked_for() and all(file.same for file in firewall.wanted(ctx))
+    assert ("--no-reload", "enable", firewall.UNIT) in told
+    assert (("start", firewall.UNIT) in told) is booted
+    how = ["--file", "-"] if booted else ["--check", "--file", "-"]
+    assert asked == [(how, firewall.text(ctx))] * 2
 
 
 def test_names_and_single_hosts_are_refused(at: At, ctx: Context) -> None:

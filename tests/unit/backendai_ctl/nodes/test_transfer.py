@@ -61,6 +61,16 @@ def test_a_storage_node_has_a_certificate_of_its_own(mgmt: Context) -> None:
     assert {"10.77.0.2", "store", "localhost"} <= tls.names_of(made)
 
 
+def test_another_export_brings_the_same_certificate(mgmt: Context) -> None:
+    planned = transfer.export(mgmt, "store", dry_run=True)
+    assert not (mgmt.paths.tls / "nodes").exists(), "looking keeps nothing"
+    first = transfer.export(mgmt, "store")
+    assert planned.files.keys() == first.files.keys()
+    assert transfer.export(mgmt, "store") == first
+    edge = transfer.export(mgmt, "edge")
+    assert edge.files["tls/server.key"] != first.files["tls/server.key"]
+
+
 def test_no_node_is_given_what_only_its_maker_needs(mgmt: Context) -> None:
     for node in ("store", "gpu1", "gpu2", "edge"):
         found = secrets(transfer.export(mgmt, node))
@@ -173,6 +183,28 @@ def test_a_site_of_its_own_is_not_taken_over(mgmt: Context, other: Facts) -> Non
     (other.paths.secrets / "etcd-root-password").write_text("x\n")
     with pytest.raises(BadRequest, match="a site of its own"):
         transfer.take(other, transfer.export(mgmt, "gpu1"))
+
+
+def test_a_second_management_node_joins_until_its_manager_was_started(
+    at: At, mgmt: Context, other: Facts
+) -> None:
+    """Its packages make secrets of a site before it joins; only a manager has a site to lose."""
+    more = '[nodes.second]\naddress = "10.77.0.31"\nroles = ["management"]\n'
+    bundle = transfer.export(at("mgmt", EDGE + more), "second")
+    other.paths.secrets.mkdir(parents=True)
+    (other.paths.secrets / "etcd-root-password").write_text("x\n")
+    transfer.take(other, bundle)
+    mark = other.paths.ctl / "ready/manager"
+    mark.parent.mkdir(parents=True)
+    mark.touch()  # a package empties it
+    transfer.take(other, bundle)
+    mark.write_text("fingerprint\n")
+    with pytest.raises(BadRequest, match="a site of its own") as refused:
+        transfer.take(other, bundle)
+    assert "--force" in refused.value.hint
+    transfer.take(other, bundle, force=True)
+    other.paths.config.joinpath("node").write_text("second\n")
+    transfer.take(other, bundle)  # as a node of this site it has a manager that runs
 
 
 def test_a_file_can_bring_only_what_nodes_have(mgmt: Context, other: Facts) -> None:

@@ -11,8 +11,8 @@ from cryptography import x509
 from backendai_ctl import tls
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.site.schema import Network, Site, SiteTable, Tls
-from backendai_ctl.steps.create_certificates import STEP, names
+from backendai_ctl.site.schema import Network, Node, Site, SiteTable, Tls
+from backendai_ctl.steps.create_certificates import STEP, issue_for, names
 
 
 def content(ctx: Context) -> dict[str, bytes]:
@@ -142,7 +142,44 @@ def test_back_to_the_sites_authority(made: Context, tmp_path: Path) -> None:
     assert STEP.check(made) == []
 
 
+def with_nodes(ctx: Context, address: str = "10.77.0.2") -> Context:
+    nodes = {
+        "mgmt": Node(address="10.77.0.1", roles=["management"]),
+        "store": Node(address=address, roles=["storage"]),
+    }
+    return replace(ctx, site=Site(nodes=nodes), node="mgmt")
+
+
+def test_what_a_node_is_issued_is_kept_here_and_closed(made: Context) -> None:
+    site, folder = with_nodes(made), made.paths.tls / "nodes"
+    issue_for(site, "store", dry_run=True)
+    assert not folder.exists()
+    certificate, key = issue_for(site, "store")
+    assert {"10.77.0.2", "store"} <= tls.names_of(x509.load_pem_x509_certificate(certificate))
+    assert folder.stat().st_mode & 0o7777 == 0o700
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes == {"store.crt": 0o644, "store.key": 0o600}
+    assert issue_for(site, "store") == (certificate, key)
+
+
+def test_what_a_node_is_issued_is_renewed_as_the_servers_own(
+    made: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "SERVER_DAYS", 20)
+    short = issue_for(with_nodes(made), "store")
+    monkeypatch.undo()
+    longer = issue_for(with_nodes(made), "store")
+    moved = issue_for(with_nodes(made, "10.77.0.3"), "store")
+    assert short[0] != longer[0] != moved[0]
+    assert short[1] == longer[1] == moved[1], "its key stays"
+    for name in ("ca.crt", "ca.key"):
+        (made.paths.tls / name).unlink()
+    STEP.apply(made)
+    assert issue_for(with_nodes(made, "10.77.0.3"), "store")[0] != moved[0], "another authority"
+
+
 def test_undo_leaves_nothing(made: Context) -> None:
+    issue_for(with_nodes(made), "store")
     STEP.undo(made)
     STEP.undo(made)
     assert content(made) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from dataclasses import replace
@@ -130,6 +131,37 @@ def test_a_remote_folder_that_refuses_us_is_mended_at_its_server(facts: Facts) -
     with pytest.raises(Problem) as caught:
         prepare(ctx, place)
     assert caught.value.hint == "run on nas: chown 1100:1100 /srv/a"
+
+
+@pytest.mark.parametrize("place", ["folder", "version.txt"])
+def test_a_remote_folder_that_is_closed_to_root_is_mended_at_its_server(
+    mine: Context, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """An export with root_squash, where root of this node is nobody; here root may all."""
+    nas = Volume(kind="nfs", server="nas", export=Path("/srv/a"), path=mine.paths.volumes / "a")
+    ctx = replace(mine, site=Site(storage=Storage(volumes={"a": nas})))
+    (remote,) = places(ctx)
+    remote.path.mkdir(parents=True)
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    if place == "folder":
+        monkeypatch.setattr(os, "listdir", refuse)
+    else:
+        monkeypatch.setattr(Path, "read_text", refuse)
+    for attempt in (changes, prepare):
+        with pytest.raises(Problem, match="root of this node may not enter it") as caught:
+            attempt(ctx, remote)
+        assert "Errno" not in caught.value.what
+        owner = f"{os.geteuid()}:{os.getegid()}"
+        assert caught.value.hint.startswith(f"on nas: chown {owner} /srv/a,")
+        squash = f"root_squash,anonuid={os.geteuid()},anongid={os.getegid()}"
+        assert caught.value.hint.endswith(squash)
+    local = replace(remote, volume=Volume(path=remote.path))
+    with pytest.raises(Problem) as caught:
+        changes(ctx, local)
+    assert caught.value.hint == f"see to {remote.path}"
 
 
 def test_sources_of_remote_volumes() -> None:
