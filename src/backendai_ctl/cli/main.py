@@ -69,6 +69,10 @@ def main() -> None:
         sys.exit(130)
     except Problem as problem:
         print(f"backendai-ctl: {problem}", file=sys.stderr)
+        if "--json" in sys.argv:
+            from backendai_ctl.cli.output import emit_error
+
+            emit_error(problem)
         sys.exit(problem.exit_code)
     except BrokenPipeError:
         sys.exit(EXIT_FAILED)

@@ -34,12 +34,28 @@ def canonical(data: Any) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
 
 
+_emitted = False  # whether this run has printed its JSON
+
+
 def emit(data: Any, *, as_json: bool, text: Callable[[Console], None]) -> None:
     """Print `data` as JSON on standard output, or let `text` write it for people."""
+    global _emitted
     if as_json:
+        _emitted = True
         click.echo(canonical(data), nl=False)
         return
     text(console())
+
+
+def emit_error(problem: Problem) -> None:
+    """As JSON, for a program that asked for it and was told nothing yet: what, hint, faults."""
+    if _emitted:
+        return
+    data: dict[str, Any] = {"what": problem.what, "hint": problem.hint}
+    if faults := getattr(problem, "faults", ()):
+        rows = ({"line": f.line, "key": f.key, "reason": f.reason, "cure": f.cure} for f in faults)
+        data["faults"] = list(rows)
+    emit({"error": data}, as_json=True, text=lambda _console: None)
 
 
 def console() -> Console:
