@@ -75,6 +75,11 @@ unfinished() { # apt refuses to work where a killed run left dpkg
   if [ -n "$(ls "$root/var/lib/dpkg/updates" 2>/dev/null)" ] || [ -n "$(in_root dpkg --audit 2>/dev/null)" ]; then
     say "An earlier run was interrupted: finishing what it had begun."
     in_root env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a </dev/null || :
+    # What was killed while it was unpacked, dpkg does not configure, and apt tries to: once more from the start.
+    in_root dpkg-query -W -f '${binary:Package} ${db:Status-Eflag}\n' | awk '$2 == "reinstreq" { print $1 }' >"$work/halves"
+    while read -r half; do
+      apt_get "$sources" -y --fix-broken --reinstall install "$half" || :
+    done <"$work/halves"
     apt_get "$sources" -y --fix-broken install || :
   fi
 }

@@ -49,6 +49,29 @@ def test_killed_at_ten_points(hosts: Hosts, light: bundles.Bundle) -> None:
         assert len(seen) > 2  # the points were in different stages
 
 
+@pytest.mark.parametrize("state", ["half-installed", "unpacked"])
+def test_killed_while_a_package_was_unpacked(
+    state: str, hosts: Hosts, light: bundles.Bundle
+) -> None:
+    """An instant too short for the ten points to meet every time: the states that dpkg has then."""
+    with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
+        assert install(host, "--role", "runtime").returncode == 0
+        host.sh(
+            "sed -i '/^Package: backendai-runtime$/,/^$/"
+            f"s/^Status: .*/Status: install reinstreq {state}/' /var/lib/dpkg/status"
+        )
+        if state == "unpacked":  # and not yet in the table: a file of its own, which apt refuses
+            host.sh(
+                "sed -n '/^Package: backendai-runtime$/,/^$/p' /var/lib/dpkg/status"
+                " >/var/lib/dpkg/updates/0000"
+            )
+        assert "must be reinstalled" in host.sh("dpkg --audit")
+        again = install(host, "--role", "runtime")
+        assert again.returncode == 0, again
+        assert host.sh("dpkg --audit") == ""
+        check_installed(host, light)
+
+
 def test_disk_full(hosts: Hosts, light: bundles.Bundle) -> None:
     with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
         host.sh(f"mkdir -p {STATE} && mount -t tmpfs -o size=20m tmpfs {STATE}")
