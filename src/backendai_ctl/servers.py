@@ -210,8 +210,12 @@ FAILURES = (OSError, HTTPException, ValueError, resp.Refused)
 
 def _postgresql(ctx: Context) -> Backing:
     db = ctx.site.database
+    members = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in db.members]
     return Backing(
-        "postgresql", db.mode, f"{db.host}:{db.port}", lambda s: postgresql(db.host, db.port, s)
+        "postgresql",
+        db.mode,
+        ",".join(members),
+        lambda s: _all(members, lambda m: postgresql(*split_host_port(m), s), least=1),
     )
 
 
@@ -268,15 +272,17 @@ def _docker(_ctx: Context) -> Backing:
     return Backing("docker", "local", str(DOCKER), lambda s: docker(DOCKER, s))
 
 
-def _all(members: list[str], ask: Callable[[str], str]) -> str:
-    """Ask each; fine when most of them answer, and those that do not are named."""
+def _all(members: list[str], ask: Callable[[str], str], least: int = 0) -> str:
+    """Ask each; fine when `least` of them, or else most, answer. Those that do not are named."""
+    if len(members) == 1:
+        return ask(members[0])
     said, missing = "", []
     for member in members:
         try:
             said = ask(member)
         except FAILURES as failure:
             missing.append(f"{member}: {reason(failure)}")
-    if 2 * len(missing) >= len(members):
+    if len(members) - len(missing) < (least or len(members) // 2 + 1):
         raise ConnectionError("; ".join(missing))
     return "; ".join([said, *missing])
 

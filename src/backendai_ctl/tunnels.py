@@ -77,7 +77,7 @@ def etcd_endpoints(site: Site) -> list[str]:
 
 def outside(site: Site) -> Iterator[str]:
     """Hosts of the servers that the services connect to themselves."""
-    yield site.database.host
+    yield from (host for host, _ in site.database.members)
     yield cache_address(site)[0]
     yield from (split_host_port(endpoint)[0] for endpoint in etcd_endpoints(site))
 

@@ -23,6 +23,7 @@ FOLDER = "/srv/test"
 MEMBERS = {1: 2379, 2: 22379, 3: 32379}  # of etcd: number -> port for clients
 PASSWORDS = {"db": "of the database", "cache": "of-the-cache", "etcd": "of-etcd"}
 SENTINEL_PASSWORD = "of-the-sentinels"
+STANDBY = 5433  # port of the second PostgreSQL
 PLAIN, PLAIN_SENTINEL = 6390, 26390  # ports of those without TLS
 PREFIXES = ("/sorna/local/", "/backendai-packaged/local/")
 
@@ -83,6 +84,26 @@ def _postgresql(servers: Host) -> None:
     )
     call = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"]
     servers.check(call, user="postgres", stdin=sql, cwd="/")
+
+
+def standby(servers: Host) -> None:
+    """Another PostgreSQL on port STANDBY, which follows the first one."""
+    two = "/etc/postgresql/17/two"
+    servers.sh(
+        f"pg_createcluster 17 two --port {STANDBY} >/dev/null\n"
+        "cd /etc/postgresql/17; cp -p main/conf.d/test.conf two/conf.d/; cp -p main/pg_hba.conf two/\n"
+        f"install -o postgres -m 600 main/own.key two/own.key\n"
+        f"sed -i s,/main/,/two/, {two}/conf.d/test.conf\n"
+        "rm -r /var/lib/postgresql/17/two\n"
+        "setpriv --reuid postgres --regid postgres --init-groups"
+        " pg_basebackup --pgdata=/var/lib/postgresql/17/two --write-recovery-conf --checkpoint=fast\n"
+        "systemctl start postgresql@17-two"
+    )
+
+
+def promote(servers: Host) -> None:
+    """The first PostgreSQL is no more; the other one becomes the primary."""
+    servers.sh("systemctl stop postgresql@17-main; pg_ctlcluster 17 two promote")
 
 
 def valkey(servers: Host, name: str, port: int, *settings: str, plain: bool = False) -> None:

@@ -25,6 +25,7 @@ from external_servers import (
     PLAIN,
     PLAIN_SENTINEL,
     SENTINEL_PASSWORD,
+    STANDBY,
     UNNAMED,
 )
 from host import Host, boot, link
@@ -68,7 +69,9 @@ password_file = "{FOLDER}/etcd.password"
 certificate = "{FOLDER}/client.crt"
 key = "{FOLDER}/client.key"
 """
-BY_SENTINEL = SITE.replace(
+# The standby first: which of them is the primary is found out, not written down.
+OF_TWO = SITE.replace('host = "db.test"', f'endpoints = ["db.test:{STANDBY}", "db.test:5432"]')
+BY_SENTINEL = OF_TWO.replace(
     'host = "cache.test"',
     f'sentinel.service = "mine"\nsentinel.nodes = ["sentinel.test:26379"]\n'
     f'sentinel.password_file = "{FOLDER}/sentinel.password"',
@@ -82,7 +85,9 @@ sentinel.service = "plain"
 sentinel.nodes = ["{ADDRESS}:{PLAIN_SENTINEL}"]
 
 """
-BY_PLAIN_SENTINEL = SITE[: SITE.index("[cache]")] + PLAIN_CACHE + SITE[SITE.index("[etcd]") :]
+BY_PLAIN_SENTINEL = (
+    OF_TWO[: OF_TWO.index("[cache]")] + PLAIN_CACHE + OF_TWO[OF_TWO.index("[etcd]") :]
+)
 
 
 @dataclass(frozen=True)
@@ -229,6 +234,26 @@ def test_a_member_of_etcd_may_stop(site: Site) -> None:
     )
     site.wait_healthy()
     site.wait_moved(MEMBERS[1], MEMBERS[2])
+
+
+def test_the_primary_is_found_now_and_after_a_failover(site: Site) -> None:
+    """Of two members of a PostgreSQL cluster, without a new configuration or a restart."""
+    external_servers.standby(site.servers)
+    site.configure(OF_TWO)
+    site.wait_healthy()
+    before = site.started()
+    row = next(r for r in site.ctl("doctor")["findings"] if r["name"] == "manager's database")
+    assert row["level"] == "ok" and "at db.test:5432" in row["saw"], row
+    external_servers.promote(site.servers)
+    site.wait_moved(5432, STANDBY)
+    site.wait_healthy()
+    report = site.ctl("doctor")
+    assert report["good"], report
+    row = next(r for r in report["findings"] if r["name"] == "manager's database")
+    assert f"at db.test:{STANDBY}" in row["saw"], row
+    site.host.check(["backendai-ctl", "db", "backup", "--database", "manager"], limit=120)
+    assert {step["state"] for step in site.ctl("reconfigure")["steps"].values()} == {"same"}
+    assert site.started() == before
 
 
 def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:

@@ -76,6 +76,7 @@ unfinished() { # apt refuses to work where a killed run left dpkg
     say "An earlier run was interrupted: finishing what it had begun."
     in_root env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a </dev/null || :
     # What was killed while it was unpacked, dpkg does not configure, and apt tries to: once more from the start.
+    # shellcheck disable=SC2016  # the fields are dpkg-query's
     in_root dpkg-query -W -f '${binary:Package} ${db:Status-Eflag}\n' | awk '$2 == "reinstreq" { print $1 }' >"$work/halves"
     while read -r half; do
       apt_get "$sources" -y --fix-broken --reinstall install "$half" || :

@@ -91,6 +91,9 @@ def _names(ctx: Context) -> dict[str, object]:
             for name in layout.offered_volumes(site, ctx.node)
         },
         "volumes_folder": ctx.paths.volumes,
+        "database_addresses": [
+            {"host": host, "port": port} for host, port in site.database.members
+        ],
         "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,
         "cache": {"host": cache_host, "port": cache_port},
         "cache_address": f"{bracketed(cache_host)}:{cache_port}",

@@ -23,6 +23,7 @@ _AWAY = (
     asyncpg.InterfaceError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.TargetServerAttributeNotMatched,
 )
 
 
@@ -41,24 +42,13 @@ class Connection:
         self.target = target
         self._runner = runner
         self._link: asyncpg.Connection | None = None
+        self.member = target.members[0]  # host and port of the server that it leads to
 
     def open(self) -> None:
         """Connect, again if need be. Pending if the server is away, NotMade, Problem."""
         target = self.target
         try:
-            self._link = self._runner.run(
-                asyncpg.connect(
-                    host=target.host,
-                    port=target.port,
-                    user=target.user,
-                    password=target.password,
-                    database=target.dbname,
-                    ssl=target.tls,
-                    timeout=CONNECT_LIMIT,
-                    command_timeout=None,
-                    server_settings={"application_name": APPLICATION, "tcp_keepalives_idle": "60"},
-                )
-            )
+            self._link, self.member = self._runner.run(dial(target, CONNECT_LIMIT))
         except (
             asyncpg.InvalidPasswordError,
             asyncpg.InvalidAuthorizationSpecificationError,
@@ -106,6 +96,45 @@ class Connection:
             ) from error
 
 
+async def dial(target: Target, limit: float) -> tuple[asyncpg.Connection, tuple[str, int]]:
+    """Connect to the primary among the members, `limit` seconds each; which one it is.
+
+    Raises OSError, TimeoutError and the driver's errors.
+    """
+    failures: list[tuple[str, BaseException]] = []
+    for host, port in target.members:
+        try:
+            link = await asyncpg.connect(
+                host=host,
+                port=port,
+                user=target.user,
+                password=target.password,
+                database=target.dbname,
+                ssl=target.tls,
+                timeout=limit,
+                target_session_attrs="primary",
+                server_settings={"application_name": APPLICATION, "tcp_keepalives_idle": "60"},
+            )
+        except ssl.SSLCertVerificationError:
+            raise
+        except _AWAY as error:
+            failures.append((f"{host}:{port}", error))
+        else:
+            return link, (host, port)
+    last = failures[-1][1]
+    if len(failures) == 1:
+        raise last
+    raise ConnectionError("; ".join(f"{at}: {_why(error)}" for at, error in failures)) from last
+
+
+def primary(target: Target) -> tuple[str, int]:
+    """Host and port of the member that programs are to work on. Pending, NotMade, Problem."""
+    if len(target.members) == 1:
+        return target.members[0]
+    with connect(target) as db:
+        return db.member
+
+
 @contextmanager
 def connect(target: Target) -> Iterator[Connection]:
     """An open connection, until the block ends."""
@@ -120,8 +149,13 @@ def connect(target: Target) -> Iterator[Connection]:
 
 def away(target: Target, error: BaseException) -> Pending:
     """What to say when the server does not answer."""
-    reason = str(error) or type(error).__name__
-    return Pending(f"{target.where} does not answer: {reason}", hint=_hint(target))
+    return Pending(f"{target.where} does not answer: {_why(error)}", hint=_hint(target))
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return "it is a standby, not the primary"
+    return str(error) or type(error).__name__
 
 
 def _hint(target: Target) -> str:

@@ -65,12 +65,9 @@ class Target:
     database: Database
 
     @property
-    def host(self) -> str:
-        return self.ctx.site.database.host
-
-    @property
-    def port(self) -> int:
-        return self.ctx.site.database.port
+    def members(self) -> list[tuple[str, int]]:
+        """Host and port of every server that may have it: one of them is the primary."""
+        return self.ctx.site.database.members
 
     @property
     def dbname(self) -> str:
@@ -89,7 +86,7 @@ class Target:
     @property
     def where(self) -> str:
         """For people."""
-        return f"database {self.dbname} on {self.host}:{self.port}"
+        return f"database {self.dbname} on {','.join(f'{h}:{p}' for h, p in self.members)}"
 
     @property
     def tls(self) -> ssl.SSLContext | Literal[False]:

@@ -36,8 +36,8 @@ def populate(target: Target, rows: Mapping[str, Any]) -> None:
         config = run.put(
             "manager.toml",
             _MANAGER.format(
-                host=_toml(target.host),
-                port=target.port,
+                host=_toml(run.member[0]),
+                port=run.member[1],
                 name=_toml(target.dbname),
                 user=_toml(target.user),
                 password=_toml(target.password),

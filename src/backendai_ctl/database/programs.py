@@ -20,6 +20,7 @@ from typing import IO
 from urllib.parse import quote
 
 from backendai_ctl.context import Context
+from backendai_ctl.database.connection import primary
 from backendai_ctl.database.databases import WORKER, Target
 from backendai_ctl.database.pipes import Said, bound, started
 from backendai_ctl.errors import Problem
@@ -61,6 +62,7 @@ class Programs:
 
     target: Target
     folder: Path
+    member: tuple[str, int]  # host and port of the server to work on: the primary
 
     def put(self, name: str, text: str) -> Path:
         """A file that the services' user alone can read."""
@@ -70,13 +72,13 @@ class Programs:
 
     def ini(self) -> Path:
         """A configuration for Alembic, with the password in it."""
-        target = self.target
-        host = f"[{target.host}]" if ":" in target.host else target.host
+        target, (host, port) = self.target, self.member
+        host = f"[{host}]" if ":" in host else host
         login = f"{quote(target.user, safe='')}:{quote(target.password, safe='')}"
         # The driver takes an application name from a DSN only; what is beside it wins.
         dsn = quote(f"postgresql:///?application_name={WORKER}", safe="")
         name = quote(target.dbname, safe="")
-        url = f"postgresql+asyncpg://{login}@{host}:{target.port}/{name}?dsn={dsn}"
+        url = f"postgresql+asyncpg://{login}@{host}:{port}/{name}?dsn={dsn}"
         text = _INI.format(scripts=target.database.scripts, url=url.replace("%", "%%"))
         return self.put("alembic.ini", text)
 
@@ -127,13 +129,13 @@ class Programs:
             return "" if writer.wait(LIMIT) == 0 == reader.wait(LIMIT) else said.tail()
 
     def _connection(self) -> list[str]:
-        target = self.target
-        words = [f"--host={target.host}", f"--port={target.port}", f"--username={target.user}"]
+        host, port = self.member
+        words = [f"--host={host}", f"--port={port}", f"--username={self.target.user}"]
         return [*words, "--no-password"]
 
     def _libpq(self) -> dict[str, str]:
-        target = self.target
-        fields = (target.host, str(target.port), target.dbname, target.user, target.password)
+        target, (host, port) = self.target, self.member
+        fields = (host, str(port), target.dbname, target.user, target.password)
         escaped = (field.replace("\\", "\\\\").replace(":", "\\:") for field in fields)
         return {**target.libpq(), "PGPASSFILE": str(self.put("pgpass", ":".join(escaped) + "\n"))}
 
@@ -146,7 +148,7 @@ class Programs:
 @contextmanager
 def programs(target: Target) -> Iterator[Programs]:
     """Programs for a database, with a private folder until the block ends."""
-    ctx = target.ctx
+    ctx, member = target.ctx, primary(target)
     parent = clean(ctx)
     folder = parent / f"{target.database.name}-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
@@ -154,7 +156,7 @@ def programs(target: Target) -> Iterator[Programs]:
             files.make_folder(folder, mode=0o700, owner=ctx.owner)
             stack.enter_context(_held(folder))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield Programs(target, folder)
+        yield Programs(target, folder, member)
 
 
 def clean(ctx: Context) -> Path:

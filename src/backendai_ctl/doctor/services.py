@@ -10,14 +10,15 @@ from collections.abc import Callable
 
 import asyncpg  # type: ignore[import-untyped]
 
-from backendai_ctl import credentials, health, listeners, servers, tunnels
+from backendai_ctl import health, listeners, servers, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.credentials import DatabaseName
+from backendai_ctl.database.connection import dial
+from backendai_ctl.database.databases import Target, named
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.errors import Problem
 from backendai_ctl.etcd import access
 from backendai_ctl.etcd.client import Client
-from backendai_ctl.servers import client_tls
 from backendai_ctl.status import turned_off
 from backendai_ctl.system import systemd
 
@@ -56,28 +57,20 @@ def database(which: DatabaseName, user: str) -> Callable[[Context], Result]:
     def look(ctx: Context) -> Result:
         if not ctx.here(user):
             return skip(f"no {user} on this host")
-        site = ctx.site.database
-        place = f"{getattr(site, which).name} at {site.host}:{site.port}"
+        target = Target(ctx, named(which))
+        place = target.where.removeprefix("database ")
+        limit = LIMIT * (1 + len(target.members))
         try:
-            return asyncio.run(asyncio.wait_for(_database(ctx, which, place), 2 * LIMIT))
+            return asyncio.run(asyncio.wait_for(_database(target), limit))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
             return fail(f"{place}: {servers.reason(failure)}", LOOK.format("postgresql"))
 
     return look
 
 
-async def _database(ctx: Context, which: DatabaseName, place: str) -> Result:
-    site = ctx.site.database
-    wanted = getattr(site, which)
-    connection = await asyncpg.connect(
-        host=site.host,
-        port=site.port,
-        user=wanted.user,
-        password=credentials.database_password(ctx, which),
-        database=wanted.name,
-        ssl=client_tls(site) or False,
-        timeout=LIMIT,
-    )
+async def _database(target: Target) -> Result:
+    connection, (host, port) = await dial(target, LIMIT)
+    place = f"{target.dbname} at {host}:{port}"
     try:
         epoch = "SELECT extract(epoch FROM clock_timestamp())::float8"
         skew = await connection.fetchval(epoch) - time.time()
@@ -90,9 +83,9 @@ async def _database(ctx: Context, which: DatabaseName, place: str) -> Result:
     saw = f"logged in to {place}, PostgreSQL {version.major}.{version.minor}"
     if version.major < OLDEST_POSTGRESQL:
         return fail(saw, f"run PostgreSQL {OLDEST_POSTGRESQL} or newer")
-    if owner != wanted.user:
-        hint = f'run there: ALTER DATABASE "{wanted.name}" OWNER TO "{wanted.user}"'
-        return fail(f"{place} belongs to {owner}, not to {wanted.user}", hint)
+    if owner != target.user:
+        hint = f'run there: ALTER DATABASE "{target.dbname}" OWNER TO "{target.user}"'
+        return fail(f"{place} belongs to {owner}, not to {target.user}", hint)
     if abs(skew) > SKEW:
         return warn(f"{saw}; its clock differs by {skew:.0f} s", "synchronise both clocks")
     return ok(saw)

@@ -83,7 +83,11 @@ def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[
 
 
 def _database(database: Database, facts: Facts) -> Iterator[Fault]:
-    yield from _server("database", database, {"host": [database.host]})
+    key = "endpoints" if database.endpoints else "host"
+    yield from _server("database", database, {key: [host for host, _ in database.members]})
+    yield from _members("database", database)
+    for key in {"host", "port"} & database.model_fields_set if database.endpoints else ():
+        yield Fault(("database", key), "the endpoints name the servers", f"leave out {key}")
     if database.ca and database.ca.exists() and not database.ca.stat().st_mode & 0o004:
         yield Fault(
             ("database", "ca"),
@@ -138,14 +142,15 @@ def _etcd(etcd: Etcd) -> Iterator[Fault]:
         yield from _password(loc, etcd.password_file, etcd.user is not None, etcd)
     if etcd.user == "root" and etcd.mode == "local":
         yield Fault(("etcd", "user"), "is etcd's own administrator", "choose another name")
-    if len(set(etcd.endpoints)) != len(etcd.endpoints):
-        yield Fault(("etcd", "endpoints"), "names a member twice", "name each member once")
-    elif etcd.mode == "local" and len(etcd.endpoints) > 1:
-        yield Fault(
-            ("etcd", "endpoints"),
-            'names several members, but mode = "local"',
-            'set mode = "external"',
-        )
+    yield from _members("etcd", etcd)
+
+
+def _members(name: str, server: Database | Etcd) -> Iterator[Fault]:
+    loc = (name, "endpoints")
+    if len(set(server.endpoints)) != len(server.endpoints):
+        yield Fault(loc, "names a member twice", "name each member once")
+    elif server.mode == "local" and len(server.endpoints) > 1:
+        yield Fault(loc, 'names several members, but mode = "local"', 'set mode = "external"')
 
 
 def _tunneled(name: str, server: Tunneled) -> Iterator[Fault]:

@@ -110,6 +110,11 @@ class CoordinatorDatabase(DatabaseOf):
 class Database(Server):
     host: Host = Field("127.0.0.1", description="PostgreSQL server.")
     port: Port = Field(5432, description="Its port.")
+    endpoints: list[HostPort] = Field(
+        [],
+        description="Instead of `host` and `port`: HOST:PORT of each member of a cluster. Whichever "
+        "is the primary is used, the others are its standbys.",
+    )
     manager: ManagerDatabase = Field(ManagerDatabase(), description="The manager's database.")
     coordinator: CoordinatorDatabase = Field(
         CoordinatorDatabase(), description="The app proxy coordinator's database."
@@ -117,6 +122,11 @@ class Database(Server):
     keep_dumps: Annotated[int, Field(ge=1)] = Field(
         5, description="How many dumps made before migrations are kept, per database."
     )
+
+    @property
+    def members(self) -> list[tuple[str, int]]:
+        """Host and port of every server that may be the primary."""
+        return [values.split_host_port(one) for one in self.endpoints] or [(self.host, self.port)]
 
 
 class Sentinel(Table):

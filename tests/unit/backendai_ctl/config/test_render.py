@@ -14,7 +14,17 @@ from backendai_ctl.config.render import render, toml, with_config
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.secrets import GENERATED
-from backendai_ctl.site.schema import Cache, Etcd, Network, Site, SiteTable, Storage, Tls, Volume
+from backendai_ctl.site.schema import (
+    Cache,
+    Database,
+    Etcd,
+    Network,
+    Site,
+    SiteTable,
+    Storage,
+    Tls,
+    Volume,
+)
 
 
 def rendered(ctx: Context) -> dict[str, Any]:
@@ -104,6 +114,13 @@ def test_the_site_file_is_followed(ready: Context, tmp_path: Path) -> None:
         network=Network(listen="10.0.0.5", allow=["10.0.0.0/8"], ports={"manager": {"api": 9000}}),
         storage=Storage(volumes={"a": Volume(), "b": Volume(path=Path("/data/b"))}),
         etcd=Etcd(mode="external", endpoints=["e1:2379", "10.0.0.9:2380"], password_file=password),
+        database=Database.model_validate(
+            {
+                "mode": "external",
+                "endpoints": ["d1:5432", "[::1]:5433"],
+                "manager": {"password_file": str(password)},
+            }
+        ),
         cache=Cache.model_validate(
             {
                 "mode": "external",
@@ -114,6 +131,10 @@ def test_the_site_file_is_followed(ready: Context, tmp_path: Path) -> None:
     )
     made = rendered(replace(ready, site=site))
     assert made["manager"]["manager"]["service-addr"] == {"host": "127.0.0.1", "port": 9000}
+    assert made["manager"]["db"]["addrs"] == [
+        {"host": "d1", "port": 5432},
+        {"host": "::1", "port": 5433},
+    ]
     assert made["gateway"]["managers"] == ["http://127.0.0.1:9000"]
     assert made["webserver"]["api"]["text"] == 'The "Lab"'
     assert made["webserver"]["service"]["ip"] == "10.0.0.5"

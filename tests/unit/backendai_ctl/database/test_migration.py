@@ -46,5 +46,5 @@ def test_every_dump_makes_old_ones_go(ctx: Context, monkeypatch: pytest.MonkeyPa
         path.touch()
     monkeypatch.setattr(dumps, "make", lambda _, path: path.touch())
     run = migration.Migration(cast(Connection, None), cast(Revisions, None), Service(few, MANAGER))
-    run._dump(Programs(Target(few, MANAGER), Path("/nonexistent")), made)
+    run._dump(Programs(Target(few, MANAGER), Path("/nonexistent"), ("127.0.0.1", 5432)), made)
     assert sorted(ctx.paths.backups.iterdir()) == [old[-1], made]
