@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from bootstrap import source
 from devtools.archives import difference, members
 from devtools.compare import SAME, explain
+from devtools.keyed import differences, is_document
 from devtools.release.bundle import Bundle
 from devtools.release.layout import MANIFEST
 from devtools.release.signature import spaced
@@ -25,10 +26,11 @@ from releasekit.rpm_sign import parse
 PROVENANCE = "provenance/release.intoto.json"
 DIFFERENT, MISSING, NOT_BUILT = "DIFFERENT", "NOT SHIPPED", "NOT BUILT"
 KEYS = "same but for the keys"
-# What a signature or a key makes another: whoever checks a release does not hold its key.
+# What a signature or a key makes another: whoever checks a release does not hold its key. The page
+# and the indices of the repositories say nothing that the packages and documents do not.
 _KEYED = re.compile(
-    r"^(RELEASE|MANIFEST(\.sig)?|keys/.*|apt/dists/.*|rpm/(packages|repodata)/.*|sbom/.*|provenance/.*"
-    r"|report/.*|apt/pool/.*/backendai-archive-keyring_.*)$"
+    r"^(MANIFEST(\.sig)?|keys/.*|apt/dists/.*|rpm/(packages|repodata)/.*|report/.*"
+    r"|apt/pool/.*/backendai-archive-keyring_.*)$"
 )
 _KEYRING = "backendai-archive-keyring"
 _KEY_FILES = re.compile(
@@ -135,7 +137,10 @@ def hold_against(shipped: Shipped, dist: Path, scratch: Path, *, whole: bool) ->
     rows += _foreign(shipped)
     bundles = [path for path in dist.glob("*.tar") if path.is_file()]
     if bundles:
-        rows += _others(shipped, Bundle(bundles[0]))
+        accepted = {row.name for row in rows if row.result in (SAME, KEYS)}
+        keyed = (row.name for row in rows if row.result == KEYS)
+        unsigned = {sha256_of(built[name]): shipped.subjects[name] for name in keyed}
+        rows += _others(shipped, Bundle(bundles[0]), accepted, unsigned)
     return rows
 
 
@@ -229,12 +234,20 @@ def _foreign(shipped: Shipped) -> list[Held]:
     return rows
 
 
-def _others(shipped: Shipped, built: Bundle) -> list[Held]:
+def _others(
+    shipped: Shipped, built: Bundle, accepted: Collection[str], unsigned: Mapping[str, str]
+) -> list[Held]:
     """The files of the bundle that are no artefacts of their own and hold no signature or key."""
     one, two = shipped.bundle.manifest, built.manifest
     rows = []
+    for path, lines in differences(shipped.bundle, built, accepted, unsigned):
+        size = shipped.bundle.places[path].size if path in one else 0
+        result = DIFFERENT if lines else SAME if one[path] == two[path] else KEYS
+        rows.append(Held(path, result, size, lines))
     for path in sorted({*one, *two} - {MANIFEST}):
-        if _KEYED.match(path) or path.endswith((".deb", ".rpm")) or one.get(path) == two.get(path):
+        if _KEYED.match(path) or is_document(path) or path.endswith((".deb", ".rpm")):
+            continue
+        if one.get(path) == two.get(path):
             continue
         place = shipped.bundle.places.get(path) or built.places[path]
         result = NOT_BUILT if path not in two else MISSING if path not in one else DIFFERENT

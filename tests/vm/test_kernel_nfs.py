@@ -98,7 +98,8 @@ exit 0
 SECOND = f"""{NETWORK}
 told up systemctl is-active multi-user.target dbus.service systemd-logind.service
 told proxy systemctl is-active backendai-storage-proxy.service
-told doctor timeout 90 backendai-ctl storage status --json
+told volumes timeout 90 backendai-ctl storage status --json
+told doctor timeout 600 backendai-ctl doctor --json
 systemctl start nfs-server
 for n in $(seq 120); do systemctl is-active --quiet backendai-storage-proxy.service && break; sleep 1; done
 told healed systemctl is-active backendai-storage-proxy.service mnt-home.mount
@@ -173,6 +174,9 @@ def test_a_boot_without_the_server_completes_and_heals(
     second = parts(said)
     assert second["up"][1].split() == ["active", "active", "active"]
     assert "active" not in second["proxy"][1].split()
-    (row,) = json.loads(second["doctor"][1])["volumes"]
-    assert (second["doctor"][0], row["state"]) == (1, "not mounted")
+    (row,) = json.loads(second["volumes"][1])["volumes"]
+    assert (second["volumes"][0], row["state"]) == (1, "not mounted")
+    (row,) = (f for f in json.loads(second["doctor"][1])["findings"] if f["name"] == "mounts")
+    assert (second["doctor"][0], row["level"]) == (1, "fail")
+    assert "home (nas:/vfroot/home) is not mounted" in row["saw"] and "nas" in row["hint"]
     assert second["healed"][1].split() == ["active", "active"]

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from devtools.keyed import differences
+from devtools.release.bundle import Bundle
+
+RELEASE = (
+    "format=1\nname=backendai\nversion=1-1\nnumber={number}\ndate=2026-01-01\n"
+    "distribution=debian13\narchitecture=amd64\nkey=local\nfingerprint={key}\nunpacked={size}\n"
+)
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def bundle(folder: Path, signature: str, library: str = "good", number: int = 1) -> Bundle:
+    """One rpm with a signature, and the documents that name its digest."""
+    rpm, ring = f"rpm {signature}".encode(), f"key {signature}".encode()
+    part = {
+        "serialNumber": signature,
+        "components": [{"name": "library", "hash": digest(library.encode())}],
+        "rpm": digest(rpm),
+    }
+    own = json.dumps(part).encode()
+    origin = {"invocationId": signature, "subject": [digest(own), digest(rpm), digest(ring)]}
+    packages = (
+        f"Package: backendai-archive-keyring\nSize: {len(signature)}\nSHA256: {digest(ring)}\n\n"
+        "Package: backendai-ctl\nSize: 3\n"
+    )
+    head = RELEASE.format(number=number, key=digest(ring)[:40].upper(), size=len(signature))
+    files: Mapping[str, bytes] = {
+        "RELEASE": head.encode(),
+        "apt/dists/stable/main/binary-amd64/Packages": packages.encode(),
+        "apt/pool/main/backendai-archive-keyring_1_all.deb": ring,
+        "rpm/packages/x.rpm": rpm,
+        "sbom/packages/x.cdx.json": own,
+        "provenance/release.intoto.json": json.dumps(origin).encode(),
+    }
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    sums = [f"{digest(data)}  {name}\n" for name, data in sorted(files.items())]
+    (folder / "MANIFEST").write_text("".join(sums))
+    (folder / "MANIFEST.sig").write_bytes(b"-")
+    return Bundle(folder)
+
+
+ACCEPTED = ("x.rpm", "backendai-archive-keyring_1_all.deb")
+
+
+def test_other_keys_are_no_difference(tmp_path: Path) -> None:
+    shipped, built = bundle(tmp_path / "a", "theirs"), bundle(tmp_path / "b", "of ours")
+    found = dict(differences(shipped, built, ACCEPTED, {}))
+    assert len(found) == 4 and not any(found.values()), found
+
+
+def test_a_signed_package_that_is_another_is_one_in_all_that_name_it(tmp_path: Path) -> None:
+    shipped, built = bundle(tmp_path / "a", "theirs"), bundle(tmp_path / "b", "ours")
+    found = dict(differences(shipped, built, ACCEPTED[1:], {}))
+    assert {path for path, lines in found.items() if lines} == {
+        "sbom/packages/x.cdx.json",
+        "provenance/release.intoto.json",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [({"library": "evil"}, "sbom/packages/x.cdx.json"), ({"number": 2}, "RELEASE")],
+)
+def test_what_no_key_explains_is_shown(
+    tmp_path: Path, change: dict[str, object], path: str
+) -> None:
+    shipped = bundle(tmp_path / "a", "theirs", **change)  # type: ignore[arg-type]
+    found = dict(differences(shipped, bundle(tmp_path / "b", "ours"), ACCEPTED, {}))
+    assert found[path][:2] == ["--- shipped", "+++ built"]
+    said = "\n".join(found[path])
+    assert ("number=2" in said) if path == "RELEASE" else (digest(b"evil") in said)
+
+
+def test_a_document_that_one_lacks_is_told(tmp_path: Path) -> None:
+    shipped, built = bundle(tmp_path / "a", "theirs"), bundle(tmp_path / "b", "ours")
+    del shipped.manifest["sbom/packages/x.cdx.json"]
+    found = dict(differences(shipped, built, ACCEPTED, {}))
+    assert found["sbom/packages/x.cdx.json"] == ["only built"]
