@@ -62,6 +62,15 @@ def roles(facts: Facts) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+def plan(facts: Facts, environment: Mapping[str, str]) -> str:
+    """What a call would do now, in the words of its line; changes nothing."""
+    if how := to_join(facts):
+        return f"not configured: {how}"
+    if why := unwanted(facts, environment):
+        return f"not configured: {why}; to do it: backendai-ctl reconfigure"
+    return "would configure this host; see: backendai-ctl reconfigure --dry-run"
+
+
 def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     """Configure the host if that is pending and was not tried since; the line to print, or "".
 
@@ -86,11 +95,8 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
 
 def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     """Configure the host where that is wanted; the line to print. Problem with what is not done."""
-    if how := to_join(facts):
-        return f"not configured: {how}"
-    why = unwanted(facts, environment)
-    if why:
-        return f"not configured: {why}; to do it: backendai-ctl reconfigure"
+    if to_join(facts) or unwanted(facts, environment):
+        return plan(facts, environment)
     ctx = load()
     report = reconfigure.reconfigure(ctx)
     if report.state == "done":

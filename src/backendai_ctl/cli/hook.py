@@ -7,22 +7,37 @@ import os
 import click
 
 from backendai_ctl import facts, hooks
-from backendai_ctl.cli.output import context, example
+from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option
 
 
 @click.command(**example("backendai-ctl hook triggered backendai-manager"))
 @click.argument("action", type=click.Choice(["triggered", "boot"]))
 @click.argument("package", required=False)
 @click.argument("args", nargs=-1)
+@json_option
+@dry_run_option
 @click.pass_context
-def command(ctx: click.Context, action: str, package: str | None, args: tuple[str, ...]) -> None:
+def command(
+    ctx: click.Context,
+    action: str,
+    package: str | None,
+    args: tuple[str, ...],
+    as_json: bool,
+    dry_run: bool,
+) -> None:
     """Finish what packages left pending; for maintainer scripts.
 
     `triggered` ends a transaction of the package manager: it never fails, and prints one line if
     something stays to be done. `boot` tries again and fails if something is still not done.
     """
     known = facts.load()
-    do = hooks.triggered if action == "triggered" else hooks.configure
-    line = do(known, lambda: context(ctx), os.environ)
-    if line:
-        click.echo(f"backendai: {line}")
+    if dry_run:
+        line = hooks.plan(known, os.environ)
+    else:
+        do = hooks.triggered if action == "triggered" else hooks.configure
+        line = do(known, lambda: context(ctx), os.environ)
+    emit(
+        {"dry_run": dry_run, "said": line, "pending": line.startswith("pending")},
+        as_json=as_json,
+        text=lambda _console: click.echo(f"backendai: {line}") if line else None,
+    )

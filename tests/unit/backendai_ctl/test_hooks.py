@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -207,7 +208,26 @@ def test_the_command_prints_the_line(facts: Facts, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(hooks, "triggered", lambda *words: "pending: x")
     done = CliRunner().invoke(hook.command, ["triggered", "backendai-manager"])
     assert (done.exit_code, done.stdout) == (0, "backendai: pending: x\n")
+    said = json.loads(CliRunner().invoke(hook.command, ["triggered", "x", "--json"]).stdout)
+    assert said == {"dry_run": False, "said": "pending: x", "pending": True}
     assert CliRunner().invoke(hook.command, ["no-such-action"]).exit_code == 2
+
+
+def test_a_dry_run_tells_and_does_nothing(
+    facts: Facts,
+    mark: Path,
+    role: Path,
+    ends: Callable[..., Runs],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = ends(DONE)
+    monkeypatch.setattr(hook.facts, "load", lambda: facts)
+    done = CliRunner().invoke(hook.command, ["triggered", "backendai-manager", "--dry-run"])
+    assert "would configure this host" in done.stdout
+    hooks.no_configure(facts).touch()
+    done = CliRunner().invoke(hook.command, ["boot", "--dry-run"])
+    assert "no-configure exists" in done.stdout
+    assert runs == [] and mark.exists()
 
 
 PACKAGING = Path(__file__).parents[3] / "packaging"
