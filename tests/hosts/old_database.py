@@ -38,6 +38,11 @@ def prepare(host: Host) -> None:
     host.run(["systemctl", "stop", "backendai-manager.service"])
     host.check(["backendai-ctl", "reconfigure", "--only", "create-secrets"])
     host.check(["backendai-ctl", "reconfigure", "--only", "create-databases"])
+    template(host)
+
+
+def template(host: Host) -> None:
+    """A database beside the manager's, as 26.8.3 left its own."""
     sql(host, f"DROP DATABASE IF EXISTS {_TEMPLATE}")
     sql(host, f"CREATE DATABASE {_TEMPLATE} OWNER {NAME} TEMPLATE template0 ENCODING 'UTF8'")
     text = lzma.decompress(DUMP.read_bytes()).decode()
@@ -49,6 +54,11 @@ def reset(host: Host) -> None:
     sql(host, f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
     sql(host, f"CREATE DATABASE {NAME} OWNER {NAME} TEMPLATE {_TEMPLATE}")
     host.check(["rm", "-rf", RECORD, BACKUPS])
+
+
+def dump(host: Host, file: str) -> None:
+    """The template as a dump that `backendai-ctl db restore` takes."""
+    host.sh(f"umask 077; pg_dump --format=custom --file={file} {_TEMPLATE}", user="postgres")
 
 
 def upgrade_coordinator(host: Host, name: str, revision: str) -> None:

@@ -88,7 +88,8 @@ def restore_file(
     if wrong := programs.verify(ctx, dump):
         raise Problem(f"{dump}: is damaged: {wrong}", hint="use another dump")
     with (connect if dry_run else locked)(target) as db:
-        found, before = look(db), None
+        # However broken: it is about to be replaced.
+        found, before = look(db, any_state=True), None
         if not found.empty:
             before = dumps.path(ctx, database.name, found.revision or "none", None)
             dumps.check_space(before.parent, found.size)

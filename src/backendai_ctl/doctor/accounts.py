@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
+from backendai_ctl.site.node_rules import named_files
 
 
 def user(ctx: Context) -> Result:
@@ -77,17 +78,11 @@ def _ours(ctx: Context) -> Iterator[Path]:
     configs = [paths.config / component.config for component in ctx.facts.components.values()]
     yield from (path for path in configs if path.is_file())
     yield from sorted((paths.config / "rpc").glob("*_secret"))
-    yield from sorted(paths.tls.glob("*.key"))
+    yield from sorted(paths.tls.rglob("*.key"))
 
 
 def _given(ctx: Context) -> Iterator[Path]:
     """The operator's own, named in the site file; a group may read them."""
-    site = ctx.site
-    given = [
-        site.tls.key,
-        site.database.manager.password_file,
-        site.database.coordinator.password_file,
-        site.cache.password_file,
-        site.etcd.password_file,
-    ]
-    yield from (path for path in given if path and path.is_file())
+    for loc, path in named_files(ctx.site).items():
+        if loc[-1] in ("key", "password_file", "backend_options") and path.is_file():
+            yield path

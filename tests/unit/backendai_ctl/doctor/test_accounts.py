@@ -47,13 +47,14 @@ def test_a_secret_that_others_can_read_is_a_fault(facts: Facts, tmp_path: Path) 
     secret = ctx.paths.secrets / "etcd-password"
     config = ctx.paths.config / "manager.toml"
     key = ctx.paths.config / "rpc/manager.key_secret"
-    for path in (secret, config, key, given):
+    of_node = ctx.paths.tls / "nodes/gpu1.key"
+    for path in (secret, config, key, of_node, given):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(0o600)
-    assert accounts.secrets(ctx) == accounts.ok("4 files, closed to everybody else")
+    assert accounts.secrets(ctx) == accounts.ok("5 files, closed to everybody else")
     given.chmod(0o640)  # the operator's own: a group may
     assert accounts.secrets(ctx).level == "ok"
-    for path in (secret, config, key, given):
+    for path in (secret, config, key, of_node, given):
         path.chmod(0o644)
         found = accounts.secrets(ctx)
         assert found.level == "fail"
