@@ -26,13 +26,10 @@ EVERYWHERE = (
 ONCE = (
     "test_asyncio",
     "test_codecs",
-    "test_concurrent_futures",
     "test_decimal",
     "test_importlib",
     "test_json",
-    "test_multiprocessing_fork",
-    "test_multiprocessing_forkserver",
-    "test_multiprocessing_spawn",
+    "test_multiprocessing_spawn",  # the C modules of the other ways are the same
     "test_os",
     "test_posix",
     "test_pyexpat",

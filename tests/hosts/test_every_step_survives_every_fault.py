@@ -19,6 +19,7 @@ from host import Host, Result
 
 RUN_LIMIT = 420  # seconds for one run of backendai-ctl
 KILL_AFTER = (0.15, 0.6, 1.8)  # seconds after a step began; a new kill each time
+KILL_START_AFTER = (0.6, 6.0)  # services take their time
 SQL = "runuser -u postgres -- psql -Xq -d postgres -c"
 
 SERVICES = "start-services"
@@ -132,7 +133,7 @@ def no_systemd(host: Host, step: str) -> str:
 def killed(host: Host, step: str) -> str:
     """kill -9 of the run and of all that it started, at several moments."""
     seen = []
-    for delay in KILL_AFTER:
+    for delay in KILL_START_AFTER if step == SERVICES else KILL_AFTER:
         host.sh(UNDO.get(step, ":"), cwd="/", limit=120)
         lines = "/var/lib/backendai/ctl/journal.jsonl"
         count = f'grep -cs \'"step": "{step}"\' {lines} || :'
