@@ -72,8 +72,8 @@ def _translations(shipped: Bundle, built: Bundle, accepted: Collection[str]) -> 
 
 def _compare(path: str, shipped: str, built: str, known: Mapping[str, str]) -> list[str]:
     translated = _DIGEST.sub(lambda found: known.get(found[0], found[0]), built)
-    texts = [_plain(path, text) for text in (shipped, translated)]
-    lines = unified_diff(*texts, "shipped", "built", n=0, lineterm="")
+    one, two = _plain(path, shipped), _plain(path, translated)
+    lines = unified_diff(one, two, "shipped", "built", n=0, lineterm="")
     return list(lines)[:_SHOWN]
 
 

@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from backendai_ctl.context import Context
@@ -22,7 +23,9 @@ from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import host_port, is_address, split_host_port
 from backendai_ctl.system import files
 
+PROC = Path("/proc")
 _SIOCGIFADDR = 0x8915
+_GLOBAL = "00"  # scope of an IPv6 address
 _WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -139,7 +142,7 @@ def _of_name(node: str, host: str) -> str:
 
 def _of_network(node: str, network: str) -> str:
     wanted = ipaddress.ip_network(network)
-    mine = [a for _, a in interfaces() if ipaddress.ip_address(a) in wanted]
+    mine = [a for a in addresses() if ipaddress.ip_address(a) in wanted]
     if not mine:
         raise Problem(
             f"nodes.{node}.interface: this host has no address in {network}",
@@ -156,6 +159,20 @@ def _of_interface(node: str, interface: str) -> str:
             hint="see: ip -brief address",
         )
     return mine[0]
+
+
+def addresses(proc: Path = PROC) -> list[str]:
+    """All IP addresses of this host; first the one of each interface that the kernel prefers.
+
+    Of IPv6 those that others reach. proc_net(5): fib_trie and if_inet6.
+    """
+    lines = (files.read(proc / "net/fib_trie") or "").splitlines()
+    others = [one.split()[-1] for one, two in pairwise(lines) if two.endswith("/32 host LOCAL")]
+    for line in (files.read(proc / "net/if_inet6") or "").splitlines():
+        digits, _, _, scope, *_ = line.split()
+        if scope == _GLOBAL:
+            others.append(str(ipaddress.IPv6Address(int(digits, 16))))
+    return list(dict.fromkeys([*(address for _, address in interfaces()), *others]))
 
 
 def interfaces() -> list[tuple[str, str]]:

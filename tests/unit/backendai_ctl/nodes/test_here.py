@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,36 @@ def test_listening_everywhere_stays_as_the_site_file_says(at: At, facts: Facts) 
         update={"network": ctx.site.network.model_copy(update={"listen": "0.0.0.0"})}
     )
     assert here.view(facts, wide, "mgmt", "10.77.0.1")[1].network.listen == "0.0.0.0"
+
+
+TRIE = """\
+Local:
+  +-- 0.0.0.0/0 3 0 5
+     +-- 10.79.0.0/24 2 0 2
+        |-- 10.79.0.0
+           /24 link UNICAST
+        |-- 10.79.0.7
+           /32 host LOCAL
+        |-- 10.79.0.255
+           /32 link BROADCAST
+     +-- 127.0.0.0/8 2 0 2
+        |-- 127.0.0.0
+           /8 host LOCAL
+        |-- 127.0.0.1
+           /32 host LOCAL
+"""
+SIX = """\
+00000000000000000000000000000001 01 80 10 80       lo
+20010db8000000000000000000000009 04 40 00 82     eth0
+fe8000000000000000fc00fffe000001 04 40 20 80     eth0
+"""
+
+
+def test_further_addresses_of_an_interface_count_as_well(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/fib_trie").write_text(TRIE)
+    (tmp_path / "net/if_inet6").write_text(SIX)
+    found = here.addresses(tmp_path)
+    assert found[-2:] == ["10.79.0.7", "2001:db8::9"] and "fe80::fc:ff:fe00:1" not in found
+    assert found[0] == here.interfaces()[0][1] and found.count("127.0.0.1") == 1
+    assert set(here.addresses()) >= {address for _, address in here.interfaces()}
