@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.nodes import layout
+from backendai_ctl.nodes import here, layout
 from backendai_ctl.secrets import GENERATED
 from backendai_ctl.servers import USERS
 from backendai_ctl.steps.base import Change
+from backendai_ctl.steps.start_services import ready_mark
 from backendai_ctl.system import files
 
 # The components that hold a secret; of a node without them it is not needed.
@@ -65,6 +66,25 @@ def _not_ours(ctx: Context) -> Iterator[str]:
         yield from ("etcd-root-password", "etcd-token")
 
 
+def _moved(ctx: Context, missing: list[str]) -> Problem | None:
+    """What the site file's order of nodes would move: secrets and servers stay where they are."""
+    first, joined_once = layout.origin(ctx.site, ctx.facts), here.name_file(ctx.facts).exists()
+    if joined(ctx) and not joined_once and files.read(ready_mark(ctx, "manager")):
+        return Problem(
+            f"nodes: {first} now comes before {ctx.node}, which made the site's secrets and runs its "
+            "servers",
+            hint=f"put [nodes.{ctx.node}] before [nodes.{first}] again",
+        )
+    has = any(ctx.secrets.exists(name) for name in GENERATED)
+    if ctx.node == first and joined_once and missing and has:
+        return Problem(
+            f"nodes: {ctx.node} now comes first, but it joined the site: another node made its "
+            "secrets and runs its servers",
+            hint=f"put that node before [nodes.{ctx.node}] again",
+        )
+    return None
+
+
 @dataclass(frozen=True)
 class CreateSecrets:
     """Random passwords and keys, below /etc/backendai/secrets."""
@@ -77,6 +97,8 @@ class CreateSecrets:
 
     def check(self, ctx: Context) -> list[Change]:
         missing = [name for name in needed(ctx) if not ctx.secrets.exists(name)]
+        if moved := _moved(ctx, missing):
+            raise moved
         if missing and joined(ctx):
             raise Problem(
                 f"{', '.join(str(ctx.secrets.path(name)) for name in missing)}: not here",

@@ -34,7 +34,7 @@ class PrepareDatabase:
 
     name: str = "prepare-database"
     title: str = "Let the nodes reach PostgreSQL"
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ("create-secrets",)
     components: tuple[str, ...] = tuple(database.component for database in ALL)
     limit: int = 120
 

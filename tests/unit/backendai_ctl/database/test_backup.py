@@ -44,7 +44,7 @@ def done(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     monkeypatch.setattr(module, "locked", entered("lock"))
     monkeypatch.setattr(module, "read_revisions", lambda _: Revisions(old=None, head=None))
     monkeypatch.setattr(module, "read_mark", lambda _: None)
-    monkeypatch.setattr(module, "look", lambda _: FOUND)
+    monkeypatch.setattr(module, "look", lambda *_, **_given: FOUND)
     monkeypatch.setattr(module, "alone", noted("alone"))
     monkeypatch.setattr(module, "restore", noted("restore"))
     monkeypatch.setattr(module.Service, "stop", noted("stop"))
@@ -102,7 +102,7 @@ def test_what_cannot_be_restored_is_refused_before_anything_is_stopped(
     words: str,
     dry_run: bool,
 ) -> None:
-    monkeypatch.setattr(where, name, lambda *_: answer)
+    monkeypatch.setattr(where, name, lambda *_, **_given: answer)
     with pytest.raises(Problem, match=words):
         module.restore_file(ctx, tmp_path / "x.dump", dry_run=dry_run, begin=pytest.fail)
     assert done in ([], ["look"], ["lock"])
@@ -118,7 +118,7 @@ def test_what_cannot_be_dumped_is_refused(
 ) -> None:
     with pytest.raises(BadRequest, match="exists"):
         module.backup(ctx, MANAGER, tmp_path / "x.dump", dry_run=dry_run)
-    monkeypatch.setattr(module, "look", lambda _: Found("head", 3, 1 << 60, "x", 170000))
+    monkeypatch.setattr(module, "look", lambda *_, **_given: Found("head", 3, 1 << 60, "x", 170000))
     with pytest.raises(Problem, match="MB are free"):
         module.backup(ctx, MANAGER, dry_run=dry_run)
     monkeypatch.setattr(module, "read_mark", lambda _: "a mark")

@@ -17,6 +17,7 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import here, transfer
 from backendai_ctl.nodes.transfer import Bundle
 from backendai_ctl.site.faults import SiteFaults
+from backendai_ctl.site.load import parse
 from backendai_ctl.steps import create_certificates, create_rpc_keypair, create_secrets
 
 EDGE = '\n[nodes.edge]\naddress = "10.77.0.21"\nroles = ["edge"]\npublic = "www.example.org"\n'
@@ -162,6 +163,27 @@ def test_a_node_without_its_secrets_makes_none(at: At) -> None:
         create_secrets.STEP.apply(ctx)
     assert "node join FILE" in wrong.value.hint
     assert not ctx.paths.secrets.exists()
+
+
+def test_the_order_of_nodes_moves_no_secrets(mgmt: Context) -> None:
+    """Of several management nodes the first makes them: that stays the one that did."""
+    second = '[nodes.second]\naddress = "10.77.0.31"\nroles = ["management"]\n'
+    file, facts = mgmt.paths.site_file, mgmt.facts
+    swapped = parse(file, second + file.read_text(), facts, node="mgmt")
+    mark = mgmt.paths.ctl / "ready/manager"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("fingerprint\n")
+    here.name_file(facts).unlink()
+    first = replace(mgmt, site=swapped)
+    with pytest.raises(Problem, match="second now comes before mgmt, which made") as wrong:
+        create_secrets.STEP.check(first)
+    assert wrong.value.hint == "put [nodes.mgmt] before [nodes.second] again"
+
+    here.name_file(facts).write_text("second\n")
+    mgmt.secrets.path("etcd-root-password").unlink()  # what a node that joined is not given
+    with pytest.raises(Problem, match="second now comes first, but it joined"):
+        create_secrets.STEP.check(replace(mgmt, site=swapped, node="second"))
+    assert not mgmt.secrets.exists("etcd-root-password")
 
 
 def test_another_nodes_file_is_refused(
