@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import old_database as old
@@ -52,7 +53,7 @@ class Fault:
 # Once it runs; not any more when the run itself is over.
 PKILL = "until pkill -9 {}; do kill -0 $ctl 2>/dev/null || break; done"
 FAULTS = [
-    Fault("killed before the dump", "stopping", 0, KILL),
+    Fault("killed before the dump", "stopping", 0.1, KILL),
     Fault("killed in the dump", "dumping", 0.05, KILL),
     Fault("killed after the dump", "dumping", 0.6, KILL),
     Fault("killed as the migration starts", "migrating", 0, KILL),
@@ -75,6 +76,22 @@ def struck(host: Host, fault: Fault) -> Result:
         host.check(START_SERVER)
         old.reset(host)
     return result
+
+
+@contextmanager
+def connected(host: Host) -> Iterator[None]:
+    """Somebody else is connected to the database, and stays."""
+    sleep = f"psql -d {old.NAME} -c 'SELECT pg_sleep(120)'"
+    host.sh(f"systemd-run --quiet --collect --unit=other --uid=postgres {sleep}")
+    seen = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(120)' AND state = 'active'"
+    )
+    host.sh(f'until [ "$(psql -Atc "{seen}")" = 1 ]; do sleep 0.1; done', user="postgres")
+    try:
+        yield
+    finally:
+        old.sql(host, seen.replace("count(*)", "pg_terminate_backend(pid)"))
+        host.sh("until ! systemctl is-active --quiet other; do sleep 0.1; done")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +139,9 @@ def test_a_fault_loses_nothing_and_a_rerun_finishes(host: Host, fault: Fault) ->
     if fault.act == FILL:
         host.sh(f"mkdir -p {old.BACKUPS}; mount -t tmpfs -o size=100m tmpfs {old.BACKUPS}")
     before, schema = old.rows(host), old.schema(host)
-    result = struck(host, fault)
+    # A run waits a while for others to leave: else this phase is over before it is seen.
+    with connected(host) if fault.phase == "stopping" else nullcontext():
+        result = struck(host, fault)
     assert result.returncode not in (0, 99), result
     if fault.act == STOP_SERVER:
         host.check(START_SERVER)
@@ -150,15 +169,9 @@ def test_a_half_migrated_schema_is_restored_from_the_dump(host: Host) -> None:
         result = old.interrupted(host, "restoring", delay, KILL)
         assert result.returncode == 137, result
     # Now it can be restored, but not migrated: somebody else is connected and stays.
-    sleep = f"psql -d {old.NAME} -c 'SELECT pg_sleep(120)'"
-    host.sh(f"systemd-run --quiet --collect --unit=other --uid=postgres {sleep}")
-    seen = (
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(120)' AND state = 'active'"
-    )
-    host.sh(f'until [ "$(psql -Atc "{seen}")" = 1 ]; do sleep 0.1; done', user="postgres")
-    refused = host.run(old.MIGRATE)
-    assert refused.returncode == 1 and "psql as postgres (pid" in refused.stderr, refused
-    old.sql(host, seen.replace("count(*)", "pg_terminate_backend(pid)"))
+    with connected(host):
+        refused = host.run(old.MIGRATE)
+        assert refused.returncode == 1 and "psql as postgres (pid" in refused.stderr, refused
     host.check(old.MIGRATE)
     assert old.revision(host) == old.HEAD
     assert_rows_kept(before, old.rows(host))
