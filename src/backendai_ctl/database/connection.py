@@ -23,7 +23,6 @@ _AWAY = (
     asyncpg.InterfaceError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TargetServerAttributeNotMatched,
 )
 
 
@@ -117,6 +116,9 @@ async def dial(target: Target, limit: float) -> tuple[asyncpg.Connection, tuple[
             )
         except ssl.SSLCertVerificationError:
             raise
+        except asyncpg.TargetServerAttributeNotMatched:
+            standby = ConnectionError("it is a standby, not the primary")
+            failures.append((f"{host}:{port}", standby))
         except _AWAY as error:
             failures.append((f"{host}:{port}", error))
         else:
@@ -153,8 +155,6 @@ def away(target: Target, error: BaseException) -> Pending:
 
 
 def _why(error: BaseException) -> str:
-    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return "it is a standby, not the primary"
     return str(error) or type(error).__name__
 
 

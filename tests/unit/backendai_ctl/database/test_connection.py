@@ -10,6 +10,7 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.database import connection as module
 from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.doctor import services
 from backendai_ctl.errors import Pending
 from backendai_ctl.site.schema import Site
 
@@ -42,7 +43,6 @@ def answering(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> list[
         return answers[host]
 
     monkeypatch.setattr(asyncpg, "connect", connect)
-    monkeypatch.setattr(module, "database_password", lambda *_: "x", raising=False)
     return asked
 
 
@@ -77,3 +77,15 @@ def test_a_wrong_password_is_told_at_once(target: Target, monkeypatch: pytest.Mo
     with pytest.raises(module.NotMade):
         module.primary(target)
     assert asked == [("a.test", 5432)]
+
+
+def test_a_single_server_that_is_a_standby_is_a_failure_to_connect(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """doctor, which tells failures to connect, and the steps alike."""
+    ctx.secrets.create("database-manager")
+    answering(monkeypatch, {"127.0.0.1": STANDBY})
+    found = services.MANAGER_DATABASE(ctx)
+    assert (found.level, "it is a standby" in found.saw) == ("fail", True), found
+    with pytest.raises(Pending, match="it is a standby"), module.connect(Target(ctx, MANAGER)):
+        pass
