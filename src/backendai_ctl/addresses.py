@@ -12,6 +12,7 @@ from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.listeners import FOR_USERS, bind, reachable
 from backendai_ctl.nodes import layout
+from backendai_ctl.site.values import bracketed
 
 _AUTHORITIES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
@@ -90,8 +91,3 @@ def host_authorities() -> Path:
 def _url(ctx: Context, component: str, what: str, host: str) -> str:
     secure = tls_on(ctx) and (component, what) in FOR_USERS
     return f"{'https' if secure else 'http'}://{host}:{ctx.port(component, what)}"
-
-
-def bracketed(host: str) -> str:
-    """A host as it stands before a port: IPv6 addresses in brackets."""
-    return f"[{host}]" if ":" in host else host

@@ -64,11 +64,8 @@ def roles(facts: Facts) -> list[str]:
 
 def plan(facts: Facts, environment: Mapping[str, str]) -> str:
     """What a call would do now, in the words of its line; changes nothing."""
-    if how := to_join(facts):
-        return f"not configured: {how}"
-    if why := unwanted(facts, environment):
-        return f"not configured: {why}; to do it: backendai-ctl reconfigure"
-    return "would configure this host; see: backendai-ctl reconfigure --dry-run"
+    would = "would configure this host; see: backendai-ctl reconfigure --dry-run"
+    return _declined(facts, environment) or would
 
 
 def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
@@ -95,8 +92,8 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
 
 def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     """Configure the host where that is wanted; the line to print. Problem with what is not done."""
-    if to_join(facts) or unwanted(facts, environment):
-        return plan(facts, environment)
+    if line := _declined(facts, environment):
+        return line
     ctx = load()
     report = reconfigure.reconfigure(ctx)
     if report.state == "done":
@@ -106,6 +103,15 @@ def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
     kind = Problem if report.state == "failed" else Pending
     raise kind(f"{name}: {outcome.what}{more}", hint=outcome.hint)
+
+
+def _declined(facts: Facts, environment: Mapping[str, str]) -> str:
+    """The line of a host that is not configured by its packages; empty if it is."""
+    if how := to_join(facts):
+        return f"not configured: {how}"
+    if why := unwanted(facts, environment):
+        return f"not configured: {why}; to do it: backendai-ctl reconfigure"
+    return ""
 
 
 def _way_in(ctx: Context) -> str:

@@ -13,6 +13,7 @@ from backendai_ctl import tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
 from backendai_ctl.nodes import layout
+from backendai_ctl.site.values import bracketed
 from backendai_ctl.storage import exports
 
 LOOPBACK = "127.0.0.1"
@@ -158,7 +159,7 @@ def reachable(listen: str) -> str:
     """The host of a URL by which this host reaches what listens on `listen`."""
     if listen in WILDCARDS:
         return LOOPBACK
-    return f"[{listen}]" if ":" in listen else listen
+    return bracketed(listen)
 
 
 def table(listeners: Iterable[Listener]) -> str:

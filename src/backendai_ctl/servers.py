@@ -17,7 +17,7 @@ from pathlib import Path
 from backendai_ctl import credentials, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.site.schema import Server, Tunneled
-from backendai_ctl.site.values import split_host_port
+from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.system import http, resp
 
 DOCKER = Path("/run/docker.sock")
@@ -210,7 +210,7 @@ FAILURES = (OSError, HTTPException, ValueError, resp.Refused)
 
 def _postgresql(ctx: Context) -> Backing:
     db = ctx.site.database
-    members = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in db.members]
+    members = [f"{bracketed(host)}:{port}" for host, port in db.members]
     return Backing(
         "postgresql",
         db.mode,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.site.schema import Site, Tunneled
-from backendai_ctl.site.values import split_host_port
+from backendai_ctl.site.values import bracketed, split_host_port
 
 UNIT = "backendai-tunnel.service"
 LOOPBACK = "127.0.0.1"
@@ -90,8 +90,7 @@ def _cache(site: Site) -> Route | None:
         return Route("cache", cache, nodes, sentinel.service, sentinel.password_file)
     if cache.tls == "off":
         return None
-    host = f"[{cache.host}]" if ":" in cache.host else cache.host
-    return Route("cache", cache, (f"{host}:{cache.port}",))
+    return Route("cache", cache, (f"{bracketed(cache.host)}:{cache.port}",))
 
 
 def _etcd(site: Site) -> Route | None:

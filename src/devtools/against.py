@@ -13,7 +13,7 @@ from typing import Any
 from bootstrap import source
 from devtools.archives import difference, members
 from devtools.compare import SAME, explain
-from devtools.keyed import differences, is_document
+from devtools.keyed import KEYRING, differences, is_document
 from devtools.release.bundle import Bundle
 from devtools.release.layout import MANIFEST
 from devtools.release.signature import spaced
@@ -32,7 +32,6 @@ _KEYED = re.compile(
     r"^(MANIFEST(\.sig)?|keys/.*|apt/dists/.*|rpm/(packages|repodata)/.*|report/.*"
     r"|apt/pool/.*/backendai-archive-keyring_.*)$"
 )
-_KEYRING = "backendai-archive-keyring"
 _KEY_FILES = re.compile(
     r"(\.gpg|\.asc|md5sums|control|SHA256SUMS|ar: (control|data)\.tar(\.\w+)?)$"
 )
@@ -194,7 +193,7 @@ def _hold(shipped: Shipped, name: str, sha256: str, built: Path, scratch: Path) 
         details = [] if same else _explained(copy, built)
         if digest != sha256:
             details.append(f"the provenance says sha256 {sha256}, the build has {digest}")
-        if name.startswith(_KEYRING) and _only_keys(copy, built):
+        if name.startswith(KEYRING) and _only_keys(copy, built):
             return Held(name, KEYS, size)
         return Held(name, DIFFERENT, size, details)
     finally:

@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 # Derived from the rest of the document, the digests included.
 _DERIVED = ("serialNumber", "invocationId")
 _OF_THE_KEY = re.compile(r"^(key|fingerprint|unpacked)=")  # lines of RELEASE
-_KEYRING = "backendai-archive-keyring"
+KEYRING = "backendai-archive-keyring"
 _SIZE = re.compile(r"^Size: \d+$", re.MULTILINE)
 # In this order: a later one may name the digest of an earlier one.
 _DOCUMENTS = (
@@ -40,24 +40,25 @@ def differences(
     built -> as shipped of what differs by its keys and is in no bundle.
     """
     known = {**unsigned, **_translations(shipped, built, accepted)}
-    seen = set()
-    for kind in _DOCUMENTS:
-        for path in sorted({*shipped.manifest, *built.manifest}):
-            if path in seen or not kind.match(path):
-                continue
-            seen.add(path)
-            if path not in shipped.manifest or path not in built.manifest:
-                yield path, ["only shipped" if path in shipped.manifest else "only built"]
-                continue
-            lines = _compare(path, shipped.text(path), built.text(path), known)
-            if not lines:
-                known[built.manifest[path]] = shipped.manifest[path]
-            yield path, lines
+    paths = sorted(filter(is_document, {*shipped.manifest, *built.manifest}))
+    for path in sorted(paths, key=_turn):
+        if path not in shipped.manifest or path not in built.manifest:
+            yield path, ["only shipped" if path in shipped.manifest else "only built"]
+            continue
+        lines = _compare(path, shipped.text(path), built.text(path), known)
+        if not lines:
+            known[built.manifest[path]] = shipped.manifest[path]
+        yield path, lines
 
 
 def is_document(path: str) -> bool:
     """Whether `differences` looks at it."""
-    return any(kind.match(path) for kind in _DOCUMENTS)
+    return _turn(path) < len(_DOCUMENTS)
+
+
+def _turn(path: str) -> int:
+    matching = (turn for turn, kind in enumerate(_DOCUMENTS) if kind.match(path))
+    return next(matching, len(_DOCUMENTS))
 
 
 def _translations(shipped: Bundle, built: Bundle, accepted: Collection[str]) -> dict[str, str]:
@@ -85,7 +86,7 @@ def _plain(path: str, text: str) -> list[str]:
     if path.endswith("/Packages"):
         stanzas = text.split("\n\n")
         return "\n\n".join(
-            _SIZE.sub("Size: -", one) if one.startswith(f"Package: {_KEYRING}\n") else one
+            _SIZE.sub("Size: -", one) if one.startswith(f"Package: {KEYRING}\n") else one
             for one in stanzas
         ).splitlines()
     return [line for line in text.splitlines() if not _OF_THE_KEY.match(line)]

@@ -92,7 +92,7 @@ def standby(servers: Host) -> None:
     servers.sh(
         f"pg_createcluster 17 two --port {STANDBY} >/dev/null\n"
         "cd /etc/postgresql/17; cp -p main/conf.d/test.conf two/conf.d/; cp -p main/pg_hba.conf two/\n"
-        f"install -o postgres -m 600 main/own.key two/own.key\n"
+        "install -o postgres -m 600 main/own.key two/own.key\n"
         f"sed -i s,/main/,/two/, {two}/conf.d/test.conf\n"
         "rm -r /var/lib/postgresql/17/two\n"
         "setpriv --reuid postgres --regid postgres --init-groups"

@@ -19,7 +19,7 @@ NAME = "backendai"  # database and role of the manager, by default
 RECORD = "/var/lib/backendai/ctl/migration-manager.json"
 BACKUPS = "/var/backups/backendai"
 MIGRATE = ["backendai-ctl", "db", "migrate", "--database", "manager"]
-_TEMPLATE = "backendai_26_8_3"
+TEMPLATE = "backendai_26_8_3"
 _TABLES = """
 SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1
 """
@@ -43,22 +43,22 @@ def prepare(host: Host) -> None:
 
 def template(host: Host) -> None:
     """A database beside the manager's, as 26.8.3 left its own."""
-    sql(host, f"DROP DATABASE IF EXISTS {_TEMPLATE}")
-    sql(host, f"CREATE DATABASE {_TEMPLATE} OWNER {NAME} TEMPLATE template0 ENCODING 'UTF8'")
+    sql(host, f"DROP DATABASE IF EXISTS {TEMPLATE}")
+    sql(host, f"CREATE DATABASE {TEMPLATE} OWNER {NAME} TEMPLATE template0 ENCODING 'UTF8'")
     text = lzma.decompress(DUMP.read_bytes()).decode()
-    sql(host, f"SET ROLE {NAME};\n{text}", _TEMPLATE)
+    sql(host, f"SET ROLE {NAME};\n{text}", TEMPLATE)
 
 
 def reset(host: Host) -> None:
     """The manager's database as 26.8.3 left it, nothing of an earlier run beside it."""
     sql(host, f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-    sql(host, f"CREATE DATABASE {NAME} OWNER {NAME} TEMPLATE {_TEMPLATE}")
+    sql(host, f"CREATE DATABASE {NAME} OWNER {NAME} TEMPLATE {TEMPLATE}")
     host.check(["rm", "-rf", RECORD, BACKUPS])
 
 
 def dump(host: Host, file: str) -> None:
     """The template as a dump that `backendai-ctl db restore` takes."""
-    host.sh(f"umask 077; pg_dump --format=custom --file={file} {_TEMPLATE}", user="postgres")
+    host.sh(f"umask 077; pg_dump --format=custom --file={file} {TEMPLATE}", user="postgres")
 
 
 def upgrade_coordinator(host: Host, name: str, revision: str) -> None:

@@ -107,6 +107,10 @@ class Site:
     def ctl(self, *words: str) -> Any:
         return ctl(self.host, *words, limit=120)
 
+    def finding(self, name: str) -> Any:
+        """What doctor finds of that name."""
+        return next(row for row in self.ctl("doctor")["findings"] if row["name"] == name)
+
     def wait_healthy(self) -> None:
         self.host.check(["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=120)
 
@@ -242,7 +246,7 @@ def test_the_primary_is_found_now_and_after_a_failover(site: Site) -> None:
     site.configure(OF_TWO)
     site.wait_healthy()
     before = site.started()
-    row = next(r for r in site.ctl("doctor")["findings"] if r["name"] == "manager's database")
+    row = site.finding("manager's database")
     assert row["level"] == "ok" and "at db.test:5432" in row["saw"], row
     external_servers.promote(site.servers)
     site.wait_moved(5432, STANDBY)
@@ -265,7 +269,7 @@ def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:
     external_servers.stop(site.servers, "valkey-one")
     site.wait_moved(6379, 6380)
     site.wait_healthy()
-    cache = next(row for row in site.ctl("doctor")["findings"] if row["name"] == "cache")
+    cache = site.finding("cache")
     assert cache["level"] == "ok" and f"{ADDRESS}:6380" in cache["saw"], cache
     assert site.started() == before
 
@@ -274,6 +278,6 @@ def test_a_sentinel_without_tls_and_without_a_password(site: Site) -> None:
     external_servers.plain_sentinel(site.servers)
     site.configure(BY_PLAIN_SENTINEL)
     site.wait_healthy()
-    cache = next(row for row in site.ctl("doctor")["findings"] if row["name"] == "cache")
+    cache = site.finding("cache")
     assert cache["level"] == "ok" and f"{ADDRESS}:{PLAIN}" in cache["saw"], cache
     assert PLAIN in {port for _, port in site.connections()}

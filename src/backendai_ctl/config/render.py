@@ -9,13 +9,13 @@ from pathlib import Path
 import jinja2
 
 from backendai_ctl import credentials, tunnels
-from backendai_ctl.addresses import bracketed, internal_url, public_url, tls_on
+from backendai_ctl.addresses import internal_url, public_url, tls_on
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import LOOPBACK, bind
 from backendai_ctl.nodes import layout
-from backendai_ctl.site.values import split_host_port
+from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.storage import backends
 
 CREDENTIALS = Path("/run/credentials")  # systemd.exec(5); the path is the same in every unit

@@ -24,6 +24,7 @@ from backendai_ctl.database.connection import primary
 from backendai_ctl.database.databases import WORKER, Target
 from backendai_ctl.database.pipes import Said, bound, started
 from backendai_ctl.errors import Problem
+from backendai_ctl.site.values import bracketed
 from backendai_ctl.system import files
 from backendai_ctl.system.run import Done, run
 
@@ -73,12 +74,11 @@ class Programs:
     def ini(self) -> Path:
         """A configuration for Alembic, with the password in it."""
         target, (host, port) = self.target, self.member
-        host = f"[{host}]" if ":" in host else host
         login = f"{quote(target.user, safe='')}:{quote(target.password, safe='')}"
         # The driver takes an application name from a DSN only; what is beside it wins.
         dsn = quote(f"postgresql:///?application_name={WORKER}", safe="")
         name = quote(target.dbname, safe="")
-        url = f"postgresql+asyncpg://{login}@{host}:{port}/{name}?dsn={dsn}"
+        url = f"postgresql+asyncpg://{login}@{bracketed(host)}:{port}/{name}?dsn={dsn}"
         text = _INI.format(scripts=target.database.scripts, url=url.replace("%", "%%"))
         return self.put("alembic.ini", text)
 

@@ -86,8 +86,8 @@ def _database(database: Database, facts: Facts) -> Iterator[Fault]:
     key = "endpoints" if database.endpoints else "host"
     yield from _server("database", database, {key: [host for host, _ in database.members]})
     yield from _members("database", database)
-    for key in {"host", "port"} & database.model_fields_set if database.endpoints else ():
-        yield Fault(("database", key), "the endpoints name the servers", f"leave out {key}")
+    if database.endpoints:
+        yield from _unused_address("database", database, "the endpoints name the servers")
     if database.ca and database.ca.exists() and not database.ca.stat().st_mode & 0o004:
         yield Fault(
             ("database", "ca"),
@@ -120,8 +120,12 @@ def _cache(site: Site) -> Iterator[Fault]:
         )
     if given := cache.sentinel.password_file:
         yield from _file(("cache", "sentinel", "password_file"), given, secret=True)
-    for key in {"host", "port"} & cache.model_fields_set:
-        yield Fault(("cache", key), "the sentinels name the server", f"leave out {key}")
+    yield from _unused_address("cache", cache, "the sentinels name the server")
+
+
+def _unused_address(name: str, server: Server, reason: str) -> Iterator[Fault]:
+    for key in {"host", "port"} & server.model_fields_set:
+        yield Fault((name, key), reason, f"leave out {key}")
 
 
 def _etcd(etcd: Etcd) -> Iterator[Fault]:

@@ -49,6 +49,11 @@ def host_port(value: str) -> str:
     return value
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def split_host_port(value: str) -> tuple[str, int]:
     """The two parts of HOST:PORT, without brackets. ValueError if it is not that."""
     name, colon, port = value.rpartition(":")

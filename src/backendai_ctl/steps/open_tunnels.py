@@ -19,7 +19,7 @@ from backendai_ctl.addresses import host_authorities
 from backendai_ctl.config.render import CREDENTIALS
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.site.values import split_host_port
+from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.steps import dropins, units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, systemd
@@ -173,7 +173,7 @@ def _servers(ctx: Context, route: Route) -> Iterator[tuple[str, str]]:
             host, port = servers.master(ctx, limit=2.0)
         except servers.FAILURES:
             return
-        yield "sentinel.service", f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        yield "sentinel.service", f"{bracketed(host)}:{port}"
 
 
 STEP = OpenTunnels()

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl import servers
-from backendai_ctl.addresses import bracketed
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.etcd import access, users
 from backendai_ctl.etcd.client import claims
 from backendai_ctl.listeners import LOOPBACK, server_addresses
-from backendai_ctl.site.values import split_host_port
+from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, systemd

@@ -24,7 +24,7 @@ def test_the_manager_comes_back_at_the_new_schema(allinone: SiteHost) -> None:
     assert started(host) == first  # a backup stops nothing
     old.template(host)
     old.dump(host, OLDER)
-    of_old = old.sql(host, "SELECT count(*) FROM users", "backendai_26_8_3")
+    of_old = old.sql(host, "SELECT count(*) FROM users", old.TEMPLATE)
 
     host.check([*RESTORE, OLDER], limit=300)
     assert (old.revision(host), started(host)) == (old.OLD, "0")

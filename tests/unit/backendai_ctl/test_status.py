@@ -26,9 +26,8 @@ UNWELL = '{"connectivity": {"overall_healthy": false}}'
 def units(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What `systemctl show` says of every unit."""
     shown = {"ActiveState": "active", "UnitFileState": "enabled"}
-    shown["ActiveEnterTimestampMonotonic"] = str(
-        int(time.monotonic() * 1e6)
-    )  # this machine may be young
+    now = int(time.monotonic() * 1e6)  # not an hour ago: this machine may be younger
+    shown["ActiveEnterTimestampMonotonic"] = str(now)
 
     def properties(_unit: str, _names: Sequence[str]) -> dict[str, str]:
         return shown

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import unsigned_bundle
 
 from devtools.against import (
     DIFFERENT,
@@ -23,14 +24,10 @@ from devtools.against import (
     tell,
 )
 from devtools.compare import SAME
-from devtools.release.bundle import Bundle
 from releasekit.errors import Failure
 
 COMMIT = "a" * 40
-RELEASE = (
-    "format=1\nname=backendai\nversion=1-1\nnumber=1\ndate=2026-01-01\ndistribution=debian13\n"
-    "architecture=amd64\nkey=local\nfingerprint=" + "AB" * 20 + "\nunpacked=1\n"
-)
+RELEASE = unsigned_bundle.RELEASE.format(number=1, key="AB" * 20, size=1)
 
 
 def package(text: str, member: str = "./usr/share/file") -> bytes:
@@ -58,13 +55,7 @@ def shipped(folder: Path, debs: Mapping[str, bytes], **facts: Any) -> Shipped:
     }
     statement = {"subject": rows, "predicate": {"buildDefinition": definition}}
     files[PROVENANCE] = json.dumps(statement).encode()
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    sums = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items())]
-    (folder / "MANIFEST").write_text("".join(sums))
-    (folder / "MANIFEST.sig").write_bytes(b"-")
-    return Shipped(Bundle(folder), statement)
+    return Shipped(unsigned_bundle.write(folder, files), statement)
 
 
 def built(folder: Path, files: Mapping[str, bytes]) -> Path:

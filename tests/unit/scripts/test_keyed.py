@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import unsigned_bundle
 
 from devtools.keyed import differences
 from devtools.release.bundle import Bundle
-
-RELEASE = (
-    "format=1\nname=backendai\nversion=1-1\nnumber={number}\ndate=2026-01-01\n"
-    "distribution=debian13\narchitecture=amd64\nkey=local\nfingerprint={key}\nunpacked={size}\n"
-)
 
 
 def digest(data: bytes) -> str:
@@ -34,7 +30,9 @@ def bundle(folder: Path, signature: str, library: str = "good", number: int = 1)
         f"Package: backendai-archive-keyring\nSize: {len(signature)}\nSHA256: {digest(ring)}\n\n"
         "Package: backendai-ctl\nSize: 3\n"
     )
-    head = RELEASE.format(number=number, key=digest(ring)[:40].upper(), size=len(signature))
+    head = unsigned_bundle.RELEASE.format(
+        number=number, key=digest(ring)[:40].upper(), size=len(signature)
+    )
     files: Mapping[str, bytes] = {
         "RELEASE": head.encode(),
         "apt/dists/stable/main/binary-amd64/Packages": packages.encode(),
@@ -43,13 +41,7 @@ def bundle(folder: Path, signature: str, library: str = "good", number: int = 1)
         "sbom/packages/x.cdx.json": own,
         "provenance/release.intoto.json": json.dumps(origin).encode(),
     }
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    sums = [f"{digest(data)}  {name}\n" for name, data in sorted(files.items())]
-    (folder / "MANIFEST").write_text("".join(sums))
-    (folder / "MANIFEST.sig").write_bytes(b"-")
-    return Bundle(folder)
+    return unsigned_bundle.write(folder, files)
 
 
 ACCEPTED = ("x.rpm", "backendai-archive-keyring_1_all.deb")
