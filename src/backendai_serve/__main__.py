@@ -2,7 +2,7 @@
 
 Servers of Backend.AI do not speak systemd's notification protocol. This process, the main one of its
 unit, does it for the server, its child; see `backendai_serve.keeper`. A Python script runs in this
-interpreter, with `backendai_serve.monitors` in place; any other program is executed.
+interpreter, with `backendai_serve.patches` in place; any other program is executed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import runpy
 import sys
 
-from backendai_serve import keeper, monitors
+from backendai_serve import keeper, patches
 
 USAGE = "usage: python -I -m backendai_serve [--health URL] -- PROGRAM [ARGUMENT...]"
 
@@ -39,7 +39,7 @@ def serve(command: list[str]) -> None:
     """Become the server."""
     if not is_python(command[0]):
         os.execv(command[0], command)
-    monitors.install()
+    patches.install()
     sys.argv = command
     runpy.run_path(command[0], run_name="__main__")
 

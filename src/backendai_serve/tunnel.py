@@ -2,7 +2,8 @@
 
 Backend.AI's clients for etcd and Valkey speak no TLS, and follow sentinels without it alone. They
 connect to a port of loopback; for each connection this opens one to the server, certificate and name
-checked by OpenSSL, and passes on what comes. FILE is JSON, a list of tables:
+checked by OpenSSL, and passes on what comes. Where sentinels name the server, connections to one that is
+master no longer are ended: clients connect anew, and reach the new one. FILE is JSON, a list of tables:
 
     name      for messages
     port      of loopback, to listen on
@@ -32,9 +33,17 @@ from backendai_serve import keeper
 LOOPBACK = "127.0.0.1"
 CONNECT = 5.0  # seconds for one server to answer
 CHUNK = 64 * 1024  # bytes
-# A server that went away without a word is noticed after a minute: seconds, seconds, count.
-KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+LOOK = 1.0  # seconds between two questions to a sentinel
+# A server that went away without a word is noticed after half a minute: seconds, seconds, count. The last
+# one, in milliseconds, is for what was sent to it and never taken, which the kernel repeats for 15 minutes.
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 15,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 30_000,
+}
 
+Address = tuple[str, int]
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 FAILURES = (OSError, asyncio.TimeoutError, ValueError, asyncio.IncompleteReadError)
 
@@ -50,8 +59,10 @@ class Route:
     password: str = ""
     context: ssl.SSLContext | None = None
     said: str = field(default="", repr=False)
+    master: Address | None = None  # with sentinels: the last one they named
+    led: dict[asyncio.StreamWriter, Address] = field(default_factory=dict)  # open connections
 
-    async def open(self) -> Stream:
+    async def open(self) -> tuple[Stream, Address]:
         """A connection to the server. Raises ConnectionError with what every node answered."""
         failures = []
         for node in list(self.nodes):
@@ -60,18 +71,48 @@ class Route:
             except FAILURES as failure:
                 failures.append(f"{node}: {reason(failure)}")
                 continue
-            self.nodes.remove(node)
-            self.nodes.insert(0, node)
+            self._prefer(node)
             self.say("; ".join([*failures, f"connected by {node}"]))
             return found
         self.say("; ".join(failures))
         raise ConnectionError
 
-    async def _by(self, node: str) -> Stream:
-        host, port = split(node)
+    def _prefer(self, node: str) -> None:
+        self.nodes.remove(node)
+        self.nodes.insert(0, node)
+
+    async def _by(self, node: str) -> tuple[Stream, Address]:
+        address = split(node)
         if self.service:
-            host, port = await self._master(host, port)
-        return await self._connect(host, port)
+            address = await self._master(*address)
+        return await self._connect(*address), address
+
+    async def follow(self) -> None:
+        """With sentinels: ask one of them for as long as it answers, then another, for ever."""
+        while self.service:
+            for node in list(self.nodes):
+                with contextlib.suppress(*FAILURES):
+                    await self._watch(node)
+            await asyncio.sleep(LOOK)
+
+    async def _watch(self, node: str) -> None:
+        reader, writer = await self._connect(*split(node))
+        with contextlib.closing(writer):
+            await asyncio.wait_for(self._log_in(reader, writer), CONNECT)
+            while True:
+                self._lead_to(await asyncio.wait_for(self._ask(reader, writer), CONNECT))
+                # Who connects asks the same one, so that both are told the same.
+                self._prefer(node)
+                await asyncio.sleep(LOOK)
+
+    def _lead_to(self, master: Address) -> None:
+        """End what leads elsewhere, once: a sentinel that is behind the others must not end it again."""
+        if master == self.master:
+            return
+        self.master = master
+        for writer, address in self.led.items():
+            if address != master:
+                writer.transport.abort()
 
     async def _connect(self, host: str, port: int) -> Stream:
         name = host if self.context else None
@@ -80,23 +121,21 @@ class Route:
         keep_alive(writer)
         return reader, writer
 
-    async def _master(self, host: str, port: int) -> tuple[str, int]:
+    async def _master(self, host: str, port: int) -> Address:
         reader, writer = await self._connect(host, port)
-        try:
-            asking = asyncio.wait_for(self._ask(reader, writer), CONNECT)
-            return await asking
-        finally:
-            writer.close()
+        with contextlib.closing(writer):
+            await asyncio.wait_for(self._log_in(reader, writer), CONNECT)
+            return await asyncio.wait_for(self._ask(reader, writer), CONNECT)
 
-    async def _ask(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> tuple[str, int]:
+    async def _log_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.password:
             password = Path(self.password).read_text("utf-8").strip()
             writer.write(command("AUTH", password))
             answer = await reader.readline()
             if not answer.startswith(b"+"):
                 raise ConnectionError(answer.decode("utf-8", "replace").strip())
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Address:
         writer.write(command("SENTINEL", "get-master-addr-by-name", self.service))
         answer = await reader.readline()
         if answer.strip() != b"*2":
@@ -118,9 +157,10 @@ class Route:
         """Pass on what comes, both ways, until one side closes."""
         with contextlib.closing(writer):
             try:
-                far_reader, far_writer = await self.open()
+                (far_reader, far_writer), address = await self.open()
             except ConnectionError:
                 return
+            self.led[far_writer] = address
             with contextlib.closing(far_writer):
                 ways = [
                     asyncio.ensure_future(copy(reader, far_writer)),
@@ -129,6 +169,7 @@ class Route:
                 try:
                     await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
                 finally:
+                    del self.led[far_writer]
                     for way in ways:
                         way.cancel()
 
@@ -210,12 +251,15 @@ async def run(routes: list[Route], ready: Callable[[], None]) -> None:
     over = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
+    followers = [asyncio.ensure_future(route.follow()) for route in routes]
     ready()
     pause = int(os.environ.get("WATCHDOG_USEC", "0")) / 3e6 or None
     while not over.is_set():
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(over.wait(), pause)
         keeper.notify("WATCHDOG=1")
+    for follower in followers:
+        follower.cancel()
     for server in servers:
         server.close()
 

@@ -19,8 +19,8 @@ class Monitor:
         raise AttributeError("it was not started")
 """
 CALL = """
-from backendai_serve import monitors
-monitors.install()
+from backendai_serve import patches
+patches.install()
 import aiomonitor
 from aiomonitor import other
 made = aiomonitor.Monitor(None, host="0.0.0.0", termui_port=48600)
@@ -39,8 +39,8 @@ def work():
     print("worked", flush=True)
 
 if __name__ == "__main__":
-    from backendai_serve import monitors
-    monitors.install()
+    from backendai_serve import patches
+    patches.install()
     worker = multiprocessing.get_context("spawn").Process(target=work)
     worker.start()
     worker.join()
@@ -82,7 +82,7 @@ def test_nor_does_one_of_a_spawned_process(run: Callable[..., str], tmp_path: Pa
 
 
 def test_a_host_without_the_monitor_is_fine() -> None:
-    call = "from backendai_serve import monitors; monitors.install()\nimport aiomonitor"
+    call = "from backendai_serve import patches; patches.install()\nimport aiomonitor"
     done = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(SOURCES)!r})\n{call}"],
         capture_output=True,

@@ -277,6 +277,42 @@ def test_sentinels_are_asked_for_the_master_each_time(tmp_path: Path, free_port:
         assert send(free_port, b"who") == b"two"
 
 
+def test_a_connection_to_a_master_of_the_past_is_ended(tmp_path: Path, free_port: int) -> None:
+    """It is still there and answers: only the sentinels know that it is not the master any more."""
+    masters: list[int] = []
+
+    def sentinel(connection: socket.socket) -> None:
+        while connection.recv(4096):
+            port = str(masters[-1])
+            connection.sendall(f"*2\r\n$9\r\n127.0.0.1\r\n${len(port)}\r\n{port}\r\n".encode())
+
+    with ExitStack() as stack:
+        one, two = (stack.enter_context(listening(echo)) for _ in range(2))
+        node = stack.enter_context(listening(sentinel))
+        masters.append(one)
+        route = row(free_port, f"127.0.0.1:{node}", service="mine")
+        stack.enter_context(running(tmp_path, route))
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", free_port), LIMIT))
+        client.sendall(b"hello")
+        assert client.recv(5) == b"hello"
+        client.settimeout(2.5)
+        with pytest.raises(TimeoutError):
+            client.recv(1)  # while it is the master, nothing happens to the connection
+        masters.append(two)
+        began = time.monotonic()
+        assert ended(client)
+        assert time.monotonic() - began < LIMIT
+        assert send(free_port, b"anew") == b"anew"
+
+
+def ended(client: socket.socket) -> bool:
+    client.settimeout(LIMIT)
+    try:
+        return client.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
 def test_when_the_server_leaves_the_client_is_told(tmp_path: Path, free_port: int) -> None:
     leave = threading.Event()
     with ExitStack() as stack:
