@@ -30,6 +30,8 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh
 . "$here/lib/checks.sh"
+# shellcheck source=packaging/bundle/lib/packages.sh
+. "$here/lib/packages.sh"
 
 roles='' site='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install
 
@@ -112,6 +114,8 @@ place() { # FILE TARGET: move a finished file to its place, whole or not at all
 }
 
 place_keys() { # Those of this bundle, which was signed by one that the host trusts or was told
+  # An older release may not know of the next key, nor that one was revoked.
+  if [ "$number" -lt "$newest" ] && [ -f "$trusted" ] && [ -n "$(signer_of "$trusted")" ]; then return; fi
   for ending in asc gpg; do
     cp "$work/backendai-archive-keyring.$ending" "$stage/keys.$ending" ||
       refuse "the keys cannot be copied to $stage" "free space there and run it again"
@@ -243,6 +247,12 @@ install_roles() {
   fi
 }
 
+finish_configuration() { # Where everything of ours came while the site file was not checked yet
+  if [ -z "$site" ] || [ -n "$root" ] || [ -n "${BACKENDAI_NO_CONFIGURE:-}" ]; then return 0; fi
+  if [ ! -e /var/lib/backendai/ctl/pending ] || [ ! -d /run/systemd/system ]; then return 0; fi
+  backendai-ctl reconfigure || say "Not everything is configured, see above; then run: backendai-ctl reconfigure"
+}
+
 offer() {
   for_other_nodes "http://$serve"
   say "Serving $copy at http://$serve/ until interrupted."
@@ -288,6 +298,7 @@ check_files
 check_number
 check_host
 check_roles
+check_versions
 check_site
 check_space
 if [ -n "$foreign" ]; then say "The packages of Debian in this bundle are for $distribution: here only those of Backend.AI are used."; fi
@@ -305,10 +316,13 @@ fi
 keep
 add_source
 remember
+if [ -n "$roles$site$serve" ]; then before_packages; fi
 install_site
 install_roles
 rm -rf "$stage"
+finish_configuration
 say "Done: Backend.AI $version is a source of packages on this host${roles:+, installed:$roles}."
+if [ -z "$roles" ] && [ -n "$others" ]; then say "Installed are packages of ours of $others: --role NAME brings all of them to $version."; fi
 if [ -z "$roles" ] && [ -z "$serve" ]; then say "Next: ./install.sh --list-roles, then --role NAME; or use apt or dnf as for any package."; fi
 if [ -n "$roles" ] && [ -z "$root" ] && [ -x /usr/bin/backendai-ctl ]; then say "Next: backendai-ctl status --wait 300"; fi
 if [ -n "$serve" ]; then offer; fi

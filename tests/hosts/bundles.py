@@ -31,7 +31,7 @@ ORIGIN = "Backend.AI"
 SUITE = "stable"
 MAKE_LIMIT = 300  # seconds
 BORN = "--faked-system-time=20260101T000000!"  # of keys; releases are made after that
-SCRIPTS = ("README", "install.sh", "verify.sh", "lib/apt.sh", "lib/checks.sh", "lib/rpm.sh")
+SCRIPTS = ("README", "*.sh", "lib/*.sh")
 LIGHT = ("runtime",)  # 16 MB, needs nothing
 SMALL = ("runtime", "common", "ctl", "client", "storage-proxy", "storage-node")
 
@@ -100,6 +100,7 @@ def make(
     debian: Sequence[Path] = (),
     number: int = 1,
     revision: str = "1",
+    version: str = "",
     extra: Mapping[str, str] | None = None,
     rpms: bool = False,
     trusted: Sequence[Key] = (),
@@ -107,7 +108,7 @@ def make(
     """A bundle below `folder` with these packages of ours. `extra`: path in it -> text."""
     release = tomllib.loads((REPOSITORY / "packaging/release.toml").read_text("utf-8"))["release"]
     spec = bundle.BundleSpec(
-        version=f"{release['version']}-{revision}",
+        version=version or f"{release['version']}-{revision}",
         number=number,
         date=release["date"][:10],
         distribution="debian13",
@@ -115,9 +116,11 @@ def make(
         mtime=0,
     )
     root, signer = folder / spec.name, key.signer(*trusted)
-    for name in SCRIPTS:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(REPOSITORY / "packaging/bundle" / name, root / name)
+    source = REPOSITORY / "packaging/bundle"
+    for script in (path for pattern in SCRIPTS for path in source.glob(pattern)):
+        target = root / script.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(script, target)
     for name, text in (extra or {}).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)

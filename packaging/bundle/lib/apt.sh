@@ -71,6 +71,22 @@ list_roles() { # Name and summary of the roles, then of the components
 
 is_package() { list_roles | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
 
+# shellcheck disable=SC2034  # for packages.sh
+package_tool=apt-get
+
+offered() { # NAME VERSION of our packages in the bundle
+  awk '$1 == "Package:" { name = $2 } $1 == "Version:" && name ~ /^backendai-/ { print name, $2 }' \
+    "$here/apt/dists/stable/main/binary-$architecture/Packages"
+}
+
+installed_here() { # NAME VERSION STATUS of our packages on the host
+  # shellcheck disable=SC2016  # the fields are dpkg-query's
+  in_root dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' 'backendai-*' 2>/dev/null |
+    awk 'NF == 3 && $3 != "config-files"'
+}
+
+at_version() { printf '%s=%s\n' "$1" "$2"; }
+
 unfinished() { # apt refuses to work where a killed run left dpkg
   if [ -n "$(ls "$root/var/lib/dpkg/updates" 2>/dev/null)" ] || [ -n "$(in_root dpkg --audit 2>/dev/null)" ]; then
     say "An earlier run was interrupted: finishing what it had begun."
@@ -86,28 +102,45 @@ unfinished() { # apt refuses to work where a killed run left dpkg
 }
 
 installed_size() { # PACKAGE...: KiB that apt would unpack
-  apt_get "$sources" -s install "$@" 2>/dev/null | awk '$1 == "Inst" { print $2 }' >"$work/new"
+  apt_get "$sources" -s -y --allow-downgrades install "$@" 2>/dev/null | awk '$1 == "Inst" { print $2 }' >"$work/new"
   awk 'FILENAME == ARGV[1] { new[$1] = 1; next } $1 == "Package:" { name = $2 }
     $1 == "Installed-Size:" && name in new { sum += $2 } END { print sum + 0 }' \
     "$work/new" "$copy/apt/dists/stable/main/binary-$architecture/Packages"
 }
 
-install_packages() { # PACKAGE...
+before_packages() { # A killed run is finished first: what is installed is known only then
   sources=$stage_inside/backendai.sources
   if [ -n "$other_sources" ]; then sources=''; fi
   hold_services
   unfinished
+}
+
+install_exactly() { # PACKAGE=VERSION...
+  hold_services
   need=$(installed_size "$@")
   free=$(free_kib "$root/usr")
   [ $((need + 65536)) -le "$free" ] || refuse "the packages take $(mib "$need"), and $(mib "$free") are free in $root/usr" \
     "free space and run it again"
-  set -- -y install "$@"
+  in_root apt-mark showauto >"$work/auto"
+  # Whether they may be older was decided before: see check_versions.
+  set -- -y --allow-downgrades install "$@"
   if [ -n "$no_recommends" ]; then set -- --no-install-recommends "$@"; fi
   apt_get "$sources" "$@"
   status=$?
+  keep_marks
   release_services
   [ "$status" -eq 0 ] || refuse "apt did not install everything: see its lines that begin with E:" \
     "mend that and run it again, it goes on where it was${foreign:+; roles with servers are for $distribution only}"
+}
+
+keep_marks() { # Named to apt, what came as a dependency may count as asked for, and the other way round
+  for role in $roles; do printf 'backendai-%s\n' "$role"; done | sort >"$work/asked"
+  kept=$(grep '^backendai-' "$work/auto" | sort | comm -23 - "$work/asked")
+  # shellcheck disable=SC2046,SC2086  # words
+  {
+    [ -z "$kept" ] || in_root apt-mark auto $kept
+    [ ! -s "$work/asked" ] || in_root apt-mark manual $(cat "$work/asked")
+  } >/dev/null 2>&1 || :
 }
 
 # In a root folder no service may start, and invoke-rc.d would start them without asking systemd.

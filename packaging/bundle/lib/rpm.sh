@@ -63,7 +63,22 @@ list_roles() { # The rpms by name; those of roles are of no architecture
 
 is_package() { list_roles | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
 
-install_packages() { # PACKAGE...
+# shellcheck disable=SC2034  # for packages.sh
+package_tool=dnf
+
+offered() { # NAME VERSION of our packages in the bundle
+  rpm -qp --nosignature --qf '%{NAME} %{VERSION}-%{RELEASE}\n' "$here"/rpm/packages/backendai-*.rpm 2>/dev/null
+}
+
+installed_here() { # NAME VERSION STATUS of our packages on the host
+  in_root rpm -qa --qf '%{NAME} %{VERSION}-%{RELEASE} installed\n' 'backendai-*'
+}
+
+at_version() { printf '%s-%s\n' "$1" "$2"; }
+
+before_packages() { :; } # dnf finishes by itself what a killed run left
+
+install_exactly() { # PACKAGE-VERSION...: dnf takes these, older or newer than what is installed
   dnf_here install "$@" || refuse "dnf did not install everything: see its last lines" \
     "packages of the distribution must be on this host or on the site's own mirror (closure/report.txt): then add --other-sources"
 }

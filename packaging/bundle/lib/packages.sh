@@ -1,0 +1,75 @@
+#!/bin/sh
+# install.sh: which packages of ours the host has, and that all of them come to this release together.
+#
+# Each names the others by their exact version, so apt and dnf leave a host as it is rather than to take
+# some of them back. Read by `.` after checks.sh; apt.sh and rpm.sh tell what is `offered`, what is
+# `installed_here`, and how a package is named `at_version`.
+# shellcheck disable=SC2154  # variables of checks.sh and install.sh
+
+keyring_package=backendai-archive-keyring
+
+older_of() { printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1; } # VERSION VERSION
+
+version_in() { awk -v name="$2" '$1 == name { print $2 }' "$1"; } # FILE PACKAGE
+
+check_versions() { # Before any change: what is installed can come along
+  offered | sort >"$work/offered"
+  installed_here | sort >"$work/before"
+  back='' others=''
+  while read -r package has _; do
+    version_of=$(version_in "$work/offered" "$package")
+    [ "$package" != "$keyring_package" ] || continue # goes forward only, see `taken`
+    if [ -z "$version_of" ]; then
+      [ -z "$roles$site$serve" ] || refuse "$package is installed here, and this bundle has none: it cannot stay without the others of its release" \
+        "remove it first ($package_tool remove $package), or stay with the release that has it"
+    elif [ "$has" != "$version_of" ]; then
+      others=$has
+      [ "$(older_of "$has" "$version_of")" = "$has" ] || back=$has
+    fi
+  done <"$work/before"
+  if [ -z "$roles$site$serve" ] || [ -z "$others" ]; then return 0; fi
+  if [ -z "$back" ]; then
+    say "All packages of ours here go on from $others to $version together. Their services restart; where"
+    say "the database changes, backendai-ctl dumps it first."
+  elif [ -n "$allow_older" ]; then
+    say "All packages of ours here go back from $back to $version together. The database stays as the newer"
+    say "release left it: docs/OPERATING.md, \"Go back\", says which dump leads back."
+  else
+    refuse "packages of ours here are of $back, newer than $version in this bundle" \
+      "install the newest release; to go back on purpose add --allow-older"
+  fi
+}
+
+taken() { # PACKAGE...: NAME VERSION of these and of all of ours that are installed
+  installed_here | sort >"$work/now"
+  { for package; do printf '%s\n' "$package"; done && cut -d ' ' -f 1 "$work/now"; } | sort -u |
+    while read -r package; do
+      version_of=$(version_in "$work/offered" "$package")
+      # A later keyring may know of a revoked key, or of the next one: it is never taken back.
+      if [ "$package" = "$keyring_package" ]; then
+        has=$(version_in "$work/now" "$package")
+        if [ -z "$version_of" ] || { [ -n "$has" ] && [ "$(older_of "$has" "$version_of")" != "$has" ]; }; then continue; fi
+      fi
+      printf '%s %s\n' "$package" "$version_of"
+    done
+}
+
+install_packages() { # PACKAGE...: these, and with them all of ours that are installed
+  taken "$@" >"$work/take"
+  set --
+  while read -r package version_of; do
+    set -- "$@" "$(at_version "$package" "$version_of")"
+  done <"$work/take"
+  install_exactly "$@"
+  check_came
+}
+
+check_came() { # Never "installed" for what is not, whatever apt or dnf said
+  installed_here | sort >"$work/now"
+  while read -r package version_of; do
+    row=$(awk -v name="$package" '$1 == name { print $2, $3 }' "$work/now")
+    [ "$row" = "$version_of installed" ] ||
+      refuse "$package should be $version_of now, and is ${row:-not installed}" \
+        "the last lines of $package_tool say why; mend that and run it again"
+  done <"$work/take"
+}
