@@ -20,9 +20,11 @@ def add_option(parser: pytest.Parser) -> None:
 
 def folder(config: pytest.Config) -> Path:
     """The folder of artefacts, which need not exist."""
-    given = config.getoption("--dist", default=None) or os.environ.get("BACKENDAI_DIST")
-    # pytest-xdist has an option of that name; its values are no folders
-    return (Path(given) if given and Path(given).is_dir() else REPOSITORY / "dist").resolve()
+    # pytest-xdist has an option of that name; its values are no folders.
+    for given in (config.getoption("--dist", default=None), os.environ.get("BACKENDAI_DIST")):
+        if given and Path(given).is_dir():
+            return Path(given).resolve()
+    return REPOSITORY / "dist"
 
 
 def unavailable(reason: str) -> NoReturn:

@@ -22,6 +22,7 @@ _SOURCE = ("BACKENDAI_COMMIT", "BACKENDAI_TREE")  # bootstrap.source fills them
 _SIGNING_FD = "BACKENDAI_SIGNING_PASSPHRASE_FD"
 _USAGE = """\
 usage: ./pants [--frozen] ARGS...        set up what is missing, then run Pants
+       ./pants lint|fmt|check|test SPEC... the pinned tools on files; see ./pants help lint
        PYTHONPATH=src python3 -m bootstrap COMMAND
 commands:
   launch [--frozen] ARGS...  what ./pants runs
@@ -49,7 +50,11 @@ def ready(frozen: bool) -> Ready:
 
 def launch(args: list[str]) -> int:
     """Set up, then become Pants."""
+    from bootstrap import goals
+
     frozen, args = _take_frozen(args)
+    if goals.wanted(args):
+        return goals.run(ROOT, args, venv)
     found = ready(frozen)
     if found.drift:
         print(
@@ -73,7 +78,7 @@ def launch(args: list[str]) -> int:
     pants = found.paths["pants"]
     python = os.path.join(os.path.dirname(pants), "python")
     sys.stdout.flush()
-    os.execve(python, [python, pants, *args], env)
+    os.execve(python, [python, str(ROOT / "src/starter"), *args], env)
     return 1  # not reached
 
 

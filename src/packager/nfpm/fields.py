@@ -7,6 +7,7 @@ packaging/release.toml: version, maintainer, homepage, licence, time stamp, chan
 from __future__ import annotations
 
 import re
+from typing import Optional
 
 from pants.core.goals.package import OutputPathField
 from pants.engine.addresses import Address
@@ -19,7 +20,13 @@ from pants.engine.target import (
     StringField,
     StringSequenceField,
 )
+from pants.util.frozendict import FrozenDict
 from pants.util.strutil import help_text
+
+# `./pants help TARGET` evaluates these, by CPython 3.9, which knows no `X | None`.
+Text = Optional[str]
+Texts = Optional[dict[str, str]]
+FrozenTexts = Optional[FrozenDict[str, str]]
 
 
 class PackageNameField(StringField):
@@ -28,7 +35,7 @@ class PackageNameField(StringField):
     help = "The name of the package."
 
     @classmethod
-    def compute_value(cls, raw_value: str | None, address: Address) -> str | None:
+    def compute_value(cls, raw_value: Text, address: Address) -> Text:
         value = super().compute_value(raw_value, address)
         if value and not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", value):
             raise InvalidFieldException(
@@ -143,7 +150,7 @@ class ScriptsField(DictStringToStringField):
     known: tuple[str, ...] = ("preinstall", "postinstall", "preremove", "postremove")
 
     @classmethod
-    def compute_value(cls, raw_value, address):  # type: ignore[no-untyped-def]
+    def compute_value(cls, raw_value: Texts, address: Address) -> FrozenTexts:
         value = super().compute_value(raw_value, address)
         for key in value or ():
             if key not in cls.known:

@@ -41,7 +41,10 @@ def test_a_warm_start_becomes_pants_with_the_paths_in_the_environment(
     monkeypatch.setattr(launcher, "_warn_of_little_space", lambda: None)  # there is no /cache
     launcher.run(["launch", "--frozen", "package", "a b::"])
     ((program, argv, env),) = executed
-    assert (program, argv[1:]) == ("/venv/bin/python", ["/venv/bin/pants", "package", "a b::"])
+    assert (program, argv[1:]) == (
+        "/venv/bin/python",
+        [str(ROOT / "src/starter"), "package", "a b::"],
+    )
     assert env["BACKENDAI_PYTHON"] == "/py/bin/python3.13"
     assert (env["BACKENDAI_CACHE"], env["BACKENDAI_PEX"]) == ("/cache", "/tools/pex")
     assert (env["BACKENDAI_NFPM"], env["BACKENDAI_PATCHELF"]) == ("/tools/nfpm", "/tools/patchelf")

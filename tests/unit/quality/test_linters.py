@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap import goals
+
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
 HOUSE_LIMIT = 400  # lines of a module; data and locks may be longer
@@ -40,40 +42,21 @@ def test_the_code_is_formatted() -> None:
     passes(BIN / "ruff", "format", "--no-cache", "--check", ".")
 
 
-def test_mypy_strict_finds_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("typed", goals.TYPED, ids=lambda typed: typed.folders[0])
+def test_mypy_strict_finds_nothing(typed: goals.Typed, tmp_path: Path) -> None:
     pants = os.environ.get("BACKENDAI_PANTS_PYTHON")
-    if not pants:
+    if typed.group != "test" and not pants:
         pytest.skip("BACKENDAI_PANTS_PYTHON is not set: run by scripts/test")
-    # The types of Pants are those of the environment it is installed in.
-    # fmt: off
-    passes(
-        BIN / "mypy", "--cache-dir", tmp_path,
-        "--python-executable", pants,
-        "src/bootstrap", "src/devtools", "src/packager", "src/releasekit",
-    )
-    # fmt: on
-
-
-def test_mypy_strict_finds_nothing_in_what_runs_on_hosts(tmp_path: Path) -> None:
-    passes(BIN / "mypy", "--cache-dir", tmp_path, "src/backendai_ctl", "src/backendai_serve")
-
-
-@pytest.mark.parametrize("room", ["hosts", "packages"])
-def test_mypy_strict_finds_nothing_in_the_harness(room: str, tmp_path: Path) -> None:
-    files = sorted((ROOT / "tests" / room).rglob("*.py"))
-    environment = {**os.environ, "MYPYPATH": f"src:tests:tests/{room}"}
-    argv = [BIN / "mypy", "--cache-dir", tmp_path, *files]
+    argv = typed.argv(ROOT, BIN / "mypy", lambda _group: Path(pants or "").parents[1])
+    environment = {**os.environ, "MYPYPATH": typed.path}
+    argv[1:1] = ["--cache-dir", str(tmp_path)]
     done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
-def shell_scripts() -> list[Path]:
-    found = []
-    for path in tracked():
-        with path.open("rb") as stream:
-            first = stream.readline(80)
-        if re.match(rb"#!\s*/(usr/)?bin/(env )?(ba|da)?sh\b", first) and path.suffix != ".j2":
-            found.append(path)
+def shell_scripts() -> list[str]:
+    found = goals.shell_scripts(ROOT, [str(path.relative_to(ROOT)) for path in tracked()])
+    assert "pants" in found
     return found
 
 
@@ -142,6 +125,7 @@ def test_imports_go_one_way() -> None:
         "packager": ("bootstrap",),
         "backendai_ctl": ("ai", "backendai_serve", "bootstrap", "packager", "releasekit"),
         "backendai_serve": ("backendai_ctl", "bootstrap", "packager", "releasekit"),
+        "starter": ("bootstrap", "packager", "releasekit"),
     }
     wrong = []
     for room, others in forbidden.items():
