@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import toml
 from pants.engine.fs import DigestContents, GlobMatchErrorBehavior, PathGlobs
-from pants.engine.rules import Get, collect_rules, rule
+from pants.engine.rules import Get, MultiGet, collect_rules, rule
 
+from releasekit.agreement import LOCK, TABLE, check
 from releasekit.errors import Failure
 
-TABLE = "packaging/release.toml"
 NEEDED = {
     "release": (
         "version",
@@ -98,11 +99,19 @@ def parse(text: str) -> Release:
 
 @rule(desc=f"Read {TABLE}")
 async def read_release() -> Release:
-    contents = await Get(
-        DigestContents,
-        PathGlobs([TABLE], GlobMatchErrorBehavior.error, description_of_origin="the packager"),
-    )
-    return parse(contents[0].content.decode())
+    """The table; nothing is built by one that the lock does not bear out."""
+    globs = [
+        PathGlobs([path], GlobMatchErrorBehavior.error, description_of_origin="the packager")
+        for path in (TABLE, LOCK)
+    ]
+    table, lock = await MultiGet(Get(DigestContents, PathGlobs, paths) for paths in globs)
+    release = parse(table[0].content.decode())
+    try:
+        locked = json.loads(lock[0].content)
+    except ValueError as error:
+        raise Failure(f"{LOCK}: {error}", hint="renew it with scripts/lock-python") from error
+    check(release.table, locked)
+    return release
 
 
 def rules() -> Any:

@@ -25,6 +25,17 @@ def test_an_unknown_field_of_a_component_is_named_with_the_one_that_was_meant(
     assert "c/one/BUILD" in error
 
 
+def test_a_release_of_another_version_than_the_lock_is_refused_before_anything_is_built(
+    miniature: Any,
+) -> None:
+    miniature.lock_wheel("backend-ai-one", {"one/one.py": ""}, version="26.9.5")
+    miniature.write({})
+    error = fails(miniature, "c/one:backendai-one.deb", "deb")
+    assert "packaging/release.toml and packaging/locks/python.lock disagree" in error
+    assert '[release] has version = "26.9.6", the lock backend-ai-one 26.9.5' in error
+    assert "hint: run scripts/lock-python" in error
+
+
 def test_an_unknown_field_of_a_role_is_named(miniature: Any) -> None:
     miniature.write(
         {"r/BUILD": "backendai_role(name='x', summary='x', description='x', components=[], y=1)"}
