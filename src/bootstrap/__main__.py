@@ -21,7 +21,8 @@ _SIGNING = tuple(
 _SOURCE = ("BACKENDAI_COMMIT", "BACKENDAI_TREE")  # bootstrap.source fills them
 _SIGNING_FD = "BACKENDAI_SIGNING_PASSPHRASE_FD"
 _USAGE = """\
-usage: ./pants [--frozen] ARGS...        set up what is missing, then run Pants
+usage: ./pants [--frozen | --allow-drift] ARGS...
+                                         set up what is missing, then run Pants
        ./pants lint|fmt|check|test SPEC... the pinned tools on files; see ./pants help lint
        PYTHONPATH=src python3 -m bootstrap COMMAND
 commands:
@@ -29,7 +30,8 @@ commands:
   ensure [--group GROUP]     set up what is missing; print the folder of an environment
   venv GROUP                 the same for one environment alone: test, pants-test, pants, build
   debs SET                   fetch a set of debian.lock; print one file a line
---frozen (or BACKENDAI_FROZEN=1): refuse Debian packages that are not the locked ones.
+--frozen (or BACKENDAI_FROZEN=1): refuse Debian packages that are not the locked ones; so it is where
+BACKENDAI_SIGNING_KEY names the key of a release, unless --allow-drift (or BACKENDAI_FROZEN=0) is given.
 """
 
 
@@ -150,12 +152,14 @@ def main(argv: list[str]) -> int:
 
 
 def _frozen_env() -> bool:
-    return os.environ.get("BACKENDAI_FROZEN", "") not in ("", "0")
+    """A release that is signed by a key of somebody's own holds what the locks name, unless they say else."""
+    chosen = os.environ.get("BACKENDAI_FROZEN", "")
+    return chosen != "0" if chosen else bool(os.environ.get("BACKENDAI_SIGNING_KEY"))
 
 
 def _take_frozen(args: list[str]) -> tuple[bool, list[str]]:
-    if args and args[0] == "--frozen":
-        return True, args[1:]
+    if args[:1] in (["--frozen"], ["--allow-drift"]):
+        return args[0] == "--frozen", args[1:]
     return _frozen_env(), args
 
 

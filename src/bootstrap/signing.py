@@ -16,6 +16,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -145,7 +146,7 @@ def data_home() -> Path:
 
 def prepare(root: Path) -> dict[str, str]:
     """The variables for Pants; empty ones where gpg is missing: rules that sign then say so."""
-    phrase = _passphrase()
+    phrase = passphrase()
     program = shutil.which("gpg")
     if program is None:
         if os.environ.get(KEY):
@@ -164,7 +165,8 @@ def prepare(root: Path) -> dict[str, str]:
     }
 
 
-def _passphrase() -> str | None:
+def passphrase() -> str | None:
+    """What the user gave: from the file descriptor, which no other process sees, else the variable."""
     number = os.environ.get(PASSPHRASE_FD)
     if not number:
         return os.environ.get(PASSPHRASE)
@@ -293,28 +295,48 @@ def _forget(program: str, key: Key) -> None:
 def _stop_agent_after(pid: int, program: str, key: Key) -> None:
     """Leave a process that waits for `pid`, this one, which becomes Pants, and then cleans up.
 
-    Each Pants shares a lock on the folder; only the last one finds nobody else on it.
+    Each Pants shares a lock on the folder; only the last one finds nobody else on it. It is executed
+    anew: a mere fork would show a passphrase of ours in its environment for as long as the build takes.
     """
     users = os.open(f"{key.home}.users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with _made_alone():
         fcntl.flock(users, fcntl.LOCK_SH)
+    executed, other = os.pipe()  # closed by the execution
     if os.fork():
-        os.close(users)
+        for descriptor in (users, other):
+            os.close(descriptor)
+        os.read(executed, 1)
+        os.close(executed)
         return
     try:
         os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in range(3):
-            os.dup2(null, descriptor)
-        os.closerange(3, users)
-        os.closerange(users + 1, os.sysconf("SC_OPEN_MAX"))
-        while os.getppid() == pid:
-            time.sleep(0.2)
-        with _made_alone(), contextlib.suppress(BlockingIOError):
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _forget(program, key)
+        os.set_inheritable(users, True)
+        words = [str(pid), program, str(key.home), key.kind, str(users)]
+        argv = [sys.executable, "-BES", "-c", _WATCHER, str(_SOURCES), *words]
+        os.execve(sys.executable, argv, clean_env())
     finally:
-        os._exit(0)
+        os._exit(1)
+
+
+_SOURCES = Path(__file__).resolve().parents[1]
+_WATCHER = """import sys; sys.path.insert(0, sys.argv[1])
+from bootstrap.signing import watch
+watch(*sys.argv[2:])"""
+
+
+def watch(pid: str, program: str, home: str, kind: str, users: str) -> None:
+    """Wait until this process's parent is another than `pid`; clean up where no other Pants runs."""
+    lock = int(users)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(null, descriptor)
+    os.closerange(3, lock)
+    os.closerange(lock + 1, os.sysconf("SC_OPEN_MAX"))
+    while os.getppid() == int(pid):
+        time.sleep(0.2)
+    with _made_alone(), contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _forget(program, Key(Path(home), "", kind, ours=True))
 
 
 def _extra_files(root: Path) -> list[Path]:

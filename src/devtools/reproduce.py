@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -14,9 +15,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from bootstrap import source
 from bootstrap.cache import default_cache
+from bootstrap.signing import PASSPHRASE_FD, passphrase
 from devtools.against import KEYS, hold_against, open_bundle, sources_of, tell
 from devtools.cache import built_here, fetch_all, share_inputs
 from devtools.compare import SAME, Row, compare, explain, most_telling
@@ -28,7 +31,6 @@ from releasekit.errors import Failure
 from releasekit.files import remove_tree, write_atomic
 
 _HERE = Path(__file__).resolve().parent
-_PASSPHRASE = "BACKENDAI_SIGNING_PASSPHRASE"
 _SHOWN = ("error", "warning", "hint", "DRIFT")
 _ABOUT = """\
 Build the release twice from the same sources, from empty Pants stores and with as much of the
@@ -88,7 +90,10 @@ def main(root: Path, argv: Sequence[str]) -> int:
         first, second = furnish(scratch, machine)
         clock = _make_clock(scratch, machine)
         key = signing_key(scratch / "signing-key.asc")
-        seen = [_build(root, room, machine, clock, options.only, key) for room in (first, second)]
+        signing = Signing(key, passphrase() if os.environ.get(KEY) else None)
+        seen = [
+            _build(root, room, machine, clock, options.only, signing) for room in (first, second)
+        ]
         print(f"\n{varied(seen[0], seen[1], reasons(machine))}\n\n{_notes(machine)}\n")
         rows = compare(first.dist, second.dist)
         code = report(rows, first.dist, second.dist)
@@ -111,7 +116,7 @@ def _against(root: Path, options: argparse.Namespace, scratch: Path) -> int:
     _, room = furnish(scratch, machine)
     clock = _make_clock(scratch, machine)
     key = signing_key(scratch / "signing-key.asc", {})  # never the user's own: it is not needed
-    _build(sources, room, machine, clock, options.only, key)
+    _build(sources, room, machine, clock, options.only, Signing(key))
     results = hold_against(shipped, room.dist, scratch / "shipped", whole=options.only == ["::"])
     if options.keep:
         _keep(options.keep, room)
@@ -203,8 +208,15 @@ def _make_clock(scratch: Path, machine: Machine) -> Path:
     return library
 
 
+class Signing(NamedTuple):
+    """The file with the key that signs, and what unlocks it."""
+
+    key: Path
+    passphrase: str | None = None
+
+
 def _build(
-    root: Path, room: Room, machine: Machine, clock: Path, specs: Sequence[str], key: Path
+    root: Path, room: Room, machine: Machine, clock: Path, specs: Sequence[str], signing: Signing
 ) -> dict[str, str]:
     """Build in one room; what was seen there. Its cache goes afterwards, for the disk's sake."""
     for folder in (room.checkout, room.cache, room.home, room.temporary, room.dist):
@@ -221,9 +233,13 @@ def _build(
     probe = _program(room.dist.parent / "probe", (_HERE / "probe.py").read_text(encoding="utf-8"))
     if room.user:
         _give(room.dist.parent, room.user[1])
-    room.env[KEY] = str(_handed(key, room))
-    if _PASSPHRASE in os.environ:
-        room.env[_PASSPHRASE] = os.environ[_PASSPHRASE]
+    room.env[KEY] = str(_handed(room, "key.asc", signing.key.read_bytes()))
+    # Nothing of it is shipped: what the machine's mirror still has will do, if it is the same twice.
+    room.env["BACKENDAI_FROZEN"] = os.environ.get("BACKENDAI_FROZEN", "0")
+    if signing.passphrase is not None:
+        data = signing.passphrase.encode()
+        room = dataclasses.replace(room, passphrase=_handed(room, "passphrase", data))
+        room.env[PASSPHRASE_FD] = "3"
     text = script(room, machine, copy, clock, probe, list(specs))
     start = time.monotonic()
     argv = [*(unshare(machine.root) if machine.namespaces else []), "sh", "-c", text]
@@ -246,11 +262,11 @@ def _program(path: Path, text: str) -> Path:
     return path
 
 
-def _handed(key: Path, room: Room) -> Path:
-    """A copy of the key that the room's user alone can read."""
-    copy = room.dist.parent / "key.asc"
+def _handed(room: Room, name: str, data: bytes) -> Path:
+    """A file that the room's user alone can read."""
+    copy = room.dist.parent / name
     with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
-        stream.write(key.read_bytes())
+        stream.write(data)
     if room.user:
         os.chown(copy, room.user[1], room.user[1])
     return copy

@@ -53,6 +53,9 @@ class Room:
     user: tuple[str, int] | None  # name and uid, when not the caller's
     data: str  # XDG_DATA_HOME, where the signing key is used: a short path, for gpg-agent's sockets
     env: dict[str, str] = field(default_factory=dict)
+    passphrase: Path | None = (
+        None  # a file with that of the signing key: words of a call are seen by all
+    )
 
 
 def probe_machine() -> Machine:
@@ -197,6 +200,8 @@ def script(
     seen = quote(str(room.dist.parent / "seen.json"))
     look = f"{quote(str(probe))} {checkout} {quote(str(room.cache))} >{seen}"
     build = f"./pants {shlex.join(['package', *specs])}"
+    if room.passphrase:
+        build += f" 3<{quote(str(room.passphrase))}"
     inner = f"umask {room.umask}; cd {checkout}; {build}; {look}"
     lines.append(f"exec {shlex.join(enter(room))} sh -euc {quote(inner)}")
     return "\n".join(lines) + "\n"

@@ -71,12 +71,22 @@ def test_a_disk_too_small_for_a_release_is_told_before_the_build(
 
 
 @pytest.mark.parametrize(
-    ("args", "variable", "frozen"),
-    [(["x"], "", False), (["--frozen"], "", True), ([], "1", True), ([], "0", False)],
+    ("args", "variable", "key", "frozen"),
+    [
+        (["x"], "", "", False),
+        (["--frozen"], "", "", True),
+        ([], "1", "", True),
+        ([], "0", "", False),
+        (["--allow-drift"], "1", "", False),
+        (["package", "::"], "", "release.asc", True),
+        (["package", "::"], "0", "release.asc", False),
+        (["--allow-drift", "package", "::"], "", "release.asc", False),
+    ],
 )
-def test_frozen_is_an_option_and_a_variable(
-    monkeypatch: pytest.MonkeyPatch, args: list[str], variable: str, frozen: bool
+def test_frozen_is_an_option_a_variable_and_the_rule_where_a_key_is_given(
+    monkeypatch: pytest.MonkeyPatch, args: list[str], variable: str, key: str, frozen: bool
 ) -> None:
+    monkeypatch.setenv("BACKENDAI_SIGNING_KEY", key)
     seen: list[bool] = []
 
     def set_up(root: Path, *, frozen: bool) -> Ready:

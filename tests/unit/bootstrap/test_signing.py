@@ -178,6 +178,60 @@ def test_a_key_file_with_a_passphrase_signs_and_no_copy_stays(
     until(lambda: not second.home.exists(), "the imported key is removed")
 
 
+# The launcher as ./pants starts it, with a step of a build in the place of Pants.
+LAUNCHER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from bootstrap import __main__ as launcher
+from bootstrap.setup import Ready
+names = ("pants", "python3.13", "pex", "nfpm", "patchelf")
+paths = {name: sys.argv[2] + "/" + name for name in names}
+launcher.warm = lambda cache, root: Ready(paths, ())
+sys.exit(launcher.run(["launch", "package", "::"]))
+"""
+STEP = """#!{python} -I
+from pathlib import Path
+seen, shown = [], []
+for process in Path("/proc").glob("[0-9]*"):
+    for name in ("environ", "cmdline"):
+        try:
+            data = (process / name).read_bytes()
+        except OSError:
+            continue
+        seen.append(process.name)
+        if b"a very secret passphrase" in data:
+            shown.append(process.name + " " + name + " " + str((process / "cmdline").read_bytes()[:80]))
+print(len(seen), shown)
+"""
+
+
+def test_no_process_shows_the_passphrase_to_a_step_of_the_build(data: Path, tmp_path: Path) -> None:
+    """Neither Pants, nor gpg-agent, nor the process that waits to end it."""
+    step = tmp_path / "bin/python"
+    step.parent.mkdir()
+    step.write_text(STEP.format(python=sys.executable))
+    step.chmod(0o755)
+    with throw_away_key(passphrase="a very secret passphrase") as key:
+        (tmp_path / "key.asc").write_bytes(key.private("a very secret passphrase"))
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCHER, str(SRC), str(step.parent)],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(data),
+            "XDG_DATA_HOME": str(data),
+            "BACKENDAI_CACHE": str(data),
+            signing.KEY: str(tmp_path / "key.asc"),
+            signing.PASSPHRASE: "a very secret passphrase",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done
+    count, _, shown = done.stdout.partition(" ")
+    assert int(count) > 4 and shown.strip() == "[]", done
+
+
 @pytest.mark.parametrize("passphrase", [{}, {signing.PASSPHRASE: "wrong secret"}])
 def test_a_missing_or_wrong_passphrase_stops_before_pants_starts(
     data: Path, tmp_path: Path, key_file: str, passphrase: dict[str, str]

@@ -83,3 +83,9 @@ def test_without_a_compiler_the_clock_is_said_to_stay() -> None:
     _, second = furnish(Path("/s"), machine)
     assert not second.moved_clock
     assert "cc" in reasons(machine)["clock"]
+
+
+def test_a_passphrase_is_in_no_call() -> None:
+    first, _ = furnish(Path("/s"), FULL)
+    text = _script(dataclasses.replace(first, passphrase=Path("/s/first/passphrase")), FULL)
+    assert "./pants package :: 3</s/first/passphrase" in text
