@@ -27,11 +27,22 @@ def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
     yield from _network(site)
     yield from _ports(site, facts)
     yield from node_rules.contradictions(site, facts)
+    yield from _agent(site)
+
+
+def _agent(site: Site) -> Iterator[Fault]:
     if site.agent.bridge in WILDCARDS:
         yield Fault(
             ("agent", "bridge"),
             "would open the metadata server to every network",
             "name the address of the containers' bridge, such as 172.17.0.1",
+        )
+    if not site.nodes and not is_loopback(site.agent.address):
+        yield Fault(
+            ("agent", "address"),
+            "would open the agent and the apps of sessions to other hosts, which a single host "
+            "has no use for",
+            "leave it out; or describe the hosts of the site in [nodes.NAME], see NODES.md",
         )
 
 

@@ -245,7 +245,9 @@ class Admin(Table):
 class Agent(Table):
     group: Name = Field("default", description="Scaling group (resource group) of this node.")
     address: Address = Field(
-        "127.0.0.1", description="Address at which the manager reaches the agent."
+        "127.0.0.1",
+        description="Address at which the manager reaches the agent: a loopback address. With nodes "
+        "it is the address of the agent's node.",
     )
     bridge: Address = Field(
         "172.17.0.1",

@@ -1,8 +1,9 @@
 """The key pairs by which agents and their manager know each other (CurveZMQ).
 
-The manager's is made once and never replaced: agents of other nodes have its public half. In a site
-of several nodes every agent has one of its own, and tells its public half when it registers. The
-files are as `backend.ai mgr generate-rpc-keypair` writes them, which is zmq.auth's own form.
+The manager's is made once and never replaced: agents of other nodes have its public half. Every agent
+has one of its own, and tells its public half with each heartbeat: without it whoever reaches the
+agent's port, on a single host every local process, could give it orders. The files are as
+`backend.ai mgr generate-rpc-keypair` writes them, which is zmq.auth's own form.
 """
 
 from __future__ import annotations
@@ -27,9 +28,14 @@ def folder(ctx: Context) -> Path:
     return ctx.paths.config / "rpc"
 
 
-def agent_keys(ctx: Context) -> list[Path]:
-    """What an agent of a site of several nodes is given: the manager's public half, its own pair."""
-    return [folder(ctx) / f"{NAME}.key", folder(ctx) / f"{AGENT}.key_secret"]
+def agent_keys(ctx: Context) -> tuple[Path, Path]:
+    """What an agent is given: the manager's public half, its own pair."""
+    return folder(ctx) / f"{NAME}.key", folder(ctx) / f"{AGENT}.key_secret"
+
+
+def _makes_managers(ctx: Context) -> bool:
+    """Nodes without a manager are given its public half; a single host has nobody to give it."""
+    return ctx.here("manager") or not ctx.node
 
 
 @dataclass(frozen=True)
@@ -44,10 +50,10 @@ class CreateRpcKeypair:
         return [*self._manager(ctx), *self._agent(ctx)]
 
     def _agent(self, ctx: Context) -> list[Change]:
-        if not (ctx.node and ctx.here("agent")):
+        if not ctx.here("agent"):
             return []
         public, secret = agent_keys(ctx)
-        if not public.exists() and not ctx.here("manager"):
+        if not public.exists() and not _makes_managers(ctx):
             raise Problem(
                 f"{public}: the manager's public key is not here",
                 hint="it comes with this node's file: backendai-ctl node join FILE",
@@ -55,7 +61,7 @@ class CreateRpcKeypair:
         return [] if secret.exists() else [Change(str(secret), "make a key pair")]
 
     def _manager(self, ctx: Context) -> list[Change]:
-        if not ctx.here("manager"):
+        if not _makes_managers(ctx):
             return []
         public, secret = _paths(ctx)
         if not secret.exists():
@@ -72,7 +78,7 @@ class CreateRpcKeypair:
 
     def apply(self, ctx: Context) -> None:
         files.make_folder(folder(ctx), mode=0o755)
-        if ctx.here("manager"):
+        if _makes_managers(ctx):
             self._apply_manager(ctx)
         if self._agent(ctx):
             self._create(ctx, [agent_keys(ctx)[1]], AGENT)

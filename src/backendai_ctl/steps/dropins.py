@@ -13,7 +13,6 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
-from backendai_ctl.steps.create_rpc_keypair import agent_keys
 from backendai_ctl.steps.units import FOLDER
 from backendai_ctl.storage import backends, shared, volumes
 from backendai_ctl.system import files
@@ -34,8 +33,6 @@ def wanted(ctx: Context) -> dict[Path, str]:
         if url != component.health.format(**component.ports):
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")
         lines += [f"Environment={key}={value}" for key, value in environment]
-        if name == "agent" and ctx.node:
-            lines += [f"LoadCredential={path.name}:{path}" for path in agent_keys(ctx)]
         lines += [f"IPAddressAllow={network}" for network in peers]
         if name in shared.USERS:
             lines += [f"ReadWritePaths=-{folder}" for folder in _volumes(ctx)]

@@ -77,6 +77,7 @@ COMPONENTS = (
         "agent.toml",
         {"rpc": 6001, "service": 6003, "stat": 6007},
         "http://127.0.0.1:{service}/health",
+        credentials=("rpc/manager.key", "rpc/agent.key_secret"),
     ),
 )
 

@@ -151,7 +151,6 @@ def test_units_may_talk_with_the_other_nodes(at: At) -> None:
     ctx = at("gpu1")
     text = dropins.wanted(ctx)[dropins.path(ctx.facts.components["agent"])]
     assert "IPAddressAllow=10.77.0.1\n" in text and "IPAddressAllow=10.77.0.12\n" in text
-    assert "LoadCredential=manager.key:" in text and "LoadCredential=agent.key_secret:" in text
 
 
 @pytest.mark.parametrize(("node", "group"), [("gpu1", "gpu"), ("gpu2", "default")])

@@ -1,12 +1,15 @@
-"""create-rpc-keypair: made once, never replaced, whole whatever happens."""
+"""create-rpc-keypair: made once, never replaced, whole whatever happens; every agent has one."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import tomllib
 from zmq.auth.certs import load_certificate
 
+from backendai_ctl.config.render import CREDENTIALS, render
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.steps.create_rpc_keypair import STEP
@@ -37,7 +40,7 @@ def test_it_is_never_replaced(ctx: Context) -> None:
     assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in pair(ctx)] == before
 
 
-@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("at", range(5))
 def test_stopped_at_any_file_a_second_run_finishes(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -82,3 +85,43 @@ def test_open_modes_are_mended(ctx: Context) -> None:
     assert [change.how for change in STEP.check(ctx)] == ["write it with mode 600"]
     STEP.apply(ctx)
     assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_agent_of_a_single_host_has_a_pair_of_its_own(ctx: Context) -> None:
+    STEP.apply(ctx)
+    agent = ctx.paths.config / "rpc/agent.key_secret"
+    public, secret = load_certificate(agent)
+    assert secret is not None and public != load_certificate(pair(ctx)[0])[0]
+    assert agent.stat().st_mode & 0o777 == 0o600
+    before = agent.read_bytes()
+    STEP.apply(ctx)
+    assert agent.read_bytes() == before
+
+
+def test_the_agent_of_a_single_host_obeys_its_manager_alone(ready: Context) -> None:
+    agent = ready.facts.components["agent"]
+    said = tomllib.loads(render(ready, agent))["agent"]
+    given = CREDENTIALS / agent.unit
+    assert said["rpc-auth-manager-public-key"] == str(given / "manager.key")
+    assert said["rpc-auth-agent-keypair"] == str(given / "agent.key_secret")
+
+
+def test_an_agent_that_comes_before_its_manager_has_what_the_manager_will_use(
+    ctx: Context,
+) -> None:
+    alone = replace(ctx, facts=replace(ctx.facts, only=frozenset({"agent"})))
+    STEP.apply(alone)
+    before = [path.read_bytes() for path in pair(ctx)]
+    STEP.apply(ctx)
+    assert [path.read_bytes() for path in pair(ctx)] == before
+
+
+def test_a_host_of_before_is_given_what_its_agent_lacks(ctx: Context) -> None:
+    """A release in which an agent without nodes had no pair of its own."""
+    STEP.apply(ctx)
+    agent = ctx.paths.config / "rpc/agent.key_secret"
+    agent.unlink()
+    before = [path.read_bytes() for path in pair(ctx)]
+    assert [change.what for change in STEP.check(ctx)] == [str(agent)]
+    STEP.apply(ctx)
+    assert [path.read_bytes() for path in pair(ctx)] == before and agent.exists()
