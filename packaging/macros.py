@@ -155,6 +155,9 @@ def backendai_component(
     environment=None,
     after=(),
     wants=(),
+    memory=None,
+    volumes=None,
+    engine=False,
     hardening=None,
     private_loader=(),
     files=None,
@@ -172,12 +175,14 @@ def backendai_component(
     is given the path of its configuration as its last word; config: its file under {config}, made by
     backendai-ctl from CONFIG.j2 beside the BUILD file; credentials: further files there that it reads;
     tls: it serves with the site's certificate; listens: {what for: port}; health: URL that answers when
-    it is well; hardening: unit settings that differ from the common ones, each with its reason.
+    it is well; memory: what it may use at most, several times what it needs; volumes: "write" if it
+    works on users' folders; engine: it talks with the container engine; hardening: unit settings that
+    differ from the common ones, each with its reason.
     """
     known = (
         "name summary description distributions pex command program config credentials tls listens "
-        "health environment after wants hardening private_loader files licenses dependencies "
-        "recommends suggests replaces"
+        "health environment after wants memory volumes engine hardening private_loader files licenses "
+        "dependencies recommends suggests replaces"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
     package = f"backendai-{name}"
@@ -191,6 +196,16 @@ def backendai_component(
     )
     contents, files, service = [":tree", *dependencies], dict(files or {}), {}
     if command or program:
+        if not memory:
+            raise ValueError(
+                f"backendai_component(name={name!r}): `memory` is missing\n"
+                'hint: say what its service may use at most, such as memory="2G"'
+            )
+        if volumes not in (None, "write"):
+            raise ValueError(
+                f"backendai_component(name={name!r}): `volumes` cannot be {volumes!r}\n"
+                'hint: give "write", or leave it out'
+            )
         unit, mark = f"{package}.service", "{state}/ctl/ready/" + name
         _backendai_service(
             name=name,
@@ -204,6 +219,9 @@ def backendai_component(
             environment=dict(environment or {}),
             after=list(after),
             wants=list(wants),
+            memory=memory,
+            volumes=volumes,
+            engine=engine,
             hardening=dict(hardening or {}),
         )
         contents.append(":unit")

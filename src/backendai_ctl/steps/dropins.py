@@ -17,6 +17,28 @@ from backendai_ctl.steps.units import FOLDER
 from backendai_ctl.storage import backends, shared, volumes
 from backendai_ctl.system import files
 
+# Programs, their libraries and their settings lie in these.
+_OF_THE_SYSTEM = frozenset(
+    Path("/", name)
+    for name in (
+        "",
+        "bin",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "lib64",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+    )
+) | frozenset(
+    Path("/", name)
+    for name in ("sys", "tmp", "usr", "usr/lib", "usr/local", "usr/share", "var", "var/lib")
+)
+
 
 def path(component: Component) -> Path:
     return FOLDER / f"{component.unit}.d" / "site.conf"
@@ -25,6 +47,7 @@ def path(component: Component) -> Path:
 def wanted(ctx: Context) -> dict[Path, str]:
     """The drop-in of every service installed here; an empty text: none is needed."""
     peers, environment = _peers(ctx), sorted(service_environment(ctx).items())
+    volumes_outside, hidden = [str(p.path) for p in _volumes(ctx)], _hidden(ctx)
     made = {}
     for name in ctx.facts.installed():
         component = ctx.facts.components[name]
@@ -34,8 +57,11 @@ def wanted(ctx: Context) -> dict[Path, str]:
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")
         lines += [f"Environment={key}={value}" for key, value in environment]
         lines += [f"IPAddressAllow={network}" for network in peers]
-        if name in shared.USERS:
-            lines += [f"ReadWritePaths=-{folder}" for folder in _volumes(ctx)]
+        if ctx.site.database.ca:  # named in the environment, and it may lie where units see nothing
+            lines.append(f"BindReadOnlyPaths=-{ctx.site.database.ca}")
+        setting = "ReadWritePaths" if name in shared.USERS else "InaccessiblePaths"
+        folders = volumes_outside if name in shared.USERS else hidden
+        lines += [f"{setting}=-{folder}" for folder in folders]
         made[path(component)] = (
             files.HEAD + "[Service]\n" + "\n".join(lines) + "\n" if lines else ""
         )
@@ -64,10 +90,29 @@ def _remove(file: Path) -> bool:
     return was
 
 
-def _volumes(ctx: Context) -> list[str]:
-    """Volumes outside of the folder that units may write to anyway."""
-    found = [place.path for place in volumes.places(ctx)]
-    return sorted(str(p) for p in found if not p.is_relative_to(ctx.paths.volumes))
+def _volumes(ctx: Context) -> list[volumes.Place]:
+    """Volumes outside of the folder that units know of anyway."""
+    found = [p for p in volumes.places(ctx) if not p.path.is_relative_to(ctx.paths.volumes)]
+    return sorted(found, key=lambda place: place.path)
+
+
+def _hidden(ctx: Context) -> list[str]:
+    """Folders of volumes that services without any use for them shall not see.
+
+    systemd looks at what it hides, and a look at a dead server would hang: so it is the folder in
+    which a volume is mounted, such as /mnt. Where that holds what services need, a volume of this
+    host is hidden itself, and one of a server is not.
+    """
+    needed = {path.resolve() for path in (ctx.paths.environment, ctx.paths.state, ctx.paths.run)}
+    needed |= {ctx.site.database.ca.resolve()} if ctx.site.database.ca else set()
+    found = set()
+    for place in _volumes(ctx):
+        above = place.path.parent
+        if above not in _OF_THE_SYSTEM and not any(p.is_relative_to(above) for p in needed):
+            found.add(str(above))
+        elif not place.remote:
+            found.add(str(place.path))
+    return sorted(found)
 
 
 def _peers(ctx: Context) -> list[str]:

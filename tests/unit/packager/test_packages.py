@@ -67,6 +67,7 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
         "credentials": ["rpc/x.key"],
         "listens": {"api": 1234},
         "health": "http://127.0.0.1:{api}/health",
+        "memory": "3G",
     }
     miniature.write({"c/one/BUILD": component("one", **fields)})
     deb = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
@@ -86,6 +87,12 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
     assert "LoadCredential=one.toml:/etc/backendai/one.toml" in unit
     assert "LoadCredential=x.key:/etc/backendai/rpc/x.key" in unit
     assert "port 1234" in unit
+    assert "\nMemoryMax=3G\n" in unit
+    # Its own folders, and none of anybody else's.
+    assert "TemporaryFileSystem=/etc/backendai:ro /var/lib/backendai:ro /run:ro\n" in unit
+    assert "\nBindPaths=/var/lib/backendai/one /run/backendai/one\n" in unit
+    assert "\nInaccessiblePaths=-/var/backups/backendai -/vfroot\n" in unit
+    assert "docker" not in unit
     control = miniature.cache / "control"
     subprocess.run(["dpkg-deb", "--control", str(deb), str(control)], check=True)
     assert "/var/lib/backendai/ctl/ready/one" in (control / "postinst").read_text("utf-8")
@@ -174,6 +181,7 @@ def write_own(miniature: Any) -> None:
     miniature.lock_wheel("data", {"data/a.json": "{}", "data/__init__.py": ""})
     miniature.unpacked["data"] = miniature.packages.pop("data")
     service = {"command": ["x"], "config": "one.toml", "health": "http://127.0.0.1:1/"}
+    service["memory"] = "1G"
     miniature.write(
         {
             "c/own/BUILD": OWN,

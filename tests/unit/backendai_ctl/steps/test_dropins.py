@@ -10,6 +10,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Agent, Database, Network, Site, Storage, Tls, Volume
 from backendai_ctl.steps import dropins
+from backendai_ctl.storage import shared
 from backendai_ctl.system import files
 
 
@@ -70,7 +71,51 @@ def test_volumes_elsewhere_become_writable_for_those_that_keep_them(facts: Facts
     for name in ("backendai-agent", "backendai-storage-proxy"):
         assert "ReadWritePaths=-/srv/fast\n" in found[name]
         assert "inside" not in found[name]
-    assert "/srv/fast" not in found["backendai-manager"]
+    assert "ReadWritePaths" not in found["backendai-manager"]
+
+
+def hidden(facts: Facts, volumes: dict[str, Volume], **site: object) -> set[str]:
+    """What a service without any use for volumes does not see."""
+    whole = Site.model_validate({"storage": Storage(volumes=volumes), **site})
+    lines = texts(facts, whole)["backendai-gateway"].splitlines()
+    return {line.partition("=-")[2] for line in lines if line.startswith("InaccessiblePaths")}
+
+
+def nfs(path: str) -> Volume:
+    return Volume(kind="nfs", server="nas", export=Path("/export"), path=Path(path))
+
+
+def test_volumes_elsewhere_are_hidden_from_all_others(facts: Facts) -> None:
+    local = {"a": Volume(path=Path("/srv/a")), "b": Volume(path=Path("/data")), "c": Volume()}
+    assert hidden(facts, local) == {"/srv", "/data"}
+    assert (
+        "InaccessiblePaths"
+        not in texts(facts, Site(storage=Storage(volumes=local)))["backendai-agent"]
+    )
+
+
+def test_no_mount_of_a_server_is_looked_at_to_hide_it(facts: Facts) -> None:
+    assert hidden(facts, {"a": nfs("/mnt/a"), "b": nfs("/b")}) == {"/mnt"}
+
+
+def test_nothing_that_services_need_is_hidden(facts: Facts, tmp_path: Path) -> None:
+    beside = Volume(path=facts.paths.state.parent / "volumes")
+    assert hidden(facts, {"a": beside}) == {str(beside.path)}
+    assert hidden(facts, {"a": nfs("/usr/local/a")}) == set()
+    (tmp_path / "ca.pem").touch()
+    ca = Database(mode="external", host="db", tls="verify", ca=tmp_path / "ca.pem")
+    volume = Volume(path=tmp_path / "fast")
+    assert hidden(facts, {"a": volume}, database=ca) == {str(volume.path)}
+    text = texts(facts, Site(database=ca))["backendai-manager"]
+    assert f"BindReadOnlyPaths=-{tmp_path / 'ca.pem'}\n" in text
+
+
+def test_units_and_steps_agree_on_who_uses_volumes(facts: Facts) -> None:
+    components = Path(__file__).parents[4] / "packaging/components"
+    declared = {
+        p.parent.name for p in components.glob("*/BUILD") if 'volumes="write"' in p.read_text()
+    }
+    assert declared == set(shared.USERS)
 
 
 def test_they_go_with_the_site(facts: Facts, folder: Path) -> None:

@@ -1,0 +1,155 @@
+"""Promise: no service reaches another one by a socket, a folder or a file; each has its own.
+
+Looked at with the eyes of each service: in the mounts of its main process, as its user.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from site_host import SERVICES, SiteHost
+
+PYTHON = "/opt/backendai/current/bin/python"
+AGENT, VOLUMES = "agent", ("agent", "storage-proxy")
+DOCKER = "/run/docker.sock"
+# Tells what of the paths in stdin can be connected to, listed and written to.
+LOOK = """
+import json, os, socket, sys
+asked, seen = json.load(sys.stdin), {}
+for path in asked["sockets"]:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(5)
+        try:
+            client.connect(path)
+            seen.setdefault("connected", []).append(path)
+        except OSError:
+            pass
+for path in asked["folders"]:
+    try:
+        seen.setdefault("listed", {})[path] = sorted(os.listdir(path))
+    except OSError:
+        pass
+    try:
+        with open(path + "/.touched", "w"):
+            seen.setdefault("written", []).append(path)
+        os.unlink(path + "/.touched")
+    except OSError:
+        pass
+print(json.dumps(seen))
+"""
+# Asks the agent as a manager does: with the keys in a folder, or without any.
+CALL = """
+import asyncio, os, sys
+from callosum.lower.zeromq import ZeroMQAddress, ZeroMQRPCTransport
+from zmq.auth import load_certificate
+from ai.backend.common import msgpack
+from ai.backend.common.auth import ManagerAuthHandler, PublicKey, SecretKey
+from ai.backend.common.clients.agent.peer import PeerInvoker
+
+def login(folder):
+    agent, _ = load_certificate(f"{folder}/agent.key_secret")
+    public, secret = load_certificate(f"{folder}/manager.key_secret")
+    return ManagerAuthHandler("local", PublicKey(agent), PublicKey(public), SecretKey(secret))
+
+async def main():
+    peer = PeerInvoker(
+        connect=ZeroMQAddress("tcp://127.0.0.1:6001"),
+        transport=ZeroMQRPCTransport,
+        authenticator=login(sys.argv[1]) if len(sys.argv) > 1 else None,
+        serializer=msgpack.packb,
+        deserializer=msgpack.unpackb,
+    )
+    try:
+        async with asyncio.timeout(20):
+            await peer.__aenter__()
+            peer.call.order_key.set("")
+            print(await peer.call.ping("well"), flush=True)
+    except Exception as error:
+        print(type(error).__name__, flush=True)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+def seen_by(site: SiteHost, service: str, **asked: list[str]) -> dict[str, Any]:
+    host = site.host
+    pid = host.sh(f"systemctl show backendai-{service} --property=MainPID --value")
+    user, group = host.sh(f"stat -c '%u %g' /proc/{pid}").split()
+    groups = host.sh("getent group docker").split(":")[2] if service == AGENT else group
+    call = ["nsenter", "-t", pid, "-m", "--", "setpriv", f"--reuid={user}", f"--regid={group}"]
+    call += [f"--groups={groups}", "--no-new-privs", PYTHON, "-I", "-c", LOOK]
+    stdin = json.dumps({"sockets": [], "folders": [], **asked})
+    found: dict[str, Any] = json.loads(host.check(call, stdin=stdin).stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sockets(allinone: SiteHost) -> list[str]:
+    """Every socket on which somebody listens, by its path."""
+    allinone.wait_healthy()
+    shown = allinone.host.sh("ss -Hxl | awk '$5 ~ /^\\// {print $5}'").split()
+    found = sorted(path.replace("/var/run/", "/run/") for path in shown)
+    assert DOCKER in found
+    assert any(path.startswith("/var/lib/backendai/agent/ipc/") for path in found)
+    assert any(path.startswith("/run/backendai/manager/") for path in found)
+    return found
+
+
+def own(service: str) -> tuple[str, str]:
+    return f"/var/lib/backendai/{service}", f"/run/backendai/{service}"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_service_connects_to_a_socket_of_another(
+    allinone: SiteHost, sockets: list[str], service: str
+) -> None:
+    reached = set(seen_by(allinone, service, sockets=sockets).get("connected", ()))
+    mine = {path for path in sockets if path.startswith(tuple(f"{p}/" for p in own(service)))}
+    assert {path for path in mine if "logger" in path} <= reached  # what is its own it does reach
+    if service == AGENT:
+        assert DOCKER in reached
+        reached = {path for path in reached if "backendai" in path}
+    assert reached <= mine
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_service_sees_its_own_folders_alone(allinone: SiteHost, service: str) -> None:
+    state, run = own(service)
+    ours = ["/var/lib/backendai", "/run/backendai"]
+    others = [path for name in SERVICES for path in own(name) if name != service]
+    hidden = [*others, "/var/lib/backendai/ctl", "/var/backups/backendai"]
+    rest = [
+        "/etc/backendai",
+        "/etc/backendai/tls",
+        "/run/credentials",
+        "/vfroot",
+        "/vfroot/volume1",
+    ]
+    seen = seen_by(allinone, service, folders=[state, run, *ours, *hidden, *rest])
+    listed = seen["listed"]
+    assert [listed[path] for path in ours] == [[service], [service]]
+    assert set(hidden).isdisjoint(listed)
+    assert listed["/etc/backendai"] == ["tls"] and listed["/etc/backendai/tls"] == ["trust.crt"]
+    assert listed["/run/credentials"] == [f"backendai-{service}.service"]
+    volume = ["/vfroot/volume1"] if service in VOLUMES else []
+    assert [path for path in listed if path.startswith("/vfroot/")] == volume
+    assert set(seen["written"]) == {state, run, *volume}
+
+
+def test_the_agent_obeys_the_manager_and_nobody_else(allinone: SiteHost) -> None:
+    host = allinone.host
+    call = [PYTHON, "-I", "-c", CALL]
+    assert host.check(call, user="nobody", cwd="/tmp").stdout.strip() == "AuthenticationError"
+    assert host.check([*call, "/etc/backendai/rpc"], cwd="/tmp").stdout.strip() == "well"
+
+
+def test_a_leak_ends_a_service_and_not_the_host(allinone: SiteHost) -> None:
+    """The limit is asked for: these hosts have no controller that could enforce it."""
+    host = allinone.host
+    units = host.sh("cd /usr/lib/systemd/system; ls backendai-*.service").split()
+    limits = {u: host.sh(f"systemctl show {u} --property=MemoryMax --value") for u in units}
+    assert len(limits) > len(SERVICES)
+    assert {unit: limit for unit, limit in limits.items() if not limit.isdigit()} == {}
