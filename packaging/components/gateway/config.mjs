@@ -20,8 +20,11 @@ const KEYS = {
   log_level: { preset: 'info', check: oneOf(LEVELS) },
   // Seconds for one request to the manager. Some mutations rescan an image registry: minutes.
   request_timeout: { preset: 600, check: integer(1, 86400) },
-  // Bytes of one request, by HTTP or in one websocket message.
-  max_body: { preset: 20 * MEBIBYTE, check: integer(1024, 1024 * MEBIBYTE) },
+  // Bytes of one request, by HTTP or in one websocket message. No files come this way.
+  max_body: { preset: MEBIBYTE, check: integer(1024, 1024 * MEBIBYTE) },
+  // Of one document. The largest of the web UI has 896 tokens and 12 levels.
+  max_tokens: { preset: 10_000, check: integer(100, 1_000_000) },
+  max_depth: { preset: 50, check: integer(10, 500) },
 };
 
 const PROBES = ['/healthcheck', '/readiness'];

@@ -14,6 +14,7 @@ import { Problem } from './problem.mjs';
 export const FORWARDED = ['x-backendai-token', 'x-backendai-act-as', 'x-forwarded-for'];
 
 const HANDSHAKE_TIMEOUT = 10_000; // milliseconds
+const MAX_EVENT = 20 * 1024 * 1024; // bytes of one message of the manager's
 
 /** The executable schema. Throws a Problem when the supergraph cannot be used. */
 export function federate(config, managers) {
@@ -49,20 +50,20 @@ function executorFor(path, config, managers) {
   });
   return (request) => {
     if (request.operationType !== 'subscription') return http(request);
-    return subscribe(request, managers.websocketUrl(path), config);
+    return subscribe(request, managers.websocketUrl(path));
   };
 }
 
 // One websocket per subscription: the manager takes the token from the handshake's headers, so a
 // connection belongs to the user who opened it and must not be shared.
-function subscribe(request, url, config) {
+function subscribe(request, url) {
   const headers = forwarded(request.context);
   class UpstreamSocket extends WebSocket {
     constructor(address, protocols) {
       super(address, protocols, {
         headers,
         handshakeTimeout: HANDSHAKE_TIMEOUT,
-        maxPayload: config.max_body,
+        maxPayload: MAX_EVENT,
       });
     }
   }

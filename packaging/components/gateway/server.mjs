@@ -7,6 +7,7 @@ import { useServer } from 'graphql-ws/use/ws';
 import { createYoga } from 'graphql-yoga';
 import { WebSocketServer } from 'ws';
 
+import { limitDocuments } from './limits.mjs';
 import { libraryLog } from './log.mjs';
 
 const GRACE = 10_000; // milliseconds that running requests get when the service stops
@@ -22,6 +23,8 @@ export async function serve(config, schema, managers, log) {
     schema,
     graphqlEndpoint: config.path,
     maxRequestBodySize: config.max_body,
+    // A thousand documents would be kept, of whoever asks; a new one costs 2 ms.
+    parserAndValidationCache: false,
     // The web UI reads the manager's own errors, `extensions.response` included.
     maskedErrors: false,
     multipart: false,
@@ -29,7 +32,7 @@ export async function serve(config, schema, managers, log) {
     graphiql: false,
     cors: false,
     logging: libraryLog(log),
-    plugins: [refuseIntrospection, noteStreams(open)],
+    plugins: [limitDocuments(config), refuseIntrospection, noteStreams(open)],
   });
   const server = createServer({ requestTimeout: RECEIVE_TIMEOUT }, (request, response) => {
     open.set(response, false);

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
 LOCK = ROOT / "packaging" / "locks" / "npm.lock"
 SOURCES = ROOT / "packaging" / "components" / "gateway"
+# A text of JavaScript that begins as an operation does and has a selection.
+_TEXT = re.compile(
+    r"""(["`'])(\s*(?:query|mutation|subscription)\b(?:\\.|(?!\1)[^\\])*?\{(?:\\.|(?!\1)[^\\])*)\1""",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -71,4 +79,25 @@ def workshop(kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     unpack_all(LOCK, kit.tarballs, folder)
     for path in HERE.glob("*.mjs"):
         shutil.copyfile(path, folder / path.name)
+    wheels = sorted(kit.tarballs.glob("*/backend_ai_webserver-*.whl"))
+    queries = documents(wheels[-1]) if wheels else None
+    (folder / "web-ui.json").write_text(json.dumps(queries), "utf-8")
     return folder
+
+
+def documents(wheel: Path) -> list[str]:
+    """Every GraphQL document of the web UI, out of the JavaScript that the web server ships.
+
+    What only looks like one is among them.
+    """
+    found: set[str] = set()
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith(".js"):
+                text = archive.read(name).decode("utf-8", "replace")
+                found |= {_unescaped(match[2]) for match in _TEXT.finditer(text)}
+    return sorted(found)
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), text)
