@@ -204,6 +204,7 @@ def fingerprint(ctx: Context, component: Component) -> str:
     digest = hashlib.sha256(ctx.facts.full_version.encode())
     given = [ctx.paths.config / component.config, dropins.path(component)]
     given += sorted(ctx.paths.config / name for name in component.credentials)
+    given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
     if component.name in servers.USERS["etcd"]:
         given += [login_mark(ctx), seed.mark(ctx)]  # etcd tells its clients of neither
     for path in given:
