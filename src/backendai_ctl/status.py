@@ -16,7 +16,7 @@ from backendai_ctl.health import Health
 from backendai_ctl.reconfigure import pending_mark
 from backendai_ctl.steps.journal import Journal
 from backendai_ctl.steps.start_services import LEFT_ALONE, ready_mark
-from backendai_ctl.system import files, systemd
+from backendai_ctl.system import systemd
 from backendai_ctl.system.together import together
 
 ASK = 1.5  # seconds for one answer
@@ -169,7 +169,8 @@ def turned_off(ctx: Context, component: Component, shown: Shown) -> bool:
 
 def _started_once(ctx: Context, component: Component) -> bool:
     """Whether the installed version was started by us; packages empty the mark."""
-    return bool((files.read(ready_mark(ctx, component.name)) or "").strip())
+    mark = ready_mark(ctx, component.name)  # root alone reads it
+    return mark.exists() and mark.stat().st_size > 0
 
 
 def _roots(unfinished: list[dict[str, str]]) -> list[Root]:

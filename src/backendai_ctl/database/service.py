@@ -67,7 +67,7 @@ class Service:
         """Change the record and make it last. Never holds a secret."""
         time = datetime.now(UTC).isoformat(timespec="seconds")
         new = replace(self.record(), **{**changes, "time": time})  # type: ignore[arg-type]
-        files.write(self.path, json.dumps(asdict(new), indent=1) + "\n", mode=0o644)
+        files.write(self.path, json.dumps(asdict(new), indent=1) + "\n", mode=0o640)
 
     def stop(self) -> None:
         """Stop the unit and keep it from starting; both are undone by `start`."""
@@ -79,7 +79,7 @@ class Service:
         known = self.record()
         self.note(ran=runs or known.ran, mark=held or known.mark)
         if held is not None:
-            files.write(mark, "", mode=0o644)
+            files.write(mark, "", mode=0o600)
         if runs:
             self.ctx.say(f"Stop {self.unit}")
             systemd.systemctl("stop", self.unit)
@@ -88,7 +88,7 @@ class Service:
         """Let the unit start again, and start it if it ran."""
         known = self.record()
         if known.mark and self._mark().exists():  # else its package was removed meanwhile
-            files.write(self._mark(), known.mark, mode=0o644)
+            files.write(self._mark(), known.mark, mode=0o600)
         if known.ran and systemd.booted():
             self.ctx.say(f"Start {self.unit}")
             systemd.systemctl("start", "--no-block", self.unit)

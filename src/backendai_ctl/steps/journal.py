@@ -78,7 +78,7 @@ class Journal:
             row.pop("seconds")
         if self.last().get("steps") != steps:
             text = json.dumps({"finished": now(), "steps": steps}, indent=1, sort_keys=True)
-            files.write(self.result, text + "\n", mode=0o644)
+            files.write(self.result, text + "\n", mode=0o640)
         self._shorten()
 
     def last(self) -> dict[str, Any]:

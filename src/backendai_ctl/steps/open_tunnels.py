@@ -78,7 +78,7 @@ class OpenTunnels:
             self.undo(ctx)
             return
         units.write(wanted(ctx))
-        files.write(mark(ctx), _fingerprint(ctx) + "\n", mode=0o644)
+        files.write(mark(ctx), _fingerprint(ctx) + "\n", mode=0o600)
         if systemd.booted():  # else it starts with the services
             systemd.forget_failures([UNIT])
             systemd.systemctl("restart", UNIT)

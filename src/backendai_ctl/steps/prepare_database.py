@@ -6,6 +6,7 @@ with the rules of access, which includes the one that came with the server.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from backendai_ctl.site.values import is_address
 from backendai_ctl.steps import units
 from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.create_databases import ADMINISTRATOR, psql
-from backendai_ctl.system import files, systemd
+from backendai_ctl.system import careful, files, systemd
 from backendai_ctl.system.run import run
 
 UNIT = "postgresql@.service"
@@ -52,7 +53,7 @@ class PrepareDatabase:
             return
         folder = _folder(ctx)
         rules, settings, wait = _wanted(ctx, folder)
-        owner = _owner(folder / "pg_hba.conf")
+        owner = _owner(folder)
         files.write(rules.path, rules.text, mode=rules.mode, owner=owner)
         files.write(settings.path, settings.text, mode=settings.mode, owner=owner)
         units.write([wait])
@@ -114,8 +115,13 @@ def _source(address: str) -> str:
     return f"{address}/{128 if ':' in address else 32}" if is_address(address) else address
 
 
-def _owner(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _owner(folder: Path) -> tuple[int, int]:
+    """Of PostgreSQL's own rules. The folder is its user's, who may put a link there."""
+    try:
+        with careful.folder(folder) as at:
+            found = os.lstat("pg_hba.conf", dir_fd=at)
+    except OSError as error:
+        raise files.trouble(error, folder / "pg_hba.conf") from error
     return found.st_uid, found.st_gid
 
 

@@ -120,7 +120,7 @@ class StartServices:
             )  # last: it tells of every unit if links changed since
         restart = [s.unit for s in services if not s.new and s.marked != s.fingerprint]
         for service in services:
-            files.write(service.mark, service.fingerprint + "\n", mode=0o644)
+            files.write(service.mark, service.fingerprint + "\n", mode=0o600)
         units = [service.unit for service in services]
         if units and systemd.booted():
             systemd.forget_failures(units)

@@ -24,7 +24,7 @@ class File:
 
     @property
     def same(self) -> bool:
-        return files.read(self.path) == self.text
+        return files.holds(self.path, self.text)
 
 
 def drop_in(unit: str, name: str, text: str) -> File:
@@ -54,8 +54,7 @@ def remove(unwanted: Sequence[File]) -> None:
     """Remove the files and folders that were only for them."""
     gone = False
     for file in unwanted:
-        gone |= file.path.exists()
-        file.path.unlink(missing_ok=True)
+        gone |= files.remove(file.path)
         folder = file.path.parent
         if folder.name.endswith(".d") and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import grp
 import json
-import os
 import pwd
+import secrets
 import socket
 import sys
 from collections.abc import Iterable
@@ -17,16 +17,24 @@ from typing import Any
 
 import tomllib
 
+import backendai_ctl
 from backendai_ctl.context import Context
 from backendai_ctl.errors import OutOfTime, Problem
-from backendai_ctl.storage import mounts, trial
+from backendai_ctl.storage import mounts
 from backendai_ctl.storage.volumes import Place
 from backendai_ctl.system import files
 from backendai_ctl.system.run import run
 from backendai_ctl.system.together import together
 
 LIMIT = 15.0  # seconds for one part of the trial
-PROGRAM = Path(trial.__file__)
+# The trial without our environment: its user need not be able to read that.
+_TRIAL = f"""
+import sys
+sys.path.append({str(Path(backendai_ctl.__file__).parents[1])!r})
+from backendai_ctl.storage.trial import main
+main()
+"""
+PROGRAM = [sys.executable, "-I", "-S", "-c", _TRIAL]
 _TABLE, _KEYS = "container", ("kernel-uid", "kernel-gid")  # of the agent's configuration
 _DEFAULT = -1  # upstream's: as the process of the agent itself
 
@@ -60,7 +68,7 @@ def of_volume(ctx: Context, place: Place) -> list[Seen]:
     found = _mount(place)
     if not all(seen.good for seen in found):
         return found
-    name = f".backendai-check-{node(ctx)}-{os.getpid()}"
+    name = f".backendai-check-{node(ctx)}-{secrets.token_hex(16)}"
     try:
         return [*found, *_trial(ctx, place, name)]
     except OutOfTime:
@@ -155,8 +163,7 @@ def _trial(ctx: Context, place: Place, name: str) -> list[Seen]:
 
 
 def _run(part: str, place: Place, name: str, user: str | None) -> dict[str, Any]:
-    call = [sys.executable, "-I", "-S", str(PROGRAM), part, str(place.path), name]
-    done = run(call, user=user, limit=LIMIT)
+    done = run([*PROGRAM, part, str(place.path), name], user=user, limit=LIMIT)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
         return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.storage.volumes import Place
+from backendai_ctl.system import careful
 from backendai_ctl.system.together import together
 
 LOOKUP = 5.0  # seconds
@@ -40,12 +42,17 @@ def unresolved(place: Place) -> None:
 def in_the_way(place: Place) -> None:
     """Problem for what lies where a volume is to be mounted; nothing may be mounted there."""
     path = place.path
-    if not path.exists():
-        return
     cure = f"move it away, or set another {key(place, 'path')}"
-    if not path.is_dir():
-        raise Problem(f"volume {place.name}: {path} is no folder", hint=cure)
-    if any(path.iterdir()):
+    try:
+        with careful.folder(path) as at:
+            there = os.listdir(at)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise Problem(f"volume {place.name}: {path} is no folder", hint=cure) from None
+    except OSError as error:
+        raise Problem(f"volume {place.name}: {path}: {error.strerror}", hint=cure) from error
+    if there:
         raise Problem(
             f"volume {place.name}: {path} has files of its own, which a mount would hide", hint=cure
         )

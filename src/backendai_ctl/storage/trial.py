@@ -1,11 +1,12 @@
 """A program of its own: use a folder as a service would, and say how that went.
 
-    python -I -S trial.py user FOLDER NAME      as the services' user: write, read, rename, lock
-    python -I -S trial.py root FOLDER NAME      as root: what root is on the server, and whether it passes
-    python -I -S trial.py clean FOLDER NAME     as the services' user: remove what was made
+    user FOLDER NAME      as the services' user: write, read, rename, lock
+    root FOLDER NAME      as root: what root is on the server, and whether it passes
+    clean FOLDER NAME     as the services' user: remove what was made
 
-Standard library only: it runs under another user, who reads nothing else of ours. One JSON object on
-standard output; `failed` names the step that failed, if one did.
+Standard library only: it runs under another user, without our environment. One JSON object on standard
+output; `failed` names the step that failed, if one did. Whoever else may write to the volume can put
+anything into the folders of the trial while it runs, so root follows no link and opens no file there.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from backendai_ctl.system import careful
 
 TEXT = b"Backend.AI was here\n"
 CLOSED, OPEN = "closed", "open"
@@ -74,16 +78,18 @@ def root(place: Path) -> dict[str, object]:
     seen: dict[str, object] = {}
 
     def enter() -> None:
-        os.stat(place / CLOSED / ".")
-        os.listdir(place / CLOSED)
+        with careful.folder(place / CLOSED) as at:
+            os.listdir(at)
 
     def become() -> None:
-        file = place / OPEN / "root"
-        file.touch()
-        now = file.stat()
-        seen["uid"], seen["gid"] = now.st_uid, now.st_gid
-        with contextlib.suppress(OSError):
-            file.unlink()
+        name, new = secrets.token_hex(16), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with careful.folder(place / OPEN) as at:
+            handle = os.open(name, new, 0o600, dir_fd=at)
+            now = os.fstat(handle)
+            os.close(handle)
+            seen["uid"], seen["gid"] = now.st_uid, now.st_gid
+            with contextlib.suppress(OSError):
+                os.unlink(name, dir_fd=at)
 
     return {**_all((enter, become)), **seen}
 
@@ -124,6 +130,6 @@ def _refused(path: Path) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-if __name__ == "__main__":
+def main() -> None:
     part = {"user": user, "root": root, "clean": clean}[sys.argv[1]]
     print(json.dumps(part(Path(sys.argv[2]) / sys.argv[3])))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from backendai_ctl.errors import Problem
+from backendai_ctl.system import careful
 
 OURS = "# Written by backendai-ctl from site.toml"
 HEAD = f"{OURS}; changes here are lost at its next run.\n"  # of files that have one owner alone
@@ -22,12 +23,21 @@ def write(
     disk is full or the folder is read-only; the old file is untouched then.
     """
     content = data.encode() if isinstance(data, str) else data
-    if _same(path, content, mode, owner):
-        return False
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with careful.folder(path.parent, make=True) as at:
+            if _same(at, path.name, content, mode, owner):
+                return False
+            _replace(at, path.name, content, mode, owner)
+    except OSError as error:
+        raise trouble(error, path) from error
+    return True
+
+
+def _replace(at: int, name: str, content: bytes, mode: int, owner: tuple[int, int]) -> None:
+    temporary = f".{name}.{secrets.token_hex(8)}"
+    new = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    handle = os.open(temporary, new, 0o600, dir_fd=at)
+    try:
         with os.fdopen(handle, "wb") as out:
             out.write(content)
             out.flush()
@@ -35,13 +45,12 @@ def write(
             if os.geteuid() == 0:
                 os.fchown(out.fileno(), *owner)
             os.fsync(out.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
+        os.replace(temporary, name, src_dir_fd=at, dst_dir_fd=at)
+    except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise trouble(error, path) from error
-    return True
+            os.unlink(temporary, dir_fd=at)
+        raise
+    os.fsync(at)
 
 
 def sync_folder(folder: Path) -> None:
@@ -56,22 +65,55 @@ def sync_folder(folder: Path) -> None:
 def make_folder(path: Path, *, mode: int, owner: tuple[int, int] = (0, 0)) -> bool:
     """Make a folder, or give it this mode and owner; say whether something changed."""
     try:
-        changed = not path.is_dir()
-        path.mkdir(parents=True, exist_ok=True)
-        now = path.stat()
-        if now.st_mode & 0o7777 != mode:
-            path.chmod(mode)
-            changed = True
-        if os.geteuid() == 0 and (now.st_uid, now.st_gid) != owner:
-            os.chown(path, *owner)
-            changed = True
+        with careful.folder(path.parent, make=True) as above:
+            changed = _made(above, path.name)
+        with careful.folder(path) as at:
+            now = os.fstat(at)
+            if now.st_mode & 0o7777 != mode:
+                os.fchmod(at, mode)
+                changed = True
+            if os.geteuid() == 0 and (now.st_uid, now.st_gid) != owner:
+                os.fchown(at, *owner)
+                changed = True
         return changed
     except OSError as error:
         raise trouble(error, path) from error
 
 
+def _made(above: int, name: str) -> bool:
+    try:
+        os.mkdir(name, 0o755, dir_fd=above)
+    except FileExistsError:
+        return False
+    return True
+
+
+def holds(path: Path, text: str) -> bool:
+    """Whether just this is in a file. For files in folders of other people's services as well."""
+    content = text.encode()
+    try:
+        return careful.read(path, len(content)) == content
+    except OSError:
+        return False
+
+
+def remove(path: Path) -> bool:
+    """Remove a file if it is there, and say so; a link goes itself, never what it leads to."""
+    try:
+        with careful.folder(path.parent) as at:
+            os.unlink(path.name, dir_fd=at)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise trouble(error, path) from error
+    return True
+
+
 def read(path: Path) -> str | None:
-    """The text of a file, None if there is none."""
+    """The text of a file, None if there is none.
+
+    For what root alone, or the operator, has put there; for all else there is careful.read.
+    """
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
@@ -86,14 +128,14 @@ def trouble(error: OSError, path: Path | None = None) -> Problem:
     return Problem(f"{place}: {error.strerror or error}", hint=_cure(error))
 
 
-def _same(path: Path, content: bytes, mode: int, owner: tuple[int, int]) -> bool:
+def _same(at: int, name: str, content: bytes, mode: int, owner: tuple[int, int]) -> bool:
     try:
-        now = path.lstat()
-        if path.is_symlink() or now.st_mode & 0o7777 != mode:
+        now = os.lstat(name, dir_fd=at)
+        if now.st_mode & 0o7777 != mode:
             return False
         if os.geteuid() == 0 and (now.st_uid, now.st_gid) != owner:
             return False
-        return path.read_bytes() == content
+        return careful.read_in(at, name, len(content)) == content
     except OSError:
         return False
 

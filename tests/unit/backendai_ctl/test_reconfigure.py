@@ -141,3 +141,24 @@ def test_the_outcome_is_kept_for_status(monkeypatch: pytest.MonkeyPatch, ctx: Co
     kept = Journal(ctx.paths.ctl).last()["steps"]["a"]
     assert kept == {"state": "pending", "what": "etcd is down", "hint": "start it"}
     assert Outcome("same").well
+
+
+def test_records_that_an_earlier_release_left_open_are_closed(ctx: Context) -> None:
+    ctx.paths.ctl.mkdir()
+    for name in ("result.json", "migration-manager.json"):
+        (ctx.paths.ctl / name).write_text("{}")
+        (ctx.paths.ctl / name).chmod(0o644)
+    with module.exclusive(ctx):
+        modes = {path.stat().st_mode & 0o777 for path in ctx.paths.ctl.glob("*.json")}
+    assert modes == {0o640}
+
+
+def test_marks_of_services_hide_what_they_are_made_of(
+    monkeypatch: pytest.MonkeyPatch, ctx: Context
+) -> None:
+    """They hold hashes over files with passwords, which could be guessed from them at leisure."""
+    monkeypatch.setattr(systemd, "systemctl", lambda *_, **__: "")
+    monkeypatch.setattr(systemd, "booted", lambda: False)
+    StartServices(frozenset({"gateway"})).begin(ctx)
+    (mark,) = (ctx.paths.ctl / "ready").iterdir()
+    assert mark.read_text().strip() and mark.stat().st_mode & 0o777 == 0o600

@@ -40,6 +40,8 @@ def test_a_running_service_is_stopped_cannot_start_and_comes_back(
     service.stop()
     assert unit.calls == [("stop", "backendai-manager.service")]
     assert files.read(ready_mark(ctx, "manager")) == ""
+    closed = (ready_mark(ctx, "manager"), service.path)
+    assert [path.stat().st_mode & 0o777 for path in closed] == [0o600, 0o640]
     service.start()
     assert unit.state == "active"
     assert files.read(ready_mark(ctx, "manager")) == "fingerprint\n"

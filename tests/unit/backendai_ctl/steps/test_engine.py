@@ -127,3 +127,11 @@ def test_a_line_cut_off_by_a_crash_is_skipped(ctx: Context) -> None:
     with journal.path.open("a") as out:
         out.write('{"event": "do')
     assert [event["event"] for event in journal.events()] == ["begin"]
+
+
+def test_records_are_not_for_everybody(ctx: Context) -> None:
+    """What failed is told in the words of programs that may have had secrets or rows before them."""
+    journal = Journal(ctx.paths.ctl)
+    journal.finish(engine.execute([Fake("broken", error=Problem("no"))], ctx, journal))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in ctx.paths.ctl.iterdir()}
+    assert modes == {"journal.jsonl": 0o640, "result.json": 0o640}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +143,28 @@ def test_undo_takes_its_files_back(mgmt: Callable[..., Context], server: Server)
     STEP.apply(known)
     STEP.undo(known)
     assert [path.name for path in server.folder.rglob("*") if path.is_file()] == ["pg_hba.conf"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("planted", ["conf.d", "backendai_hba.conf", "pg_hba.conf"])
+def test_links_of_postgresql_lead_root_nowhere(
+    mgmt: Callable[..., Context], server: Server, tmp_path: Path, planted: str
+) -> None:
+    """Its folder of settings is its user's, who could have root write into one of the host's."""
+    host = tmp_path / "apt.conf.d"
+    host.mkdir()
+    (host / "kept").write_text("kept")
+    where = server.folder / planted
+    where.rmdir() if where.is_dir() else where.unlink(missing_ok=True)
+    where.symlink_to(host if planted == "conf.d" else host / "kept")
+    for path in (server.folder, where, server.folder / "pg_hba.conf"):
+        os.chown(path, 54321, 54321, follow_symlinks=False)
+    if planted == "conf.d":
+        with pytest.raises(Problem, match="others than root"):
+            STEP.apply(mgmt(SECOND))
+    else:
+        STEP.apply(mgmt(SECOND))
+        rules = server.folder / "backendai_hba.conf"
+        assert not rules.is_symlink() and rules.stat().st_uid == 54321
+    assert [path.name for path in host.iterdir()] == ["kept"]
+    assert ((host / "kept").read_text(), (host / "kept").stat().st_uid) == ("kept", 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ FINE = {"failed": "", "uid": 1100, "gid": 1100}
 
 
 def program(part: str, folder: Path) -> Any:
-    call = [sys.executable, "-I", "-S", str(access.PROGRAM), part, str(folder), "try-1"]
+    call = [*access.PROGRAM, part, str(folder), "try-1"]
     return json.loads(subprocess.run(call, capture_output=True, text=True, check=True).stdout)
 
 
@@ -48,6 +48,34 @@ def test_what_a_trial_left_long_ago_is_removed_by_the_next(tmp_path: Path) -> No
         os.utime(tmp_path / name, (0, 0))
     program("user", tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"try-1", "other-0"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+@pytest.mark.parametrize("planted", ["open", "closed", "try-1"])
+def test_root_follows_no_link_that_was_put_into_the_trial(tmp_path: Path, planted: str) -> None:
+    volume, host = tmp_path / "volume", tmp_path / "host"
+    (host / "open").mkdir(parents=True)
+    (host / "closed").mkdir()
+    place = volume / "try-1"
+    for path in (place / "open", place / "closed"):
+        path.mkdir(parents=True)
+    where = place if planted == "try-1" else place / planted
+    shutil.rmtree(where)
+    where.symlink_to(host)
+    for path in (volume, place, where):
+        os.chown(path, 54321, 54321, follow_symlinks=False)
+    told = program("root", volume)
+    assert (told["failed"] != "", told["errno"]) == (True, errno.ELOOP)
+    assert list(host.rglob("*/*")) == []
+
+
+def test_nor_one_in_the_place_of_its_file(tmp_path: Path) -> None:
+    """The one file that root makes has another name each time; this is what it was once."""
+    target = tmp_path / "nologin"
+    program("user", tmp_path)
+    (tmp_path / "try-1/open/root").symlink_to(target)
+    assert program("root", tmp_path)["failed"] == ""
+    assert not target.exists()
 
 
 @pytest.fixture
@@ -76,6 +104,22 @@ def test_all_is_well(remote: tuple[Context, Place], monkeypatch: pytest.MonkeyPa
     found = told(remote, monkeypatch, FINE, FINE)
     assert {seen.level for seen in found.values()} == {"ok"}
     assert found["squash"].saw == "root is bai 1100:1100 there"
+
+
+def test_names_of_trials_cannot_be_known_before(
+    remote: tuple[Context, Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def run(_part: str, _place: Place, name: str, _user: object) -> dict[str, object]:
+        names.append(name)
+        return FINE
+
+    monkeypatch.setattr(access, "_run", run)
+    for _ in range(2):
+        access.of_volume(*remote)
+    first, second = dict.fromkeys(names)
+    assert first[:-32] == second[:-32] == ".backendai-check-gpu1-" and first != second
 
 
 @pytest.mark.parametrize(
