@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,39 +15,40 @@ from backendai_ctl.reconfigure import exclusive
 from backendai_ctl.steps import engine
 from backendai_ctl.steps.create_databases import psql
 from backendai_ctl.steps.plan import steps as all_steps
-from backendai_ctl.storage import volumes
-from backendai_ctl.system import files
+from backendai_ctl.storage import fates as fates_of
+from backendai_ctl.storage import made
+from backendai_ctl.system import files, trees
 
 Work = tuple[str, Callable[[], object]]  # what it is, for people, and how it goes
 
-# Folders of any host: whatever says that one is a volume, it holds more than that.
-_SYSTEM = frozenset(
-    Path("/", name)
-    for name in (
-        *("", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc"),
-        *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
-    )
-)
+
+@dataclass(frozen=True)
+class Purged:
+    """What was removed, or would be, and what is left though it was asked for; each with its reason."""
+
+    gone: list[str]
+    left: list[str]
 
 
-def purge(ctx: Context, *, data: bool, dry_run: bool) -> list[str]:
+def purge(ctx: Context, *, data: bool, dry_run: bool, named: Collection[str] = ()) -> Purged:
     """Undo every step, last first; with `data` remove what users stored as well.
 
-    Returns what was removed (with dry_run: what would be), and what is left though it was asked
-    for. What cannot be removed is told and does not keep the others. Raises Problem at the end
-    if something could not.
+    `named` are the volumes to delete; without, all that may be. What cannot be removed is told and
+    does not keep the others. Raises Problem at the end if something could not.
     """
     steps = [step for step in engine.ordered(all_steps()) if engine.concerned(step, ctx)]
     work: list[Work] = [(f"undo {step.name}", partial(step.undo, ctx)) for step in reversed(steps)]
     work += _lines_of_nodes()
-    left: list[Path] = []
+    left: list[str] = []
     if data:
-        made, left = _volumes(ctx)
+        fates = fates_of.of_volumes(ctx, named)
         work += [_database(ctx, name, role) for name, role in _databases(ctx)]
-        work += [_folder(path) for path in [*_folders(ctx), *made]]
+        folders, left = _folders(ctx)
+        work += folders
+        work += [(str(f), partial(_volume, ctx, f)) for f in fates if f.identity]
+        left += [str(fate) for fate in fates if not fate.identity]
     name = here.name_file(ctx.facts)
-    done = [what for what, _ in work] + [str(name)] * name.exists()
-    done += [f"left {path}: not made by backendai-ctl" for path in left]
+    done = Purged([what for what, _ in work] + [str(name)] * name.exists(), left)
     if dry_run:
         return done
     failed = []
@@ -57,14 +59,26 @@ def purge(ctx: Context, *, data: bool, dry_run: bool) -> list[str]:
                 remove()
             except Problem as problem:
                 failed.append(f"{what}: {problem.what}")
-        shutil.rmtree(ctx.paths.ctl, ignore_errors=True)
-        _remove_if_empty([ctx.paths.tls, ctx.paths.config / "rpc"])
+        _forget(ctx)
+        _remove_if_empty([ctx.paths.ctl, ctx.paths.tls, ctx.paths.config / "rpc"])
         if not failed:  # else the next try has to know which node this is
             name.unlink(missing_ok=True)
     if failed:
-        again = " --data" if data else ""
+        again = "".join([" --data" * data, *(f" --volumes {volume}" for volume in named)])
         raise Problem("; ".join(failed), hint=f"mend it, then run: backendai-ctl purge{again}")
     return done
+
+
+def _forget(ctx: Context) -> None:
+    """Remove what we kept for ourselves, but the record of volumes that are still there."""
+    for path in sorted(ctx.paths.ctl.iterdir()) if ctx.paths.ctl.is_dir() else []:
+        if path.name == made.NAME:
+            continue
+        with contextlib.suppress(Problem):  # as before it was asked for
+            if path.is_dir() and not path.is_symlink():
+                trees.remove(path)
+            else:
+                files.remove(path)
 
 
 def _remove_if_empty(folders: list[Path]) -> None:
@@ -80,41 +94,25 @@ def _lines_of_nodes() -> list[Work]:
     return [(f"lines of the nodes in {hosts.FILE}", partial(hosts.write, [], hosts.FILE))]
 
 
-def _folders(ctx: Context) -> list[Path]:
-    """Folders of ours that hold data: secrets, key pair, dumps, state."""
+def _folders(ctx: Context) -> tuple[list[Work], list[str]]:
+    """Folders of ours that hold data, to remove: secrets, key pair, dumps, state. And those left."""
     ours = [ctx.paths.secrets, ctx.paths.config / "rpc", ctx.paths.backups]
     ours += [ctx.paths.state / name for name in ctx.facts.components]
-    return [path for path in ours if path.is_dir()]
+    work: list[Work] = []
+    left = []
+    for path in ours:
+        if path.is_symlink():
+            left.append(f"{path}: a link")
+        elif mounted := trees.mounts_in(path):
+            left.append(f"{path}: {mounted[0]} is mounted: umount it first")
+        elif path.is_dir():
+            work.append((str(path), partial(trees.remove, path)))
+    return work, left
 
 
-def _volumes(ctx: Context) -> tuple[list[Path], list[Path]]:
-    """Local volumes that there are: those that we made, and others."""
-    made: list[Path] = []
-    left: list[Path] = []
-    for path in [place.path for place in volumes.places(ctx) if not place.remote]:
-        found = volumes.look(ctx, path)
-        mine = found.version == volumes.VERSION and _is_ours(ctx, path)
-        if found.kind != "absent":
-            (made if mine else left).append(path)
-    return made, left
-
-
-def _is_ours(ctx: Context, path: Path) -> bool:
-    """Whether a folder is the services' user's, and nothing that we keep or mount is below it."""
-    now, real = path.stat(), path.resolve()
-    paths = ctx.paths
-    kept = [paths.config, paths.state, paths.run, paths.environment, paths.backups, paths.share]
-    kept += [place.path for place in volumes.places(ctx) if place.remote]
-    return (
-        (now.st_uid, now.st_gid) == ctx.owner
-        and real not in _SYSTEM
-        and not path.is_symlink()
-        and not any(other.is_relative_to(real) for other in kept)
-    )
-
-
-def _folder(path: Path) -> Work:
-    return str(path), partial(shutil.rmtree, path, ignore_errors=True)
+def _volume(ctx: Context, fate: fates_of.Fate) -> None:
+    trees.remove(fate.place.path, fate.identity)
+    made.forget(ctx, fate.place.path)
 
 
 def _databases(ctx: Context) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,14 +15,17 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.site.schema import Volume
 from backendai_ctl.steps.base import Change
-from backendai_ctl.storage import shared
-from backendai_ctl.system import files
+from backendai_ctl.storage import made, shared
+from backendai_ctl.system import careful, files
 from backendai_ctl.system.run import run
 from backendai_ctl.system.together import together
 
 VERSION = "3"  # of the layout of folders in a volume; the storage proxy refuses one without it
 VERSION_FILE = "version.txt"
 LIMIT = 10.0  # seconds for a look
+NO_VERSION = "no version in it"
+_IS_VERSION = re.compile(r"[0-9][0-9.]*")
+_LONGEST_VERSION = 16  # bytes
 _FOLDER_MODE = 0o750
 _IGNORED = {"lost+found", VERSION_FILE, f"{VERSION_FILE}.new"}  # the last: what a full disk left
 # Runs as the services' user: root may not write to a volume that is on another machine.
@@ -61,7 +65,7 @@ class Look:
     mounted: bool = False
     read_only: bool = False
     usable: bool = False  # the services' user may read and write it
-    version: str = ""  # what version.txt says
+    version: str = ""  # what version.txt says, if that is one; else NO_VERSION
     empty: bool = True  # nothing in it but version.txt and lost+found
     size: int = 0  # bytes, of its file system
     free: int = 0  # bytes, for users
@@ -118,6 +122,8 @@ def prepare(ctx: Context, place: Place) -> None:
         if place.remote:
             raise _not_ours(ctx, place)
         files.make_folder(place.path, mode=_FOLDER_MODE, owner=ctx.owner)
+        if found.kind == "absent":
+            made.remember(ctx, place.path)
     if found.version != VERSION:
         _write_version(ctx, place)
 
@@ -163,6 +169,8 @@ def _refuse(ctx: Context, place: Place, found: Look) -> None:
         raise _not_ours(ctx, place)
     if not found.empty and found.version != VERSION:
         version = f"version {found.version}" if found.version else f"no {VERSION_FILE}"
+        if found.version.startswith(NO_VERSION):
+            version = f"{VERSION_FILE} has {found.version}"
         raise Problem(
             f"{where} has files in it, but {version}: another layout, or no volume at all",
             hint="choose an empty folder; see Backend.AI's notes on migrating vfolders otherwise",
@@ -179,31 +187,46 @@ def _not_ours(ctx: Context, place: Place) -> Problem:
 
 
 def _look(path: Path, owner: tuple[int, int]) -> Look:
+    """Never follows what the services' user or a server may have put there."""
     try:
-        there = path.exists()
-        if there and not path.is_dir():
-            return Look("file")
-        disk = os.statvfs(path if there else _nearest(path))
-        found = Look(
-            "folder" if there else "absent",
-            read_only=bool(disk.f_flag & os.ST_RDONLY),
-            size=disk.f_blocks * disk.f_frsize,
-            free=disk.f_bavail * disk.f_frsize,
-        )
-        if not there:
-            return found
-        return replace(
-            found,
-            mounted=path.is_mount(),
-            usable=_usable(path.stat(), owner),
-            version=(files.read(path / VERSION_FILE) or "").strip(),
-            empty=not set(os.listdir(path)) - _IGNORED,
-        )
-    except (OSError, Problem) as error:
-        cause = error.__cause__ if isinstance(error, Problem) else error
-        if isinstance(cause, OSError) and cause.errno == errno.EACCES:
-            return Look("folder", error=os.strerror(errno.EACCES), closed=True)
-        return Look("folder", error=getattr(error, "strerror", None) or str(error))
+        with careful.folder(path) as at:
+            now, names = os.fstat(at), set(os.listdir(at))
+            return replace(
+                _disk(Look("folder"), at),
+                mounted=path.is_mount(),
+                usable=_usable(now, owner),
+                version=_version(at),
+                empty=not names - _IGNORED,
+            )
+    except FileNotFoundError:
+        return _disk(Look("absent"), _nearest(path))
+    except NotADirectoryError:
+        return Look("file")
+    except OSError as error:
+        closed = error.errno == errno.EACCES
+        return Look("folder", error=error.strerror or str(error), closed=closed)
+
+
+def _disk(found: Look, place: Path | int) -> Look:
+    disk = os.statvfs(place)
+    return replace(
+        found,
+        read_only=bool(disk.f_flag & os.ST_RDONLY),
+        size=disk.f_blocks * disk.f_frsize,
+        free=disk.f_bavail * disk.f_frsize,
+    )
+
+
+def _version(at: int) -> str:
+    """What version.txt says: a version, or nothing of what is in it is shown."""
+    try:
+        content = careful.read_in(at, VERSION_FILE, _LONGEST_VERSION)
+    except PermissionError:
+        raise
+    except OSError as error:
+        return f"{NO_VERSION} ({error.strerror})"
+    text = (content or b"").decode("ascii", "replace").strip()
+    return text if not text or _IS_VERSION.fullmatch(text) else NO_VERSION
 
 
 def _usable(now: os.stat_result, owner: tuple[int, int]) -> bool:

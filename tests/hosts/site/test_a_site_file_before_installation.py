@@ -16,6 +16,7 @@ from backendai_ctl import tls
 from dist import unavailable
 
 STORAGE_CLIENT, COORDINATOR = 6021, 10200
+SHARED = "/mnt/shared"
 EMAIL = "root@cluster.example"
 CERTIFICATE, KEY = "/etc/ssl/cluster.crt", "/etc/ssl/private/cluster.key"
 SITE = f"""\
@@ -126,8 +127,18 @@ def test_purge_keeps_what_users_stored_and_reconfigure_brings_the_site_back(
     preseeded.wait_healthy()
 
 
-def test_purge_with_data_leaves_nothing(preseeded: SiteHost) -> None:
+def test_purge_with_data_leaves_nothing_but_what_is_mounted(preseeded: SiteHost) -> None:
     host = preseeded.host
+    # A cluster file system of the whole site, mounted where a volume is: as /srv/fast to look at.
+    host.sh(
+        f"mkdir -p {SHARED} && mount -t tmpfs tmpfs {SHARED} && cd {SHARED} && printf 3 >version.txt"
+    )
+    host.sh(f"chown 1100:1100 {SHARED} && chmod 750 {SHARED} && echo theirs >{SHARED}/of-others")
+    more = f'[storage.volumes.shared]\npath = "{SHARED}"\n'
+    host.write("/etc/backendai/site.toml", f"{SITE}\n{more}")
+    planned = preseeded.ctl("purge", "--data", "--dry-run")
+    assert any(line.startswith("/srv/fast (volume ") for line in planned["would_remove"])
+    assert f"{SHARED} (volume shared): a mount point" in "\n".join(planned["left"])
     refused = host.run(["backendai-ctl", "purge", "--data"])
     assert refused.returncode == 2 and "hint:" in refused.stderr
     host.check(["backendai-ctl", "purge", "--data", "--yes-delete-all-data"], limit=300)
@@ -135,3 +146,4 @@ def test_purge_with_data_leaves_nothing(preseeded: SiteHost) -> None:
     found = host.sh(f'runuser -u postgres -- psql -XAt -d postgres -c "{databases}"', cwd="/")
     assert found == ""
     assert host.sh("ls /etc/backendai; ls -d /srv/fast 2>/dev/null || :") == "site.toml"
+    assert host.sh(f"cat {SHARED}/of-others") == "theirs"

@@ -15,6 +15,7 @@ from backendai_ctl.nodes import here, hosts
 from backendai_ctl.site.schema import Database, Site, Storage, Volume
 from backendai_ctl.steps import create_databases
 from backendai_ctl.storage import volumes
+from backendai_ctl.system import files, trees
 from backendai_ctl.system.run import Done
 
 
@@ -61,7 +62,7 @@ def test_steps_are_undone_last_first_and_one_failure_keeps_no_other(
 
 def test_dry_run_touches_nothing_and_names_the_data(ctx: Context, log: list[str]) -> None:
     ctx.paths.secrets.mkdir()
-    said = module.purge(ctx, data=True, dry_run=True)
+    said = module.purge(ctx, data=True, dry_run=True).gone
     assert log == []
     assert str(ctx.paths.secrets) in said
     assert "database backendai, role backendai" in said
@@ -78,15 +79,17 @@ def test_secrets_and_volumes_stay_without_data(ctx: Context, log: list[str]) -> 
 
 def owned(ctx: Context, **paths: Path) -> Context:
     """Volumes at these paths; the services' user is who runs the tests."""
-    facts = replace(ctx.facts, uid=os.geteuid(), gid=os.getegid())
+    facts = replace(ctx.facts, user="root", uid=os.geteuid(), gid=os.getegid())
     found = {name: Volume(path=path) for name, path in paths.items()}
     return Context(facts, Site(storage=Storage(volumes=found)))
 
 
-def volume(path: Path, version: str = volumes.VERSION) -> Path:
-    path.mkdir(parents=True)
-    (path / volumes.VERSION_FILE).write_text(version)
-    return path
+def prepared(ctx: Context) -> Context:
+    """With the folders of its volumes, as they are made."""
+    for place in volumes.places(ctx):
+        volumes.prepare(ctx, place)
+        (place.path / "of-a-user").mkdir()
+    return ctx
 
 
 @pytest.fixture
@@ -98,62 +101,65 @@ def no_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return given
 
 
-def test_only_volumes_that_we_made_are_data(
+def test_only_volumes_that_a_record_says_were_made_here_are_data(
     ctx: Context, no_steps: list[str], tmp_path: Path
 ) -> None:
-    mine = volume(tmp_path / "mine")
-    other = volume(tmp_path / "other", version="2")
-    bare = tmp_path / "bare"
-    (bare / "of-a-user").mkdir(parents=True)
-    (tmp_path / "link").symlink_to(volume(tmp_path / "elsewhere"))
-    named = {"other": other, "bare": bare, "link": tmp_path / "link"}
-    made = owned(ctx, mine=mine, absent=tmp_path / "absent", **named)
-    said = module.purge(made, data=True, dry_run=False)
-    assert str(mine) in said and not mine.exists()
-    for path in named.values():
-        assert f"left {path}: not made by backendai-ctl" in said
-        assert str(path) not in said and path.is_dir()
-    assert not any("absent" in line for line in said)
+    """One of an earlier release, or of a file system of the whole site, looks just the same."""
+    mine, earlier = tmp_path / "mine", tmp_path / "earlier"
+    made = prepared(owned(ctx, mine=mine))
+    (earlier / "of-a-user").mkdir(mode=0o750, parents=True)
+    (earlier / volumes.VERSION_FILE).write_text(volumes.VERSION)
+    both = owned(ctx, mine=mine, earlier=earlier, absent=tmp_path / "absent")
+    planned = module.purge(both, data=True, dry_run=True)
+    assert mine.is_dir()
+    said = module.purge(both, data=True, dry_run=False)
+    assert said == planned
+    assert said.gone[-1].startswith(f"{mine} (volume mine): made here on 2")
+    assert not mine.exists()
+    (line,) = said.left
+    assert line.startswith(f"{earlier} (volume earlier): no record says that backendai-ctl made it")
+    assert (earlier / "of-a-user").is_dir()
+    assert not made.paths.ctl.exists()
 
 
-def test_a_volume_of_another_owner_is_left(
+def test_the_record_outlives_a_purge_that_keeps_the_data(
     ctx: Context, no_steps: list[str], tmp_path: Path
 ) -> None:
-    made = owned(ctx, mine=volume(tmp_path / "mine"))
-    another = Context(replace(made.facts, uid=os.geteuid() + 1), made.site)
-    module.purge(another, data=True, dry_run=False)
-    assert (tmp_path / "mine").is_dir()
+    made = prepared(owned(ctx, mine=tmp_path / "mine"))
+    files.write(made.paths.ctl / "ready/manager", "x")
+    module.purge(made, data=False, dry_run=False)
+    assert [path.name for path in made.paths.ctl.iterdir()] == ["volumes-made.json"]
+    assert (tmp_path / "mine/of-a-user").is_dir()
+    module.purge(made, data=True, dry_run=False)
+    assert not (tmp_path / "mine").exists()
 
 
-def test_a_volume_never_takes_folders_of_the_host_or_of_ours_along(
-    ctx: Context, no_steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_one_volume_goes_and_the_others_can_go_later(
+    ctx: Context, no_steps: list[str], tmp_path: Path
 ) -> None:
-    system, above = volume(tmp_path / "srv"), volume(ctx.paths.config / "volume").parent
-    (above / volumes.VERSION_FILE).write_text(volumes.VERSION)
-    monkeypatch.setattr(module, "_SYSTEM", {system})
-    made = owned(ctx, system=system, above=above)
-    said = module.purge(made, data=True, dry_run=False)
-    assert [line for line in said if line.startswith("left")] == [
-        f"left {path}: not made by backendai-ctl" for path in (system, above)
+    made = prepared(owned(ctx, one=tmp_path / "one", two=tmp_path / "two"))
+    said = module.purge(made, data=True, dry_run=False, named=["two"])
+    assert said.left == [f"{tmp_path / 'one'} (volume one): not named by --volumes"]
+    assert (tmp_path / "one").is_dir() and not (tmp_path / "two").exists()
+    module.purge(made, data=True, dry_run=False)
+    assert not (tmp_path / "one").exists() and not made.paths.ctl.exists()
+
+
+def test_folders_of_ours_are_left_where_something_is_mounted_in_them(
+    ctx: Context, no_steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, scratch = ctx.paths.state / "agent", ctx.paths.state / "agent/scratch"
+    for path in (scratch, ctx.paths.secrets, ctx.paths.state / "manager"):
+        path.mkdir(parents=True)
+    (ctx.paths.state / "webserver").symlink_to(ctx.paths.secrets)
+    monkeypatch.setattr(trees, "mounts_in", lambda path: [scratch] if path == state else [])
+    said = module.purge(ctx, data=True, dry_run=False)
+    assert said.left == [
+        f"{ctx.paths.state / 'webserver'}: a link",
+        f"{state}: {scratch} is mounted: umount it first",
     ]
-    assert system.is_dir() and above.is_dir()
-
-
-def test_nor_a_volume_that_is_mounted_below_it(
-    ctx: Context, no_steps: list[str], tmp_path: Path
-) -> None:
-    made = owned(ctx, mine=volume(tmp_path / "mine"))
-    far = Volume(kind="nfs", server="nas", export=Path("/x"), path=tmp_path / "mine/far")
-    both = made.site.model_copy(
-        update={"storage": Storage(volumes={**made.site.storage.volumes, "far": far})}
-    )
-    module.purge(Context(made.facts, both), data=True, dry_run=False)
-    assert (tmp_path / "mine").is_dir()
-
-
-@pytest.mark.parametrize("path", ["/", "/srv", "/usr", "/var"])
-def test_folders_of_the_host_are_known(path: str) -> None:
-    assert Path(path) in module._SYSTEM
+    assert scratch.is_dir()
+    assert not ctx.paths.secrets.exists() and not (ctx.paths.state / "manager").exists()
 
 
 def test_databases_are_dropped_at_the_port_of_the_site(
@@ -198,11 +204,11 @@ def test_what_was_made_on_request_goes_as_well(
     hosts.write(["10.0.0.1\tmgmt"], hosts_file)
     here.name_file(ctx.facts).write_text("mgmt\n")
     said = module.purge(ctx, data=False, dry_run=True)
-    assert said == [f"lines of the nodes in {hosts_file}", str(here.name_file(ctx.facts))]
+    assert said.gone == [f"lines of the nodes in {hosts_file}", str(here.name_file(ctx.facts))]
     assert module.purge(ctx, data=False, dry_run=False) == said
     assert hosts_file.read_text() == before
     assert not here.name_file(ctx.facts).exists()
-    assert module.purge(ctx, data=False, dry_run=True) == []
+    assert module.purge(ctx, data=False, dry_run=True).gone == []
 
 
 def test_a_purge_that_has_to_be_repeated_keeps_the_name_of_the_node(
@@ -215,4 +221,4 @@ def test_a_purge_that_has_to_be_repeated_keeps_the_name_of_the_node(
 
 
 def test_the_firewall_is_taken_back_by_its_step(ctx: Context) -> None:
-    assert "undo apply-firewall" in module.purge(ctx, data=False, dry_run=True)
+    assert "undo apply-firewall" in module.purge(ctx, data=False, dry_run=True).gone

@@ -16,6 +16,7 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site, Storage, Volume
 from backendai_ctl.storage import volumes
 from backendai_ctl.storage.volumes import changes, places, prepare
+from backendai_ctl.system import careful
 
 
 @pytest.fixture
@@ -88,6 +89,44 @@ def test_files_without_a_version_are_not_called_a_volume(mine: Context) -> None:
         changes(mine, place)
 
 
+@pytest.mark.parametrize("target", ["/etc/shadow", "/dev/zero", "secret", "pipe", "long", "words"])
+def test_of_a_version_that_is_none_nothing_is_shown(
+    mine: Context, tmp_path: Path, target: str
+) -> None:
+    """Services, sessions and servers can put anything there, and what is told of it is recorded."""
+    (place,) = places(mine)
+    (folder(mine) / "photos").mkdir(parents=True)
+    file, secret = folder(mine) / "version.txt", tmp_path / "secret"
+    secret.write_text("root:$y$hash\n")
+    if target == "pipe":
+        os.mkfifo(file)
+    elif target in ("long", "words"):
+        file.write_text("3" * 10_000_000 if target == "long" else "root:$y$hash")
+    else:
+        file.symlink_to(secret if target == "secret" else target)
+    began = time.monotonic()
+    with pytest.raises(Problem, match=r"version\.txt has no version in it") as caught:
+        changes(mine, place)
+    assert time.monotonic() - began < 2
+    assert "hash" not in caught.value.what and "333" not in caught.value.what
+    assert volumes.look(mine, place.path).version.startswith(volumes.NO_VERSION)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else's")
+def test_a_link_of_somebody_else_leads_to_no_volume(facts: Facts, tmp_path: Path) -> None:
+    """Where a volume lies in another one, whoever writes to that may exchange its folder."""
+    outer, host = tmp_path / "outer", tmp_path / "host"
+    for path in (outer, host):
+        path.mkdir()
+    os.chown(outer, 12345, 12345)
+    (outer / "inner").symlink_to(host)
+    ctx = Context(facts, Site(storage=Storage(volumes={"a": Volume(path=outer / "inner")})))
+    (place,) = places(ctx)
+    with pytest.raises(Problem, match="a link, in a folder that others than root may write to"):
+        prepare(ctx, place)
+    assert host.stat().st_uid == 0 and list(host.iterdir()) == []
+
+
 def test_a_file_is_no_volume(mine: Context) -> None:
     (place,) = places(mine)
     mine.paths.volumes.mkdir()
@@ -143,13 +182,13 @@ def test_a_remote_folder_that_is_closed_to_root_is_mended_at_its_server(
     (remote,) = places(ctx)
     remote.path.mkdir(parents=True)
 
-    def refuse(path: Path, *_: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
 
     if place == "folder":
         monkeypatch.setattr(os, "listdir", refuse)
     else:
-        monkeypatch.setattr(Path, "read_text", refuse)
+        monkeypatch.setattr(careful, "read_in", refuse)
     for attempt in (changes, prepare):
         with pytest.raises(Problem, match="root of this node may not enter it") as caught:
             attempt(ctx, remote)
