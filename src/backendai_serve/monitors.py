@@ -8,9 +8,17 @@ the service with it.
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
+
+from backendai_serve.patches import part
 
 
-def keep_closed(module: Any) -> None:
+def keep_closed(module: ModuleType) -> None:
     """Have monitors be made and configured as ever, but neither start nor stop."""
-    module.Monitor.start = module.Monitor.close = lambda _self: None
+    monitor = part(module, "Monitor")
+    for name in ("start", "close"):
+        part(monitor, name)
+        setattr(monitor, name, lambda _self: None)
+
+
+EXECUTED = {"aiomonitor": keep_closed}

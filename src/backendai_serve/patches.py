@@ -1,31 +1,65 @@
-"""Changes modules of upstream as they are imported, in this process and in those it forks or spawns.
+"""Changes modules of upstream's wheels when a service imports them.
 
-A row of TABLE is a module and the function that changes it. It is called once, right after the module
-was executed, so that what is changed is there and nobody has used it yet.
+Wheels enter a release as upstream released them. What a site must not have otherwise is changed here,
+in the process of the service: `TABLE` names each module and the module of ours that changes it. That
+one has, by the name of upstream's module,
+
+    SOURCES   functions from its source text to the one that is run instead
+    EXECUTED  functions that are called with the module once it is executed
+
+A module that is not as expected ends the start of the service: running it unchanged would open what
+is believed closed. Modules of ours are imported only where they are needed.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from multiprocessing import spawn
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
-from backendai_serve import monitors, probes
-
-TABLE: dict[str, Callable[[Any], None]] = {
-    "aiomonitor": monitors.keep_closed,
-    "ai.backend.common.health_checker.probe": probes.keep_fresh,
+TABLE: Mapping[str, str] = {
+    "aiomonitor": "monitors",
+    "ai.backend.common.health_checker.probe": "probes",
 }
 
 
+class Unfit(Exception):
+    """A module of upstream is not the one that is to be changed."""
+
+    def __init__(self, module: str, what: str) -> None:
+        super().__init__(
+            f"{module}: {what}; it must be changed before a service may run it\n"
+            "hint: install all Backend.AI packages from one release"
+        )
+
+
 def install() -> None:
-    """Have the modules of TABLE be changed when they are imported."""
+    """Change what this process imports from now on, and what those import that it forks or spawns."""
     sys.meta_path.insert(0, _Finder())
     spawn.get_command_line = _installing(spawn.get_command_line)
+
+
+def part(owner: Any, name: str) -> Any:
+    """What a module or a class has by this name. Raises Unfit."""
+    found = getattr(owner, name, None)
+    if found is None:
+        module = getattr(owner, "__module__", owner.__name__)
+        raise Unfit(module, f"{owner.__name__} has no {name}")
+    return found
+
+
+def exchanged(module: str, text: str, old: str, new: str) -> str:
+    """`text` with `new` for `old`, which is in it exactly once. Raises Unfit."""
+    count = text.count(old)
+    if count != 1:
+        line = old.strip().splitlines()[0]
+        raise Unfit(module, f"its source has {count} times instead of once: {line}")
+    return text.replace(old, new)
 
 
 def _installing(command_line: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -42,21 +76,35 @@ def _installing(command_line: Callable[..., list[str]]) -> Callable[..., list[st
 
 class _Finder(MetaPathFinder):
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        change = TABLE.get(fullname)
-        if not change:
+        ours = TABLE.get(fullname)
+        if ours is None:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec and spec.loader:
-            _wrap(spec.loader, change)
+            _wrap(spec.loader, fullname, import_module(f"backendai_serve.{ours}"))
         return spec
 
 
-def _wrap(loader: Any, change: Callable[[Any], None]) -> None:
-    """Have the module's loader change it once it is executed; the loader keeps its type."""
+def _wrap(loader: Any, name: str, ours: Any) -> None:
+    """Have the module's loader run what is changed; the loader keeps its type."""
+    source: Callable[[str], str] | None = getattr(ours, "SOURCES", {}).get(name)
+    executed: Callable[[ModuleType], None] | None = getattr(ours, "EXECUTED", {}).get(name)
     execute = loader.exec_module
+
+    def code(fullname: str) -> CodeType:
+        text = loader.get_source(fullname)
+        if text is None or source is None:
+            raise Unfit(fullname, "its source is not installed")
+        changed: CodeType = compile(
+            source(text), loader.get_filename(fullname), "exec", dont_inherit=True
+        )
+        return changed
 
     def and_change(module: ModuleType) -> None:
         execute(module)
-        change(module)
+        if executed:
+            executed(module)
 
+    if source is not None:
+        loader.get_code = code
     loader.exec_module = and_change

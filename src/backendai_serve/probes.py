@@ -13,6 +13,8 @@ import functools
 import time
 from typing import Any
 
+from backendai_serve.patches import part
+
 FRESH = 1.0  # seconds
 PATIENCE = 1.0  # seconds; `backendai-ctl status` gives a service 1.5 in all
 _ANSWERS = ("get_connectivity_status", "get_liveness_status", "get_readiness_status")
@@ -20,10 +22,10 @@ _ANSWERS = ("get_connectivity_status", "get_liveness_status", "get_readiness_sta
 
 def keep_fresh(module: Any) -> None:
     """Have the probes of the module look anew before they answer."""
-    probe = module.HealthProbe
-    probe.check_all = _noting(probe.check_all)
+    probe = part(module, "HealthProbe")
+    probe.check_all = _noting(part(probe, "check_all"))
     for name in _ANSWERS:
-        setattr(probe, name, _renewing(getattr(probe, name)))
+        setattr(probe, name, _renewing(part(probe, name)))
 
 
 def _noting(check_all: Any) -> Any:
@@ -50,3 +52,6 @@ def _renewing(answer: Any) -> Any:
         return await answer(self)
 
     return renewed
+
+
+EXECUTED = {"ai.backend.common.health_checker.probe": keep_fresh}

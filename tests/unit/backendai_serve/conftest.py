@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from upstream import Upstream, unpack
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 LIMIT = 20  # seconds
@@ -109,3 +111,12 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 @pytest.fixture
 def kept(tmp_path: Path, systemd: Systemd) -> Kept:
     return Kept(tmp_path, systemd)
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    """Code of the services that are changed."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    services = ("appproxy-coordinator", "appproxy-worker", "manager", "webserver")
+    return unpack(shared / "upstream", [f"backend-ai-{name}" for name in services])

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from upstream import Upstream
+
+from backendai_serve.patches import TABLE, Unfit, exchanged, part
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
-# As upstream's app proxy worker uses it; the real module is too heavy for a unit test.
+# As upstream's app proxy worker uses it.
 MONITOR = """
 class Monitor:
     def __init__(self, loop, *, host="127.0.0.1", termui_port=0):
@@ -45,6 +48,17 @@ if __name__ == "__main__":
     worker.start()
     worker.join()
     sys.exit(worker.exitcode)
+"""
+
+IMPORT_ALL = """
+import importlib
+for name in patches.TABLE:
+    module = importlib.import_module(name)
+    print(name, type(module.__spec__.loader).__name__)
+"""
+START = """#!{python}
+import aiomonitor
+print("it runs")
 """
 
 
@@ -90,3 +104,40 @@ def test_a_host_without_the_monitor_is_fine() -> None:
         check=False,
     )
     assert "ModuleNotFoundError: No module named 'aiomonitor'" in done.stderr
+
+
+def test_every_module_that_is_changed_is_in_the_lock_and_fits(upstream: Upstream) -> None:
+    said = [line.split() for line in upstream.run(IMPORT_ALL).splitlines()]
+    assert [words for words in said if words[0] in TABLE] == [
+        [name, "SourceFileLoader"] for name in TABLE
+    ]
+
+
+def test_a_service_does_not_start_with_another(tmp_path: Path) -> None:
+    (tmp_path / "aiomonitor.py").write_text("class Other: pass\n")
+    script = tmp_path / "server"
+    script.write_text(START.format(python=sys.executable))
+    script.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "backendai_serve", "--", str(script)],
+        env={"PYTHONPATH": f"{SOURCES}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert "Unfit: aiomonitor: aiomonitor has no Monitor; it must be changed" in done.stderr
+    assert "hint: install all Backend.AI packages from one release" in done.stderr
+
+
+def test_text_is_exchanged_once_or_not_at_all() -> None:
+    assert exchanged("m", "a b c", "b", "x") == "a x c"
+    for text in ("a c", "b b"):
+        with pytest.raises(Unfit, match=r"m: its source has [02] times instead of once: b"):
+            exchanged("m", text, "b", "x")
+
+
+def test_a_part_that_is_gone_is_named() -> None:
+    assert part(Path, "exists") is Path.exists
+    with pytest.raises(Unfit, match=r"pathlib.*: Path has no vanish"):
+        part(Path, "vanish")
