@@ -25,6 +25,12 @@ from typing import Any
 TABLE: Mapping[str, str] = {
     "aiomonitor": "monitors",
     "ai.backend.common.health_checker.probe": "probes",
+    "ai.backend.appproxy.coordinator.server": "inquiries",
+    "ai.backend.appproxy.coordinator.api.health": "inquiries",
+    "ai.backend.appproxy.worker.server": "inquiries",
+    "ai.backend.appproxy.worker.api.health": "inquiries",
+    "ai.backend.manager.clients.appproxy.client": "tokens",
+    "ai.backend.manager.services.session.service": "tokens",
 }
 
 
