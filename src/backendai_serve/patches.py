@@ -29,6 +29,8 @@ TABLE: Mapping[str, str] = {
     "ai.backend.appproxy.coordinator.api.health": "inquiries",
     "ai.backend.appproxy.worker.server": "inquiries",
     "ai.backend.appproxy.worker.api.health": "inquiries",
+    "ai.backend.appproxy.worker.proxy.backend.http": "apps",
+    "ai.backend.appproxy.worker.proxy.frontend.http.base": "apps",
     "ai.backend.manager.clients.appproxy.client": "tokens",
     "ai.backend.manager.services.session.service": "tokens",
 }
