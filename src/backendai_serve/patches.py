@@ -35,6 +35,7 @@ TABLE: Mapping[str, str] = {
     "ai.backend.appproxy.worker.proxy.frontend.http.base": "apps",
     "ai.backend.manager.clients.appproxy.client": "tokens",
     "ai.backend.manager.services.session.service": "tokens",
+    "ai.backend.web.server": "web",
 }
 
 
