@@ -27,11 +27,26 @@
 #
 # Exit status: 0 done, 1 refused or failed (the reason and a cure are printed), 2 a wrong request.
 set -u
+finished='' parts='' work=''
+# shellcheck disable=SC2317  # by the trap
+ended() { # A script that is cut short, or reads one that is, shall not end as if all were well
+  status=$?
+  [ -z "$work" ] || rm -rf "$work"
+  case $status-$finished in 0- | 127-)
+    printf 'refused: %s\nhint: %s\n' "${0##*/} or a file in lib is cut short" "unpack the whole tar again" >&2
+    exit 1
+    ;;
+  esac
+  exit "$status"
+}
+trap ended EXIT
 here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh
 . "$here/lib/checks.sh"
+whole checks || exit 127
 # shellcheck source=packaging/bundle/lib/packages.sh
 . "$here/lib/packages.sh"
+whole packages
 
 roles='' site='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install
 
@@ -64,6 +79,7 @@ while [ $# -gt 0 ]; do
     --uninstall-source) action=uninstall ;;
     -h | --help)
       usage
+      finished=yes
       exit 0
       ;;
     *) wrong "unknown option or argument: $1" ;;
@@ -91,6 +107,7 @@ check_request() {
   [ -n "$family" ] || refuse "${root:-this host} has neither dpkg nor rpm" "install on Debian or Enterprise Linux"
   # shellcheck source=packaging/bundle/lib/apt.sh
   . "$here/lib/$family.sh"
+  whole "$family"
   [ "$action" = list ] || [ "$(id -u)" -eq 0 ] || refuse "only root can install" "sudo ./install.sh ..."
 }
 
@@ -115,7 +132,7 @@ place() { # FILE TARGET: move a finished file to its place, whole or not at all
 
 place_keys() { # Those of this bundle, which was signed by one that the host trusts or was told
   # An older release may not know of the next key, nor that one was revoked.
-  if [ "$number" -lt "$newest" ] && [ -f "$trusted" ] && [ -n "$(signer_of "$trusted")" ]; then return; fi
+  if [ "$number" -lt "$newest" ] && [ "$known" = fine ]; then return; fi
   for ending in asc gpg; do
     cp "$work/backendai-archive-keyring.$ending" "$stage/keys.$ending" ||
       refuse "the keys cannot be copied to $stage" "free space there and run it again"
@@ -141,30 +158,6 @@ plan() {
 planned() {
   step=$((step + 1))
   say "  $step. $*"
-}
-
-check_space() {
-  had=0
-  for folder in "$copy" "$copy.partial"; do
-    if [ -d "$folder" ]; then had=$((had + $(du -sk "$folder" | cut -f 1))); fi
-  done
-  need=$(($(fact unpacked) / 1024 + 65536 - had))
-  free=$(free_kib "$state")
-  [ "$need" -le "$free" ] || refuse "$state needs $(mib "$need") for the bundle, and $(mib "$free") are free" \
-    "free space there (older bundles in it can go) and run it again"
-}
-
-check_roles() {
-  for role in $roles; do
-    is_package "$role" || wrong "--role: the bundle has no $role" "./install.sh --list-roles"
-  done
-}
-
-check_site() {
-  file=$root/etc/backendai/site.toml
-  if [ -n "$site" ] && [ -f "$file" ] && ! same_file "$site" "$file" && [ -z "$replace_site" ]; then
-    refuse "$file exists and differs from $site" "compare them; to take yours add --replace-site"
-  fi
 }
 
 keep() { # Copy to a partial folder, check the copy, rename. What a killed run copied is used.
@@ -234,8 +227,6 @@ install_site() { # backendai-ctl, which comes first, checks it before any servic
   refuse "$site has faults, listed above; no service was configured by it" "mend it and run it again"
 }
 
-same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
-
 install_roles() {
   packages=''
   for role in $roles; do packages="$packages backendai-$role"; done
@@ -256,7 +247,7 @@ finish_configuration() { # Where everything of ours came while the site file was
 offer() {
   for_other_nodes "http://$serve"
   say "Serving $copy at http://$serve/ until interrupted."
-  clean_up
+  rm -rf "$work"
   exec 9>&-
   cd "$copy" || exit 1
   exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \
@@ -277,10 +268,12 @@ case $action in
     take_copies
     read_facts
     list_roles
+    finished=yes
     exit 0
     ;;
   uninstall)
     uninstall
+    finished=yes
     exit 0
     ;;
 esac
@@ -292,18 +285,20 @@ read_facts
 copy_inside=${state#"$root"}/$name stage_inside=${state#"$root"}/.stage
 copy=$root$copy_inside stage=$root$stage_inside
 plan
-check_signature
-check_names
-check_files
-check_number
-check_host
-check_roles
-check_versions
-check_site
-check_space
+# Whatever would hinder an installation is told here, by a check in lib/ that ends in `refuse`.
+must check_signature
+must check_names
+must check_files
+must check_number
+must check_host
+must check_roles
+must check_versions
+must check_site
+must check_space
 if [ -n "$foreign" ]; then say "The packages of Debian in this bundle are for $distribution: here only those of Backend.AI are used."; fi
 if [ -n "$dry_run" ]; then
   say "Fine. Nothing was changed."
+  finished=yes
   exit 0
 fi
 
@@ -325,5 +320,6 @@ say "Done: Backend.AI $version is a source of packages on this host${roles:+, in
 if [ -z "$roles" ] && [ -n "$others" ]; then say "Installed are packages of ours of $others: --role NAME brings all of them to $version."; fi
 if [ -z "$roles" ] && [ -z "$serve" ]; then say "Next: ./install.sh --list-roles, then --role NAME; or use apt or dnf as for any package."; fi
 if [ -n "$roles" ] && [ -z "$root" ] && [ -x /usr/bin/backendai-ctl ]; then say "Next: backendai-ctl status --wait 300"; fi
+finished=yes
 if [ -n "$serve" ]; then offer; fi
 exit 0

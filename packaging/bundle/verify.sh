@@ -11,9 +11,23 @@
 # Exit status: 0 everything is as it was released, 1 refused (the reason and a cure are printed),
 # 2 a wrong request.
 set -u
+finished='' parts='' work=''
+# shellcheck disable=SC2317  # by the trap
+ended() { # A script that is cut short, or reads one that is, shall not end as if all were well
+  status=$?
+  [ -z "$work" ] || rm -rf "$work"
+  case $status-$finished in 0- | 127-)
+    printf 'refused: %s\nhint: %s\n' "${0##*/} or a file in lib is cut short" "unpack the whole tar again" >&2
+    exit 1
+    ;;
+  esac
+  exit "$status"
+}
+trap ended EXIT
 here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh
 . "$here/lib/checks.sh"
+whole checks || exit 127
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -26,6 +40,7 @@ while [ $# -gt 0 ]; do
     --allow-older) allow_older=yes ;;
     -h | --help)
       usage
+      finished=yes
       exit 0
       ;;
     *) wrong "unknown option or argument: $1" ;;
@@ -40,11 +55,12 @@ take_copies
 read_facts
 say "This only reads: it checks the signature, every file and the release number of"
 describe
-check_signature
-check_names
-check_files
-check_number
+must check_signature
+must check_names
+must check_files
+must check_number
 need=$(($(fact unpacked) / 1024))
 free=$(free_kib "$state")
 say "An installation keeps a copy of $(mib "$need") in $state; $(mib "$free") are free there."
 say "Fine: this bundle is as it was released."
+finished=yes

@@ -45,7 +45,7 @@ from packager.targets import (
 from packager.values import ValuesField, thaw
 from releasekit.errors import Failure
 from releasekit.locks import canonical
-from releasekit.own_wheel import file_name
+from releasekit.own_wheel import ENDINGS, file_name
 
 SOURCES = "src"
 
@@ -96,7 +96,11 @@ async def build_own_wheel(wheel: OwnWheel, release: Release) -> LockedDigest:
     sources = await Get(
         Digest,
         PathGlobs(
-            [f"{SOURCES}/{package}/**/*.py" for package in wheel.packages],
+            [
+                f"{SOURCES}/{package}/**/*.{ending}"
+                for package in wheel.packages
+                for ending in ENDINGS
+            ],
             GlobMatchErrorBehavior.error,
             description_of_origin=f"the wheel {wheel.name}",
         ),

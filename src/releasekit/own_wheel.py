@@ -17,6 +17,7 @@ from pathlib import Path
 
 from releasekit.errors import Failure, run_main
 
+ENDINGS = ("py", "sh")  # of what a package has in it
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 
 
@@ -45,11 +46,12 @@ def file_name(name: str, version: str) -> str:
 
 
 def modules(spec: WheelSpec) -> dict[str, bytes]:
-    """The modules of all packages, by their path inside the wheel. Failure if a package has none."""
+    """Modules and scripts of all packages, by their path in the wheel. Failure if a package has none."""
     root = Path(spec.sources)
     found = {}
     for package in sorted(spec.packages):
-        paths = sorted((root / package).rglob("*.py"))
+        files = (path for ending in ENDINGS for path in (root / package).rglob(f"*.{ending}"))
+        paths = sorted(files)
         if root / package / "__init__.py" not in paths:
             raise Failure(
                 f"{spec.name}: {root / package} is no Python package",

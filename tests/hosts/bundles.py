@@ -7,13 +7,13 @@ a throw-away key, and what releasekit.bundle adds; its repositories are made by 
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ import tomllib
 from scenario import REPOSITORY
 
 from releasekit import bundle
-from releasekit.signing import FINGERPRINT, GPG, HOME, KEYRING, KIND, Signer
+from releasekit.signing import Signer
 
 MEDIUM = "/medium"  # where hosts see the bundle
 STATE = "/var/lib/backendai/bundles"
 ORIGIN = "Backend.AI"
 SUITE = "stable"
 MAKE_LIMIT = 300  # seconds
+RELEASED = 1_767_225_600  # the time of signatures: 2026-01-01
+LATER = "--faked-system-time=20260401T000000!"
 BORN = "--faked-system-time=20260101T000000!"  # of keys; releases are made after that
 SCRIPTS = ("README", "*.sh", "lib/*.sh")
 LIGHT = ("runtime",)  # 16 MB, needs nothing
@@ -51,26 +53,45 @@ class Bundle:
 class Key:
     """A throw-away signing key in a folder below `folder`. `stop` ends its agent and removes it."""
 
-    def __init__(self, folder: Path, user: str = "Throw-away <throw@away.invalid>") -> None:
+    def __init__(
+        self, folder: Path, user: str = "Throw-away <throw@away.invalid>", expires: str = "never"
+    ) -> None:
         # A short name: the agent's socket is in it, and its path may have 107 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="k", dir=folder))
-        self._gpg("--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", "never")
+        self._gpg("--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", expires)
         listing = self._gpg("--with-colons", "--list-keys").decode().splitlines()
         self.fingerprint = next(row.split(":")[9] for row in listing if row.startswith("fpr"))
 
-    def signer(self, *others: Key) -> Signer:
-        """Signs with this key; hosts shall trust the keys of `others` too."""
-        public = b"".join(key._gpg("--export") for key in (self, *others))
-        return Signer.from_environment(
-            {
-                GPG: shutil.which("gpg") or "gpg",
-                HOME: str(self.home),
-                FINGERPRINT: self.fingerprint,
-                KIND: "local",
-                KEYRING: base64.b64encode(public).decode(),
-                "SOURCE_DATE_EPOCH": "1767225600",
-            }
+    def signer(self, *others: Key, public: bytes = b"") -> Signer:
+        """Signs with this key; hosts shall trust the keys of `others` too. `public`: these instead."""
+        public = public or b"".join(key.public() for key in (self, *others))
+        gpg = shutil.which("gpg") or "gpg"
+        # Not from_environment: by today's clock a key that has expired cannot sign.
+        return Signer(
+            gpg, str(self.home), self.fingerprint, "local", public, RELEASED, self.fingerprint
         )
+
+    def public(self) -> bytes:
+        return self._gpg("--export")
+
+    def revoked(self) -> bytes:
+        """The public key as it is published after it was replaced by another (reason 2)."""
+        with self._copy() as copy:
+            words = ("--command-fd=0", "--no-tty", "--gen-revoke", self.fingerprint)
+            copy._gpg("--import", data=copy._gpg(*words, data=b"y\n2\n\ny\n", at=LATER))
+            return copy.public()
+
+    @contextmanager
+    def _copy(self) -> Iterator[Key]:
+        """The same key in a folder of its own: what happens to it there does not happen to this one."""
+        other = object.__new__(Key)
+        other.home = Path(tempfile.mkdtemp(prefix="k", dir=self.home.parent))
+        other.fingerprint = self.fingerprint
+        other._gpg("--import", data=self._gpg("--export-secret-keys"))
+        try:
+            yield other
+        finally:
+            other.stop()
 
     def sign_rpm(self, rpm: Path) -> None:
         # fmt: off
@@ -86,9 +107,11 @@ class Key:
         subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=False)
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def _gpg(self, *words: str) -> bytes:
-        argv = ["gpg", "--homedir", str(self.home), "--batch", "--quiet", BORN, *words]
-        return subprocess.run(argv, check=True, capture_output=True, timeout=MAKE_LIMIT).stdout
+    def _gpg(self, *words: str, data: bytes = b"", at: str = BORN) -> bytes:
+        batch = [] if "--command-fd=0" in words else ["--batch"]
+        argv = ["gpg", "--homedir", str(self.home), *batch, "--quiet", at, *words]
+        done = subprocess.run(argv, input=data, check=True, capture_output=True, timeout=MAKE_LIMIT)
+        return done.stdout
 
 
 def make(
@@ -121,6 +144,7 @@ def make(
         target = root / script.relative_to(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(script, target)
+    shutil.copy(REPOSITORY / "src/backendai_ctl/bundle/signer.sh", root / "lib/signer.sh")
     for name, text in (extra or {}).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -133,14 +157,17 @@ def make(
     return Bundle(root, key.fingerprint)
 
 
-def resealed(made: Bundle, key: Key, **facts: object) -> Bundle:
-    """The same folder with a new RELEASE, MANIFEST and signature: what a holder of `key` could publish."""
+def resealed(made: Bundle, key: Key, public: bytes = b"", **facts: object) -> Bundle:
+    """The same folder with a new RELEASE, MANIFEST and signature: what a holder of `key` could publish.
+
+    `public`: the keys that it brings, instead of that one.
+    """
     rows = dict(line.split("=", 1) for line in (made.folder / "RELEASE").read_text().splitlines())
     for name in ("RELEASE", "MANIFEST", "MANIFEST.sig"):
         (made.folder / name).unlink()
     known = {field.name for field in dataclasses.fields(bundle.BundleSpec)}
     spec: dict[str, Any] = {**{k: v for k, v in rows.items() if k in known}, "mtime": 0, **facts}
-    signer = key.signer()
+    signer = key.signer(public=public)
     bundle.complete(
         made.folder,
         bundle.BundleSpec(**spec),

@@ -165,3 +165,5 @@ for_other_nodes() { # URL: how other hosts use it
   say "  apt update"
   if is_package archive-keyring; then say "  apt install -y backendai-archive-keyring"; fi
 }
+
+parts="$parts apt" # the last line: what is cut short does not have it

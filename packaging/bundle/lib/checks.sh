@@ -15,7 +15,6 @@ here=${here:?}
 root=''
 wanted='' # the fingerprint given by --fingerprint
 allow_older=''
-work=''
 # The keys that this host trusts: also files of the package backendai-archive-keyring, so its upgrade
 # brings the next key.
 keyring_file=/usr/share/keyrings/backendai-archive-keyring.gpg
@@ -36,6 +35,14 @@ wrong() { # WHAT [HINT]: the request makes no sense. Exit status 2.
 
 usage() { # The comment at the head of the script is its help.
   sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+}
+
+whole() { # NAME: lib/NAME.sh was read to its end, which says so
+  case "$parts " in *" $1 "*) ;; *) refuse "lib/$1.sh is cut short" "unpack the whole tar again" ;; esac
+}
+
+must() { # CHECK: one that is not there, or fails in another way than by `refuse`, has failed too
+  "$1" || refuse "$1 could not be made" "unpack the whole tar again"
 }
 
 # --- the request
@@ -67,18 +74,9 @@ detect_host() {
 }
 
 need_tools() {
-  for tool in awk comm cp df find grep mktemp sed sha256sum sort tr wc; do
+  for tool in awk comm cp df find grep head mktemp od sed sha1sum sha256sum sort tail tr wc; do
     command -v "$tool" >/dev/null || refuse "this host has no $tool" "install coreutils, findutils, grep, sed and awk"
   done
-  verifier=''
-  if command -v sqv >/dev/null && sqv --help 2>&1 | grep -q -e --signature-file; then
-    verifier=sqv
-  elif command -v gpgv >/dev/null; then
-    verifier=gpgv
-  elif command -v gpg >/dev/null; then
-    verifier=gpg
-  fi
-  [ -n "$verifier" ] || refuse "this host has no program that checks signatures" "install sqv, gpgv or gpg (gnupg2)"
 }
 
 free_kib() { # DIR: KiB free where it is, or will be
@@ -93,12 +91,9 @@ mib() { printf '%s MB' $((($1 + 1023) / 1024)); } # KiB to read
 
 begin_work() {
   work=$(mktemp -d) || refuse "no temporary folder can be made" "free space in ${TMPDIR:-/tmp}"
-  trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
 }
-
-clean_up() { [ -z "$work" ] || rm -rf "$work"; }
 
 take_copies() { # What is checked first is what is used later: the files may lie on somebody's stick.
   for file in RELEASE MANIFEST MANIFEST.sig keys/backendai-archive-keyring.gpg keys/backendai-archive-keyring.asc; do
@@ -130,37 +125,44 @@ describe() {
 
 # --- checks
 
-signer_of() { # KEYRING: print the fingerprint of the key in it that signed MANIFEST; the reason is in $work/why
-  case $verifier in
-    sqv)
-      sqv --keyring "$1" --signature-file "$work/MANIFEST.sig" "$work/MANIFEST" 2>"$work/why" | head -n 1
-      return
-      ;;
-    gpgv) set -- gpgv --homedir "$work" --keyring "$1" ;;
-    gpg) set -- gpg --batch --homedir "$work" --no-default-keyring --keyring "$1" --trust-model always --verify ;;
-  esac
-  "$@" --status-fd 3 "$work/MANIFEST.sig" "$work/MANIFEST" 3>"$work/status" >/dev/null 2>"$work/why" &&
-    sed -n 's/^\[GNUPG:\] VALIDSIG .* //p' "$work/status" | head -n 1
+judge() { # WORDS of signer.sh: its verdict in $verdict, and the detail: for `good` the fingerprint
+  verdict=$(sh "$here/lib/signer.sh" "$@")
+  detail=${verdict#* }
+  verdict=${verdict%% *} verifier=${detail%% *} detail=${detail#* }
 }
+
+judge_manifest() { judge check "$1" "$work/MANIFEST.sig" "$work/MANIFEST"; } # KEYRING
 
 spaced() { printf '%s\n' "$1" | sed 's/..../& /g; s/ $//'; }
 
-check_signature() {
-  signer=$(signer_of "$keyring")
-  if [ -z "$signer" ]; then
+check_signature() { # The keys that the host has count more than what the bundle or the request says of them
+  judge_manifest "$keyring"
+  signer=$detail
+  if [ "$verdict" != good ]; then
     hint="do not install it; get the bundle again and compare the sha256 of the tar"
     today=$(date -u +%Y%m%d)
     [ "$today" -ge "$(fact date | tr -dc 0-9)" ] 2>/dev/null ||
       hint="the clock of this host says $(date -u +%Y-%m-%d), before the release: set it; else $hint"
-    refuse "MANIFEST.sig is no valid signature of MANIFEST ($verifier: $(grep . "$work/why" | tail -n 1))" "$hint"
+    refuse "MANIFEST.sig is no valid signature of MANIFEST ($verifier: $detail)" "$hint"
   fi
   say "Signed by the key  $(spaced "$signer")"
+  known=absent
+  if [ -f "$trusted" ]; then
+    judge key "$trusted" "$signer"
+    known=$verdict
+  fi
+  case $known in fine | absent) ;; *)
+    refuse "this host does not take that key any more: $trusted says: $detail" \
+      "get a release that was signed by the publisher's present key"
+    ;;
+  esac
   if [ -n "$wanted" ]; then
     [ "$signer" = "$wanted" ] || refuse "MANIFEST.sig is by the key $(spaced "$signer"), not by $(spaced "$wanted")" \
       "get the bundle from who published that fingerprint; do not install this one"
     say "  which is the fingerprint you gave."
   elif [ -f "$trusted" ]; then
-    [ -n "$(signer_of "$trusted")" ] ||
+    judge_manifest "$trusted"
+    [ "$verdict" = good ] ||
       refuse "this host trusts another key: $trusted does not hold the one that signed this bundle" \
         "if the publisher changed keys, compare the fingerprint above with the published one, then add: --fingerprint '$(spaced "$signer")'"
     say "  which this host trusts since an earlier release."
@@ -255,3 +257,35 @@ check_host() { # Sets foreign=yes where the closure was made for another distrib
 os_fact() { # KEY of /etc/os-release
   sed -n "s/^$1=//p" "$root/etc/os-release" 2>/dev/null | tr -d '"' | head -n 1
 }
+
+# --- of install.sh alone: whatever would hinder an installation is found before the first change
+
+# shellcheck disable=SC2154  # variables of install.sh
+check_space() {
+  had=0
+  for folder in "$copy" "$copy.partial"; do
+    if [ -d "$folder" ]; then had=$((had + $(du -sk "$folder" | cut -f 1))); fi
+  done
+  need=$(($(fact unpacked) / 1024 + 65536 - had))
+  free=$(free_kib "$state")
+  [ "$need" -le "$free" ] || refuse "$state needs $(mib "$need") for the bundle, and $(mib "$free") are free" \
+    "free space there (older bundles in it can go) and run it again"
+}
+
+# shellcheck disable=SC2154  # variables of install.sh
+check_roles() {
+  for role in $roles; do
+    is_package "$role" || wrong "--role: the bundle has no $role" "./install.sh --list-roles"
+  done
+}
+
+check_site() {
+  file=$root/etc/backendai/site.toml
+  if [ -n "$site" ] && [ -f "$file" ] && ! same_file "$site" "$file" && [ -z "$replace_site" ]; then
+    refuse "$file exists and differs from $site" "compare them; to take yours add --replace-site"
+  fi
+}
+
+same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
+
+parts="$parts checks" # the last line: what is cut short does not have it

@@ -73,3 +73,5 @@ check_came() { # Never "installed" for what is not, whatever apt or dnf said
         "the last lines of $package_tool say why; mend that and run it again"
   done <"$work/take"
 }
+
+parts="$parts packages" # the last line: what is cut short does not have it

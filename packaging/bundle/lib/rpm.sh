@@ -93,3 +93,5 @@ for_other_nodes() { # URL: how other hosts use it
   say "  ."
   if is_package archive-keyring; then say "  dnf install -y backendai-archive-keyring"; fi
 }
+
+parts="$parts rpm" # the last line: what is cut short does not have it
