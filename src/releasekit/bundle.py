@@ -25,7 +25,7 @@ KEYRING = "keys/backendai-archive-keyring"
 FORMAT = 1
 # What verify.sh takes for the name of a file or folder: nothing that a shell, a terminal or
 # `sha256sum -c` could take for something else.
-_NAME = re.compile(r"[A-Za-z0-9_+~@%,:=][A-Za-z0-9._+~@%,:=-]*\Z")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_+~@%,:=][A-Za-z0-9._+~@%,:=-]*\Z")
 
 
 class Signs(Protocol):
@@ -59,7 +59,7 @@ def files_of(root: Path) -> dict[str, Path]:
     found = {}
     for path in root.rglob("*"):
         name = path.relative_to(root).as_posix()
-        if not all(_NAME.match(part) for part in name.split("/")):
+        if not all(PLAIN_NAME.match(part) for part in name.split("/")):
             raise Failure(
                 f"{name!r} cannot be in a bundle: its name has a character that is not plain",
                 hint="letters, digits and ._+~@%,:=- are; rename it where it is made",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from devtools.release.archive import Archive, read
 from devtools.release.layout import (
     MANIFEST,
     RELEASE,
@@ -50,7 +51,8 @@ class Bundle:
         self.path = path
         if not path.exists():
             raise Failure(f"{path}: there is no such file or folder")
-        self.places = _folder(path) if path.is_dir() else _tar(path)
+        found = None if path.is_dir() else read(path)
+        self.places = _tar(path, found) if found else _folder(path)
         for name in (RELEASE, MANIFEST, SIGNATURE):
             if name not in self.places:
                 raise Failure(
@@ -59,6 +61,8 @@ class Bundle:
                 )
         self.facts: Facts = parse_release(self.text(RELEASE), str(path))
         self.manifest = parse_manifest(self.text(MANIFEST), str(path))
+        if found:
+            _check_outside(path, found, self.facts)
 
     def read(self, name: str) -> bytes:
         """A small file, whole."""
@@ -85,30 +89,18 @@ class Bundle:
         return {sha256: path for path, sha256 in reversed(list(self.manifest.items()))}
 
 
-def _tar(path: Path) -> dict[str, Place]:
-    places: dict[str, Place] = {}
-    top = ""
-    try:
-        with tarfile.open(path, "r:") as archive:
-            for info in archive:
-                folder, _, name = info.name.partition("/")
-                top = top or folder
-                if folder != top or not (info.isdir() or info.isreg()):
-                    raise Failure(
-                        f"{path}: {info.name!r} does not belong into a bundle",
-                        hint="it was not made by ./pants package; do not use it",
-                    )
-                if info.isdir():
-                    continue
-                if name in places:
-                    raise Failure(f"{path}: {name} is in it twice; do not use it")
-                places[name] = Place(path, info.offset_data, info.size)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise Failure(
-            f"{path} cannot be read as a tar file: {error}",
-            hint="it is damaged or cut short, or no bundle at all: copy it again",
-        ) from None
-    return places
+def _check_outside(path: Path, found: Archive, facts: Facts) -> None:
+    """What of a tar is in no file: the name of its folder and the time of its entries."""
+    day = time.strftime("%Y-%m-%d", time.gmtime(found.mtime))
+    for what, is_, says in (("folder", found.top, facts.folder), ("date", day, facts["date"])):
+        if is_ != says:
+            raise Failure(
+                f"{path}: the {what} is {is_}, and RELEASE says {says}", hint="do not use it"
+            )
+
+
+def _tar(path: Path, found: Archive) -> dict[str, Place]:
+    return {member.name: Place(path, member.offset, member.size) for member in found.members}
 
 
 def _folder(path: Path) -> dict[str, Place]:

@@ -9,11 +9,15 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from releasekit.tarball import pack
+
+RELEASED, DAY = 1_793_404_800, 86_400  # 2026-10-31, in seconds since the epoch
 ROOT = Path(__file__).resolve().parents[4]
 MakeBundle = Callable[..., Path]
 RunRelease = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -117,14 +121,12 @@ def write_bundle(
     held["MANIFEST"] = "".join(rows).encode()
     held["MANIFEST.sig"] = key("--detach-sign", "--output=-", data=held["MANIFEST"])
     path = target / f"{name}.tar"
-    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
-        top = tarfile.TarInfo(name)
-        top.type = tarfile.DIRTYPE
-        tar.addfile(top)
-        for inside, data in sorted(held.items()):
-            info = tarfile.TarInfo(f"{name}/{inside}")
-            info.size, info.mtime = len(data), number
-            tar.addfile(info, io.BytesIO(data))
+    with tempfile.TemporaryDirectory() as folder:
+        for inside, data in held.items():
+            file = Path(folder, name, inside)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        pack(Path(folder), path, mtime=RELEASED + number * DAY)
     return path
 
 
