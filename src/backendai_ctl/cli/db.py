@@ -27,8 +27,11 @@ from backendai_ctl.database.databases import ALL, Database, Target, named
 from backendai_ctl.database.migration import migrate
 from backendai_ctl.database.schema_step import plan
 from backendai_ctl.errors import EXIT_FAILED, BadRequest, Problem
-from backendai_ctl.reconfigure import exclusive, pending_mark
+from backendai_ctl.reconfigure import exclusive, pending_mark, reconfigure
 from backendai_ctl.steps.base import Change
+from backendai_ctl.steps.journal import Journal, Outcome
+from backendai_ctl.steps.plan import steps
+from backendai_ctl.steps.start_services import ready_mark
 from backendai_ctl.system import files
 
 _GOOD = {"head": True, "behind": None, "empty": None}
@@ -73,7 +76,8 @@ def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None
 
     The service that uses a database is stopped, the database dumped to /var/backups/backendai,
     the dump verified, the schema migrated and the service started again. If anything fails the
-    database is as it was before.
+    database is as it was before. On a configured host `reconfigure` follows where more is to be
+    done before the service may run.
     """
     need_root()
     found = context(ctx)
@@ -99,6 +103,8 @@ def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None
         )
         if failed:
             raise failed
+    if not dry_run and any(planned.values()):
+        ctx.exit(_go_on(found, [named(name) for name in planned if planned[name]], as_json))
 
 
 @command.command("backup", **example("backendai-ctl db backup --database manager"))
@@ -146,7 +152,8 @@ def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> Non
     """Put a database back to what is in FILE; all that was written since is gone.
 
     What is there now is dumped first, so that this can be undone. The service that uses the
-    database is stopped, and started again if the dump is of the installed release's schema.
+    database is stopped, and started again if the dump is of the installed release's schema; on a
+    configured host `reconfigure` follows where more is to be done before it may run.
     """
     need_root()
     found = context(ctx)
@@ -164,6 +171,55 @@ def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> Non
             _restored(console, done)
 
     emit(data, as_json=as_json, text=text)
+    if dry_run:
+        return
+    if done.at_head:
+        ctx.exit(_go_on(found, [named(done.database)], as_json))
+    _note_behind(found, done)
+
+
+def _go_on(found: Context, changed: list[Database], as_json: bool) -> int:
+    """Have the services of databases run that could not before; the exit status.
+
+    A package that came meanwhile keeps its service down until its steps are done, and what `status`
+    tells of is the last run of all steps.
+    """
+    journal = Journal(found.paths.ctl)
+    if not journal.last() or not any(_waits(found, database, journal) for database in changed):
+        return 0
+    report = reconfigure(found)
+    bad = {name: one for name, one in report.outcomes.items() if one.state in ("failed", "pending")}
+    for name, outcome in bad.items():
+        problem = Problem(f"not done yet: {name}: {outcome.what}", hint=outcome.hint)
+        click.echo(f"backendai-ctl: {problem}", err=True)
+    if not bad and not as_json:
+        click.echo("its services run")
+    concerned = {step.name: step.components for step in steps()}
+    down = [
+        database
+        for database in changed
+        if any(not concerned[n] or database.component in concerned[n] for n in bad)
+    ]
+    return EXIT_FAILED if down else 0
+
+
+def _waits(found: Context, database: Database, journal: Journal) -> bool:
+    """Whether its service may not start, or the last run was not done."""
+    mark = ready_mark(found, database.component)
+    held_back = found.here(database.component) and not (files.read(mark) or "").strip()
+    return held_back or any(row["state"] != "done" for row in journal.last()["steps"].values())
+
+
+def _note_behind(found: Context, done: backups.Restored) -> None:
+    """Let `status` tell of the schema that is older now, and of nothing that was before."""
+    journal, database = Journal(found.paths.ctl), named(done.database)
+    steps_ = journal.last().get("steps")
+    if not steps_:
+        return
+    what = f"{Target(found, database).where}: at revision {done.revision}, of an older release"
+    step = f"migrate-{database.name}-schema"
+    rows = {name: Outcome(**row) for name, row in steps_.items()}
+    journal.finish({**rows, step: Outcome("pending", what, "run: backendai-ctl db migrate")})
 
 
 @contextmanager

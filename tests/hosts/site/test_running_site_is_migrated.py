@@ -7,6 +7,7 @@ from host import Host
 from site_host import SiteHost
 
 UNIT = "backendai-manager.service"
+READY = "/var/lib/backendai/ctl/ready/manager"
 OLDER = "/var/tmp/older.dump"
 PEOPLE = "SELECT count(*), md5(string_agg(u::text, ',' ORDER BY uuid)) FROM users u"
 RESTORE = ["backendai-ctl", "db", "restore"]
@@ -33,6 +34,16 @@ def test_the_manager_comes_back_at_the_new_schema(allinone: SiteHost) -> None:
     assert old.sql(host, "SELECT count(*) FROM users", old.NAME) == of_old
     assert started(host) not in ("0", first)
     allinone.wait_healthy()
+
+    # The packages of an older release came back: they let nothing start on a newer schema.
+    host.sh(f"systemctl stop {UNIT}; : >{READY}")
+    old.sql(host, "UPDATE alembic_version SET version_num = 'of-a-newer-one'", old.NAME)
+    newer = host.run(["backendai-ctl", "reconfigure"], limit=300)
+    assert newer.returncode == 1 and started(host) == "0", newer
+    host.check([*RESTORE, now], limit=300)
+    assert started(host) != "0"
+    status = allinone.ctl("status")
+    assert status["healthy"] and not status["unfinished"] and not status["pending"], status
 
     # A database that no release can be at: refused, and replaced by a dump all the same.
     old.sql(host, "INSERT INTO alembic_version VALUES ('by-hand')", old.NAME)

@@ -16,8 +16,10 @@ from backendai_ctl.database.backup import Restored
 from backendai_ctl.database.databases import Database
 from backendai_ctl.database.status import Row
 from backendai_ctl.errors import BadRequest, Pending, Problem
-from backendai_ctl.reconfigure import exclusive, pending_mark
+from backendai_ctl.reconfigure import Report, exclusive, pending_mark
 from backendai_ctl.steps.base import Change
+from backendai_ctl.steps.journal import Journal, Outcome
+from backendai_ctl.steps.start_services import ready_mark
 from backendai_ctl.system import files
 
 
@@ -162,6 +164,70 @@ def test_a_restore_marks_before_it_stops_anything(
     assert call(ctx, "restore", "/x/y").exit_code == 0
     assert seen == [False, True]
     assert not pending_mark(ctx).exists()
+
+
+def restored(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, report: Report, *, at_head: bool = True
+) -> tuple[Result, list[Context]]:
+    """`db restore` of the manager's database; `report` is what a run of all steps gives then."""
+    runs: list[Context] = []
+
+    def run(ctx: Context) -> Report:
+        runs.append(ctx)
+        return report
+
+    done = Restored("manager", "a", at_head, None)
+    monkeypatch.setattr(db.backups, "restore_file", lambda *_, **__: done)
+    monkeypatch.setattr(db, "reconfigure", run)
+    return call(ctx, "restore", "/x/y"), runs
+
+
+NEWER = {"migrate-manager-schema": Outcome("failed", "it is newer", "restore this dump")}
+FINE = {"migrate-manager-schema": Outcome("same")}
+
+
+def test_a_restore_of_a_host_that_nobody_configured_starts_nothing(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, runs = restored(ctx, monkeypatch, Report("done", FINE))
+    assert (said.exit_code, runs) == (0, [])
+
+
+def test_a_restore_ends_with_the_service_that_could_not_run_before(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(ctx.paths.ctl).finish(NEWER)
+    said, runs = restored(ctx, monkeypatch, Report("done", FINE))
+    assert (said.exit_code, len(runs), "its services run" in said.stdout) == (0, 1, True)
+    Journal(ctx.paths.ctl).finish(FINE)
+    ready_mark(ctx, "manager").parent.mkdir(parents=True)
+    ready_mark(ctx, "manager").write_text("")  # what a new version of the package does
+    assert len(restored(ctx, monkeypatch, Report("done", FINE))[1]) == 1
+    ready_mark(ctx, "manager").write_text("started with this")
+    assert restored(ctx, monkeypatch, Report("done", FINE))[1] == []
+
+
+def test_what_is_not_done_after_a_restore_is_told(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(ctx.paths.ctl).finish(NEWER)
+    other = {"migrate-coordinator-schema": Outcome("failed", "newer, too", "restore that dump")}
+    said, _ = restored(ctx, monkeypatch, Report("failed", {**FINE, **other}))
+    assert said.exit_code == 0  # the manager runs
+    assert "migrate-coordinator-schema: newer, too" in said.stderr
+    said, _ = restored(ctx, monkeypatch, Report("failed", NEWER))
+    assert said.exit_code == 1
+    assert "hint: restore this dump" in said.stderr
+
+
+def test_status_leads_on_after_a_restore_of_an_older_schema(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Journal(ctx.paths.ctl).finish(NEWER)
+    said, runs = restored(ctx, monkeypatch, Report("done"), at_head=False)
+    assert (said.exit_code, runs) == (0, [])
+    row = Journal(ctx.paths.ctl).last()["steps"]["migrate-manager-schema"]
+    assert (row["state"], row["hint"]) == ("pending", "run: backendai-ctl db migrate")
 
 
 @pytest.mark.parametrize("words", [("migrate",), ("restore", "/x/y")])
