@@ -16,6 +16,7 @@ from backendai_ctl.addresses import public_url
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import Facts
+from backendai_ctl.steps.journal import Journal
 from backendai_ctl.system import files, systemd
 
 SWITCH = "BACKENDAI_NO_CONFIGURE"  # in the environment of the package manager
@@ -28,13 +29,14 @@ Load = Callable[[], Context]
 def unwanted(facts: Facts, environment: Mapping[str, str]) -> str:
     """Why packages do not configure this host by themselves; empty if they do.
 
-    They do where a role package says what the host is for, or a site file does.
+    They do where a role package says what the host is for, or a site file does, and where it was
+    configured once: a role goes with the first of its components that is removed. `purge` ends that.
     """
     if environment.get(SWITCH, "0") not in ("", "0"):
         return f"{SWITCH} is set"
     if no_configure(facts).exists():
         return f"{no_configure(facts)} exists"
-    if not facts.paths.site_file.exists() and not roles(facts):
+    if not (facts.paths.site_file.exists() or roles(facts) or configured(facts)):
         return f"no role (such as backendai-all-in-one) and no {facts.paths.site_file}"
     return ""
 
@@ -42,13 +44,20 @@ def unwanted(facts: Facts, environment: Mapping[str, str]) -> str:
 def to_join(facts: Facts) -> str:
     """What makes this host part of a site, if its roles are useless alone; else empty.
 
-    Configured by itself it would make passwords that no server of the site knows.
+    Configured by itself it would make passwords that no server of the site knows. One that was
+    configured without a site file is a site of its own.
     """
     known = {f"backendai-{name}": name for name in roles(facts)}
     found = [role for role in facts.roles.values() if role.package in known]
-    if facts.paths.site_file.exists() or not found or any(role.servers for role in found):
+    alone = found and not any(role.servers for role in found)
+    if not alone or facts.paths.site_file.exists() or configured(facts):
         return ""
     return "a node of this kind joins a site: backendai-ctl node join FILE"
+
+
+def configured(facts: Facts) -> bool:
+    """Whether this host was configured before, by packages or by its operator."""
+    return bool(Journal(facts.paths.ctl).last())
 
 
 def no_configure(facts: Facts) -> Path:

@@ -170,6 +170,15 @@ def test_removal_stops_the_service_and_keeps_settings(host: Host) -> None:
     reinstall(host)
 
 
+def test_a_host_that_was_configured_stays_so_without_role_and_site_file(host: Host) -> None:
+    """apt takes the role along with one component of it; another that comes back has to start."""
+    host.sh("mv /etc/backendai/site.toml /var/tmp/")
+    host.check(["dpkg", "--remove", "backendai-gateway"], limit=LIMIT)
+    assert "not configured" not in reinstall(host).stdout
+    assert active(host)
+    host.sh("mv /var/tmp/site.toml /etc/backendai/; backendai-ctl reconfigure", limit=LIMIT)
+
+
 def test_purge_removes_what_was_made_and_keeps_data(host: Host) -> None:
     secrets = host.sh("cd /etc/backendai/secrets; sha256sum *")
     for path in OUTSIDE:

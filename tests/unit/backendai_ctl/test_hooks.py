@@ -22,7 +22,7 @@ from backendai_ctl.errors import BadRequest, Pending, Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.reconfigure import Report
 from backendai_ctl.steps import prepare_cache, prepare_database, prepare_etcd
-from backendai_ctl.steps.journal import Outcome
+from backendai_ctl.steps.journal import Journal, Outcome
 from backendai_ctl.storage import exports
 from backendai_ctl.system import files
 
@@ -129,6 +129,22 @@ def test_components_alone_configure_nothing(
     line = hooks.triggered(facts, lambda: ctx, {})
     assert line.startswith("not configured: no role ")
     assert runs == [] and mark.exists()
+
+
+def test_a_host_that_was_configured_stays_so(
+    facts: Facts, ctx: Context, mark: Path, ends: Callable[..., Runs]
+) -> None:
+    """Its role goes with the first of its components that is removed; `purge` ends it."""
+    Journal(facts.paths.ctl).finish({"render-configs": Outcome("failed")})
+    runs = ends(Report("done", {"render-configs": Outcome("same")}))
+    assert hooks.triggered(facts, lambda: ctx, {}) == ""
+    assert runs == [ctx]
+    folder = facts.paths.share / "roles"
+    folder.mkdir()
+    (folder / "compute-node").touch()  # useless alone, but this host has the other components
+    mark.write_text("")
+    assert hooks.triggered(facts, lambda: ctx, {}) == ""
+    assert runs == [ctx, ctx]
 
 
 def test_the_operator_can_switch_it_off(
@@ -262,7 +278,7 @@ class Scripts:
             package="backendai-ctl",
             moment=moment,
             services=["backendai.target"],
-            has_user=False,
+            has_folders=False,
             configured=True,
             handler=True,
             marks=["{state}/ctl/ready/tunnel"],
