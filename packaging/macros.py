@@ -31,7 +31,7 @@ def backendai_package(
     suggests=None,
     arch="amd64",
     services=(),
-    has_user=False,
+    has_folders=False,
     configured=False,
     handler=False,
     marks=(),
@@ -47,7 +47,7 @@ def backendai_package(
     distribution, {"deb": [...], "rpm": [...]}; services: the units it owns; licenses: a licences.json
     among the files produced; section: of Debian.
 
-    What scripts do: has_user: make the user and folders; configured: have backendai-ctl configure the
+    What scripts do: has_folders: make the folders; configured: have backendai-ctl configure the
     host at the end of the transaction, which is the work of the package with `handler`; marks: files
     that let its services start, emptied by a new version; generated: what backendai-ctl made for it,
     as words of the shell (`*` is any name): gone after a purge.
@@ -79,7 +79,7 @@ def backendai_package(
         nfpm_content_symlink(name=f"{name}.link{number}", src=src, dst=dst)
         contents.append(f":{name}.link{number}")
 
-    moments = ["postinstall", "postremove"] if services or has_user or handler else []
+    moments = ["postinstall", "postremove"] if services or has_folders or handler else []
     moments += ["preremove"] if services else []
     moments += ["postinstall", "posttrans"] if configured else []
     scripts = {moment: f"{name}.{moment}" for moment in dict.fromkeys(moments)}
@@ -92,7 +92,7 @@ def backendai_package(
                 "package": name,
                 "moment": moment,
                 "services": list(services),
-                "has_user": has_user,
+                "has_folders": has_folders,
                 "configured": configured,
                 "handler": handler,
                 "marks": list(marks),

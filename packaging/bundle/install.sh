@@ -291,6 +291,7 @@ must check_names
 must check_files
 must check_number
 must check_host
+must check_account
 must check_roles
 must check_versions
 must check_site

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from backendai_ctl import accounts
 from backendai_ctl.facts import Facts, Paths
 from backendai_ctl.secrets import Secrets
 from backendai_ctl.site.schema import Site
@@ -32,9 +33,20 @@ class Context:
         return Secrets(self.facts.paths.secrets)
 
     @property
-    def owner(self) -> tuple[int, int]:
-        """UID and GID of the services' user."""
+    def numbers(self) -> tuple[int, int]:
+        """UID and GID that the services' user should have, to compare with or to be told."""
         return self.facts.uid, self.facts.gid
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """UID and GID of the services' user, to give something to it. Problem if it is not ours."""
+        return accounts.owner(self.facts)
+
+    @property
+    def user(self) -> str:
+        """Name of the services' user, to run something as it. Problem if it is not ours."""
+        accounts.owner(self.facts)
+        return self.facts.user
 
     def here(self, component: str) -> bool:
         """Whether the component is installed on this host."""

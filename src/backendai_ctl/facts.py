@@ -95,6 +95,7 @@ class Facts:
     paths: Paths
     components: dict[str, Component]
     roles: dict[str, Role] = field(default_factory=dict)
+    user_title: str = ""  # of the user, for people: the comment of its account
     only: frozenset[str] | None = None
     units_known: bool = True
 
@@ -129,6 +130,7 @@ def load(share: Path = SHARE) -> Facts:
         user=release["user"]["name"],
         uid=int(release["user"]["uid"]),
         gid=int(release["user"]["gid"]),
+        user_title=release["user"]["description"],
         paths=Paths(**{key: path for key, path in paths.items() if key in known}, share=share),
         components=components,
         roles=_roles(share, components),

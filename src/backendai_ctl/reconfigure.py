@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Pending, Problem
 from backendai_ctl.nodes import announced
-from backendai_ctl.steps import engine
+from backendai_ctl.steps import create_user, engine
 from backendai_ctl.steps.base import Change, Step
 from backendai_ctl.steps.journal import Journal, Outcome
 from backendai_ctl.steps.plan import steps as all_steps
@@ -43,11 +44,13 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
     """Run every step that differs from what is wanted.
 
     `only` limits it to some steps by name. Raises BadRequest for an unknown one, Pending if
-    another run does not end. Failures of steps are in the report.
+    another run does not end, Problem if somebody else has the services' account. Failures of
+    steps are in the report.
     """
     steps = [step for step in all_steps() if not isinstance(step, StartServices)]
     _refuse_unknown(only, steps)
-    chosen = [step for step in steps if not only or step.name in only]
+    accounts.refuse(ctx.facts)
+    chosen = [step for step in steps if not only or step.name in (*only, create_user.STEP.name)]
     services = not only or StartServices.name in only
     if dry_run:
         plan = engine.plan(chosen, ctx)

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from backendai_ctl import health, listeners, servers
+from backendai_ctl import accounts, health, listeners, servers
 from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
 from backendai_ctl.health import Health
 from backendai_ctl.reconfigure import pending_mark
+from backendai_ctl.steps import create_user
 from backendai_ctl.steps.journal import Journal
 from backendai_ctl.steps.start_services import LEFT_ALONE, ready_mark
 from backendai_ctl.system import systemd
@@ -23,6 +25,7 @@ ASK = 1.5  # seconds for one answer
 LIMIT = 1.8  # seconds for all of them
 Shown = Mapping[str, str]  # properties of a unit
 Root = tuple[str, tuple[str, ...]]  # why, and which components it concerns; (): all
+_ACCOUNT = create_user.STEP.name
 _PROPERTIES = ("ActiveState", "SubState", "UnitFileState", "ActiveEnterTimestampMonotonic")
 
 
@@ -48,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Status:
-    """All of it. `unfinished`: the steps of the last run that are not done."""
+    """All of it. `unfinished`: the steps of the last run that are not done, and those that cannot be."""
 
     version: str
     components: tuple[Part, ...]
@@ -59,6 +62,8 @@ class Status:
 
     @property
     def healthy(self) -> bool:
+        if any(row["step"] == _ACCOUNT for row in self.unfinished):
+            return False  # what runs may run as somebody else
         return all(part.fine for part in (*self.components, *self.servers))
 
     def data(self) -> dict[str, Any]:
@@ -69,7 +74,6 @@ class Status:
 def gather(ctx: Context) -> Status:
     """Ask systemd, every component and every server at once."""
     last = Journal(ctx.paths.ctl).last()
-    unfinished = _unfinished(last)
     here = [ctx.facts.components[name] for name in ctx.facts.installed()]
     backing = servers.needed(ctx)
     names = [*(component.unit for component in here), *(s.unit for s in backing if s.unit)]
@@ -77,11 +81,16 @@ def gather(ctx: Context) -> Status:
     units = {unit: partial(systemd.properties, unit, _PROPERTIES) for unit in names}
     asked = {c.name: partial(health.ask, listeners.health_url(ctx, c), ASK) for c in here}
     asked |= {server.name: partial(_answer, server) for server in backing}
-    jobs: dict[str, Callable[[], Shown | Health]] = {**units, **asked}
-    late: Shown | Health = health.LATE
+    jobs: dict[str, Callable[[], Shown | Health | Problem]] = {**units, **asked}
+    jobs[_ACCOUNT] = partial(_account, ctx)
+    late: Shown | Health | Problem = health.LATE
     found = together(jobs, limit=LIMIT, late=late)
     shown = {unit: got for unit in units if isinstance(got := found[unit], dict)}
     said = {name: got for name in asked if isinstance(got := found[name], Health)}
+    unfinished = _unfinished(last)
+    if isinstance(wrong := found[_ACCOUNT], Problem):
+        row = {"step": _ACCOUNT, "state": "failed", "what": wrong.what, "hint": wrong.hint}
+        unfinished.insert(0, row)
     roots = _roots(unfinished)
 
     return Status(
@@ -125,6 +134,11 @@ def _component(
         version=said.version or ctx.facts.version,
         why=why,
     )
+
+
+def _account(ctx: Context) -> Shown | Problem:
+    """Why the services must not run here as things are: somebody else has their account."""
+    return accounts.in_the_way(ctx.facts, accounts.known(ctx.facts)) or {}
 
 
 def _answer(backing: servers.Backing) -> Health:

@@ -105,13 +105,14 @@ class PlacedFiles:
 
 def bundle_spec(release: Release, *, distribution: str, architecture: str) -> BundleSpec:
     """What the bundle says it is, from packaging/release.toml."""
-    table = release.table["release"]
+    table, user = release.table["release"], release.table["user"]
     return BundleSpec(
         version=release.full_version,
         number=int(table["number"]),
         date=str(table["date"])[:10],
         distribution=distribution,
         architecture=architecture,
+        account=f"{user['name']}:{user['uid']}:{user['gid']}:{release.paths['state']}",
         mtime=release.mtime,
     )
 

@@ -45,6 +45,7 @@ class BundleSpec:
     date: str  # YYYY-MM-DD
     distribution: str  # whose packages are in the closure: debian13
     architecture: str
+    account: str  # NAME:UID:GID:HOME of the services' user, which hosts must have room for
     mtime: int
     product: str = "backendai"
 
@@ -85,6 +86,7 @@ def release_text(spec: BundleSpec, *, kind: str, fingerprint: str, unpacked: int
         "date": spec.date,
         "distribution": spec.distribution,
         "architecture": spec.architecture,
+        "account": spec.account,
         "key": kind,
         "fingerprint": fingerprint.upper(),
         "unpacked": unpacked,

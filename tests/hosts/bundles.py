@@ -136,6 +136,7 @@ def make(
         date=release["date"][:10],
         distribution="debian13",
         architecture="amd64",
+        account="bai:1100:1100:/var/lib/backendai",
         mtime=0,
     )
     root, signer = folder / spec.name, key.signer(*trusted)

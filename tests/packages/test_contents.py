@@ -76,7 +76,6 @@ def test_deb_installs_only_where_it_may(deb: Package) -> None:
         "/usr/lib/systemd/system/backendai",
         "/usr/lib/systemd/system/multi-user.target.wants/backendai-reconfigure.service",
         "/usr/lib/sysctl.d/",
-        "/usr/lib/sysusers.d/",
         "/usr/lib/tmpfiles.d/",
         "/usr/share/backendai/",
         "/usr/share/doc/backendai-",

@@ -288,4 +288,67 @@ check_site() {
 
 same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
 
+# --- the account of the services
+
+brings_services() { # What else there is runs as whoever calls it.
+  for role in $roles; do
+    case $role in client | common | runtime | archive-keyring) ;; *) return 0 ;; esac
+  done
+  return 1
+}
+
+# shellcheck disable=SC2154  # variables of install.sh
+check_account() { # Nobody else's account or group has its name or a number of its.
+  brings_services || return 0
+  IFS=: read -r user uid gid home <<EOF
+$(fact account)
+EOF
+  site_file=${site:-$root/etc/backendai/site.toml}
+  user=$(of_user name "$user") given=$(of_user uid '')
+  gid=$(of_user gid "${given:-$gid}") uid=${given:-$uid}
+  odd=$(
+    accounts passwd "$uid" | awk -F: -v user="$user" -v uid="$uid" -v gid="$gid" -v home="$home" '
+      $1 == user && ($6 != home || $7 !~ /(nologin|false)$/) {
+        print "the account " user " (" $3 ":" $4 ", " $6 ", " $7 ") is not ours"
+      }
+      $1 != user && $3 == uid { print "number " uid " of the services\047 user " user " is the account " $1 "\047s" }
+      $1 != user && $4 == gid { print "the account " $1 " has the services\047 group " user " (" gid ")" }
+      $1 == user && ($3 != uid || $4 != gid) { print user " is " $3 ":" $4 ", not " uid ":" gid }'
+    accounts group "$gid" | awk -F: -v user="$user" -v gid="$gid" '
+      $1 == user && $3 != gid { print "the group " user " has number " $3 ", not " gid }
+      $1 != user && $3 == gid { print "number " gid " of the services\047 group " user " is the group " $1 "\047s" }'
+  )
+  [ -z "$odd" ] || refuse "$(printf '%s\n' "$odd" | head -n 1)" \
+    "set [user] name, or uid and gid, in a site file to what is free on every node, and give it by --site FILE; or change what is in the way (usermod, groupmod)"
+}
+
+accounts() { # DATABASE NUMBER: its rows on the host; a directory may list none, so it is asked by key, too
+  if [ -n "$root" ]; then
+    cat "$root/etc/$1"
+  else
+    getent "$1"
+    getent "$1" "$user" "$2"
+  fi 2>/dev/null
+}
+
+of_user() { # KEY DEFAULT: of the table [user] of the site file
+  found=''
+  [ ! -f "$site_file" ] || found=$(awk -v key="$1" '
+    function take(text) {
+      if (text !~ "^[ \t]*" key "[ \t]*=") return
+      sub(/^[^=]*=/, "", text)
+      gsub(/#.*|["\047 \t\r]/, "", text)
+      if (key != "name") gsub(/_/, "", text)
+      print text
+    }
+    /^[ \t]*\[/ { table = $0; gsub(/#.*|[][ \t\r]/, "", table); next }
+    table == "" && /^[ \t]*user[ \t]*=[ \t]*\{/ {
+      sub(/^[^{]*\{/, "")
+      for (i = split($0, part, /[,}]/); i; i--) take(part[i])
+    }
+    table == "" && sub(/^[ \t]*user[ \t]*\.[ \t]*/, "") { take($0) }
+    table == "user" { take($0) }' "$site_file")
+  printf '%s\n' "${found:-$2}"
+}
+
 parts="$parts checks" # the last line: what is cut short does not have it

@@ -44,8 +44,7 @@ def bound(ctx: Context, argv: Sequence[str]) -> list[str]:
         )
     words = ["setpriv", "--pdeathsig=KILL"]
     if os.geteuid() == 0:
-        uid, gid = ctx.owner
-        words += [f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+        words += [f"--reuid={ctx.user}", f"--regid={ctx.user}", "--clear-groups"]
     return [*words, "--", found, *argv[1:]]
 
 

@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.site.node_rules import named_files
 
 
 def user(ctx: Context) -> Result:
-    """The user has the number that is the same on every node: files on NFS belong to numbers."""
-    facts = ctx.facts
-    others = [
-        p.pw_name for p in pwd.getpwall() if p.pw_uid == facts.uid and p.pw_name != facts.user
-    ]
-    if others:
-        hint = "give that account another number, then install again"
-        return fail(f"UID {facts.uid} belongs to {', '.join(others)}", hint)
-    try:
-        found = pwd.getpwnam(facts.user)
-    except KeyError:
-        return skip(f"{facts.user} does not exist yet; UID {facts.uid} is free")
-    if found.pw_uid != facts.uid:
-        hint = f"run: usermod -u {facts.uid} {facts.user}; then give its files to it"
-        return fail(f"{facts.user} has UID {found.pw_uid}, not {facts.uid}", hint)
-    return ok(f"{facts.user} is {facts.uid}")
+    """The account is ours and has the numbers that are the same on every node."""
+    facts, found = ctx.facts, accounts.known(ctx.facts)
+    if wrong := accounts.in_the_way(facts, found):
+        return fail(wrong.what, wrong.hint)
+    if not found.account(facts.user):
+        return skip(f"{facts.user} does not exist yet; its numbers and its name are free")
+    return ok(f"{facts.user} is {facts.uid}:{facts.gid}")
 
 
 def group(ctx: Context) -> Result:
-    facts = ctx.facts
-    others = [
-        g.gr_name for g in grp.getgrall() if g.gr_gid == facts.gid and g.gr_name != facts.user
-    ]
-    if others:
-        hint = "give that group another number, then install again"
-        return fail(f"GID {facts.gid} belongs to {', '.join(others)}", hint)
-    try:
-        found = grp.getgrnam(facts.user)
-    except KeyError:
-        return skip(f"{facts.user} does not exist yet; GID {facts.gid} is free")
-    if found.gr_gid != facts.gid:
-        hint = f"run: groupmod -g {facts.gid} {facts.user}; then give its files to it"
-        return fail(f"{facts.user} has GID {found.gr_gid}, not {facts.gid}", hint)
-    members = [name for name in found.gr_mem if name != facts.user]
+    """Nobody else is a member of the services' group."""
+    found = accounts.known(ctx.facts).group(ctx.facts.user)
+    if found is None:
+        return skip(f"there is no group {ctx.facts.user} yet")
+    members = [name for name in found.members if name != ctx.facts.user]
     if members:
-        return warn(f"{', '.join(members)} in group {facts.user}", "take them out: gpasswd -d")
-    return ok(f"{facts.user} is {facts.gid}")
+        hint = f"take each out: gpasswd -d NAME {ctx.facts.user}"
+        return warn(f"{', '.join(members)} in group {ctx.facts.user}", hint)
+    return ok(f"nobody else is in {ctx.facts.user}")
 
 
 def secrets(ctx: Context) -> Result:

@@ -64,7 +64,7 @@ _NETWORK = (
 )
 _ACCOUNTS = (
     Check("accounts", "user", "files on NFS belong to numbers, not names", accounts.user),
-    Check("accounts", "group", "files on NFS belong to numbers, not names", accounts.group),
+    Check("accounts", "group", "its members reach what the services share", accounts.group),
     Check("accounts", "secrets", "who reads them is administrator", accounts.secrets),
 )
 _CERTIFICATES = (

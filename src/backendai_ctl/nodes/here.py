@@ -59,7 +59,7 @@ def file_says(facts: Facts) -> str:
 
 def context(facts: Facts, site: Site, say: Callable[[str], None] | None = None) -> Context:
     """What the steps of this host work with. BadRequest if it is no node of the site."""
-    node = name(site, facts)
+    facts, node = with_user(facts, site), name(site, facts)
     if node:
         facts, site = view(facts, site, node, own_address(site, node))
     return Context(facts, site, say, node) if say else Context(facts, site, node=node)
@@ -67,8 +67,19 @@ def context(facts: Facts, site: Site, say: Callable[[str], None] | None = None) 
 
 def on_behalf(facts: Facts, site: Site, node: str) -> Context:
     """What the steps of another node would work with."""
-    seen, its_site = view(facts, site, node, site.nodes[node].address)
+    seen, its_site = view(with_user(facts, site), site, node, site.nodes[node].address)
     return Context(replace(seen, units_known=False), its_site, node=node)
+
+
+def with_user(facts: Facts, site: Site) -> Facts:
+    """Facts with the services' user as the site wants it."""
+    user = site.user
+    return replace(
+        facts,
+        user=user.name or facts.user,
+        uid=user.uid or facts.uid,
+        gid=user.gid or user.uid or facts.gid,
+    )
 
 
 def view(facts: Facts, site: Site, node: str, address: str) -> tuple[Facts, Site]:

@@ -16,6 +16,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 OwnPort = Annotated[int, Field(ge=1024, le=65535)]  # the services may not bind lower ones
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$")]
+AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
+AccountNumber = Annotated[int, Field(ge=1, le=2**32 - 3), AfterValidator(values.number_of_user)]
 Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
 Host = Annotated[str, AfterValidator(values.host)]
@@ -41,6 +43,22 @@ class SiteTable(Table):
     address: Host = Field(
         "localhost",
         description="Name or address by which browsers and clients reach this site.",
+    )
+
+
+class User(Table):
+    """The account that the services run as; backendai-ctl makes it."""
+
+    name: AccountName | None = Field(
+        None, description="Its name, and its group's; `bai` if left out."
+    )
+    uid: AccountNumber | None = Field(
+        None,
+        description="Its number; 1100 if left out. Files on shared storage belong to numbers: it is "
+        "the same on every node.",
+    )
+    gid: AccountNumber | None = Field(
+        None, description="The number of its group; that of `uid` if left out."
     )
 
 
@@ -292,6 +310,7 @@ class Site(Table):
     """The whole file."""
 
     site: SiteTable = Field(SiteTable(), description="The site as its users see it.")
+    user: User = Field(User(), description="The account of the services.")
     network: Network = Field(Network(), description="Who can reach what.")
     tls: Tls = Field(Tls(), description="Certificates of what browsers reach.")
     admin: Admin = Field(Admin(), description="The first administrator.")

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_HANDED_OUT = range(61184, 65536)  # to units with DynamicUser=; nobody; the 16-bit -1
 _ODD = re.compile(r"[\s\"'\\%$\x00-\x1f\x7f]")
 
 
@@ -17,6 +18,13 @@ def host(value: str) -> str:
     labels = value.split(".")
     if len(value) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
         raise ValueError("is neither a host name nor an IP address")
+    return value
+
+
+def number_of_user(value: int) -> int:
+    """A number that an account may keep."""
+    if value in _HANDED_OUT:
+        raise ValueError("is the system's: systemd gives 61184 to 65519 to running services")
     return value
 
 

@@ -48,10 +48,11 @@ def wanted(ctx: Context) -> dict[Path, str]:
     """The drop-in of every service installed here; an empty text: none is needed."""
     peers, environment = _peers(ctx), sorted(service_environment(ctx).items())
     volumes_outside, hidden = [str(p.path) for p in _volumes(ctx)], _hidden(ctx)
+    user = [f"{key}={ctx.facts.user}" for key in ("User", "Group") if ctx.site.user.name]
     made = {}
     for name in ctx.facts.installed():
         component = ctx.facts.components[name]
-        lines = []
+        lines = list(user)
         url = health_url(ctx, component)
         if url != component.health.format(**component.ports):
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")

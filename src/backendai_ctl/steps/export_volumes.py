@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.steps import units
@@ -36,6 +37,8 @@ class ExportVolumes:
         return found
 
     def apply(self, ctx: Context) -> None:
+        if exports.served(ctx):
+            accounts.owner(ctx.facts)  # root of other nodes becomes it
         changed = [file for file in _files(ctx) if _put(file)]
         if not exports.served(ctx):
             if changed and exports.SERVER.exists():

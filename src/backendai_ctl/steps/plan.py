@@ -7,6 +7,7 @@ from importlib import import_module
 from backendai_ctl.steps.base import Step
 
 NAMES = (
+    "create-user",
     "create-secrets",
     "create-certificates",
     "open-tunnels",

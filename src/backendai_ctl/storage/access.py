@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import grp
 import json
-import pwd
 import secrets
 import socket
 import sys
@@ -95,24 +93,11 @@ def must_pass(ctx: Context, place: Place) -> None:
 
 
 def _account(ctx: Context) -> Seen:
-    facts = ctx.facts
-    wanted = f"{facts.uid}:{facts.gid}"
     try:
-        found = pwd.getpwnam(facts.user)
-    except KeyError:
-        return Seen("user", "fail", f"{facts.user} does not exist", "install the packages again")
-    saw = f"{facts.user} is {found.pw_uid}:{found.pw_gid}"
-    if (found.pw_uid, found.pw_gid) == ctx.owner:
-        return Seen("user", "ok", saw)
-    hint = f"make it {wanted}: usermod -u {facts.uid} {facts.user}; groupmod -g {facts.gid} "
-    return Seen("user", "fail", f"{saw}, not {wanted}", hint + _group(found.pw_gid))
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
+        uid, gid = ctx.owner
+    except Problem as problem:
+        return Seen("user", "fail", problem.what, problem.hint)
+    return Seen("user", "ok", f"{ctx.facts.user} is {uid}:{gid}")
 
 
 def _configured(ctx: Context) -> list[Seen]:
@@ -122,14 +107,13 @@ def _configured(ctx: Context) -> list[Seen]:
     except (Problem, ValueError):
         return []  # not ours to say here: the agent would not start
     made = []
-    for key, wanted in zip(_KEYS, ctx.owner, strict=True):
+    for key, wanted in zip(_KEYS, ctx.numbers, strict=True):
         value = data.get(_TABLE, {}).get(key, _DEFAULT)
-        if value in (_DEFAULT, wanted):
-            made.append(Seen(key, "ok", f"containers run as {wanted}"))
-        else:
+        if value not in (_DEFAULT, wanted):
             hint = f"remove {key} from [{_TABLE}] of {path}; then: backendai-ctl reconfigure"
             made.append(Seen(key, "fail", f"containers run as {value}, not {wanted}", hint))
-    return made
+    uid, gid = ctx.numbers
+    return made or [Seen("containers", "ok", f"containers run as {uid}:{gid}")]
 
 
 def _mount(place: Place) -> list[Seen]:
@@ -149,7 +133,10 @@ def _mount(place: Place) -> list[Seen]:
 
 
 def _trial(ctx: Context, place: Place, name: str) -> list[Seen]:
-    user = ctx.facts.user
+    try:
+        user = ctx.user
+    except Problem as problem:
+        return [Seen("user", "fail", problem.what, problem.hint)]
     done = _run("user", place, name, user)
     if done["failed"]:
         found = [_refused(ctx, place, done)]
@@ -177,7 +164,7 @@ def _refused(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
         return Seen("use", "fail", f"{place.source or place.path} is read-only", _writable(place))
     if done.get("errno") in (errno.EACCES, errno.EPERM):
         folder = place.volume.export if place.remote else place.path
-        uid, gid = ctx.owner
+        uid, gid = ctx.numbers
         where = f"on {place.volume.server}: " if place.remote else ""
         hint = f"{where}chown {uid}:{gid} {folder}"
         return Seen("use", "fail", f"{who} may not {done['failed']}: {done['error']}", hint)
@@ -188,9 +175,9 @@ def _refused(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
 
 
 def _owner(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
-    uid, gid = ctx.owner
+    uid, gid = ctx.numbers
     saw = f"a file of {ctx.facts.user} belongs to {done['uid']}:{done['gid']}"
-    if (done["uid"], done["gid"]) == ctx.owner:
+    if (done["uid"], done["gid"]) == ctx.numbers:
         return Seen("ids", "ok", saw)
     server = place.volume.server or node(ctx)
     hint = (
@@ -202,7 +189,7 @@ def _owner(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
 
 def _root(ctx: Context, place: Place, done: dict[str, Any]) -> Seen:
     """Root of a node is its container engine, which mounts folders of users into containers."""
-    user, (uid, gid) = ctx.facts.user, ctx.owner
+    user, (uid, gid) = ctx.facts.user, ctx.numbers
     wanted = f"on {place.volume.server}: root_squash,anonuid={uid},anongid={gid}"
     if done["failed"] == "enter":
         level = "fail" if ctx.here("agent") else "warn"

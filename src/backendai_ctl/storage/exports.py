@@ -44,7 +44,7 @@ def text(ctx: Context) -> str:
 
 def options(ctx: Context, place: Place) -> str:
     """`fsid` follows from the volume's name: clients keep their handles when the disk is another."""
-    uid, gid = ctx.owner
+    uid, gid = ctx.numbers
     mapped = f"root_squash,anonuid={uid},anongid={gid}"
     return f"rw,sync,no_subtree_check,sec=sys,{mapped},fsid={fsid(place.name)}"
 

@@ -100,7 +100,7 @@ def _not_made_here(ctx: Context, place: volumes.Place, row: made.Made | None) ->
     if not same:
         return f"another folder than the one that backendai-ctl made here on {row.time[:10]}"
     now = place.path.lstat()
-    if (now.st_uid, now.st_gid) != ctx.owner:
+    if (now.st_uid, now.st_gid) != ctx.numbers:
         return f"it does not belong to {ctx.facts.user}"
     return ""
 

@@ -97,7 +97,7 @@ def _place(ctx: Context, name: str, volume: Volume) -> Place:
 def look(ctx: Context, path: Path, limit: float = LIMIT) -> Look:
     """Look at a path for at most `limit` seconds."""
     late = Look("hangs", error=f"no answer within {limit:.0f} s: its server is down")
-    return together({"": lambda: _look(path, ctx.owner)}, limit=limit, late=late)[""]
+    return together({"": lambda: _look(path, ctx.numbers)}, limit=limit, late=late)[""]
 
 
 def changes(ctx: Context, place: Place) -> list[Change]:
@@ -131,7 +131,7 @@ def prepare(ctx: Context, place: Place) -> None:
 def _write_version(ctx: Context, place: Place) -> None:
     target = place.path / VERSION_FILE
     call = ["/bin/sh", "-euc", _WRITE_VERSION, "sh", str(target), VERSION]
-    done = run(call, user=ctx.facts.user, limit=2 * LIMIT)
+    done = run(call, user=ctx.user, limit=2 * LIMIT)
     if done.returncode:
         raise Problem(
             f"{target}: {ctx.facts.user} cannot write it: {done.tail}",
@@ -146,7 +146,7 @@ def _refuse(ctx: Context, place: Place, found: Look) -> None:
     if found.kind == "hangs":
         raise Pending(f"{where}: {found.error}", hint=f"see: mount | grep {path}")
     if found.closed and place.remote:
-        uid, gid = ctx.owner
+        uid, gid = ctx.numbers
         raise Problem(
             f"{where}: root of this node may not enter it: {found.error}",
             hint=f"on {place.volume.server}: chown {uid}:{gid} {place.volume.export}, and export it "
@@ -178,7 +178,7 @@ def _refuse(ctx: Context, place: Place, found: Look) -> None:
 
 
 def _not_ours(ctx: Context, place: Place) -> Problem:
-    uid, gid = ctx.owner
+    uid, gid = ctx.numbers
     return Problem(
         f"{place.path} (volume {place.name}): {ctx.facts.user} may not write to it",
         hint=f"run{' on ' + place.source.split(':')[0] if place.remote else ''}: "

@@ -101,6 +101,32 @@ def test_a_site_file_is_checked_before_services_are_configured_by_it(
         assert host.sh("cat /etc/backendai/site.toml") == "# mine"
 
 
+def test_accounts_in_the_way_are_found_before_any_change(
+    hosts: Hosts, small_bundle: bundles.Bundle
+) -> None:
+    call = ("--role", "storage-node", "--no-recommends")
+    with hosts.boot("trixie", binds={small_bundle.folder: MEDIUM}) as host:
+        host.sh("useradd -u 1100 alice")
+        before = host.files()
+        said = refused(
+            install(host, *call), "number 1100 of the services' user bai is the account a"
+        )
+        assert "[user]" in said and "--site" in said
+        host.sh("usermod -u 1500 alice")
+        refused(install(host, *call), "the account alice has the services' group bai (1100)")
+        host.sh("userdel alice; useradd -m -d /home/bai -u 1600 bai")
+        refused(install(host, *call), "the account bai (1600:1600, /home/bai, ")
+        assert no_source(host)
+        assert {path for path in host.files() - before if "/home" not in path} <= {
+            "/var/mail/bai",
+            "/etc/.pwd.lock",
+        }
+        # Another account by the site file is fine, and what has no service needs none.
+        host.write("/tmp/site.toml", '[user]\nname = "backend"\nuid = 2100\n')
+        host.check([f"{MEDIUM}/install.sh", *call, "--site", "/tmp/site.toml", "--dry-run"])
+        host.check([f"{MEDIUM}/install.sh", "--role", "client", "--dry-run"])
+
+
 def test_wrong_requests_are_told_apart_from_refusals(hosts: Hosts, light: bundles.Bundle) -> None:
     with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
         wrong = (

@@ -32,6 +32,11 @@ key = "{KEY}"
 email = "{EMAIL}"
 username = "root-of-cluster"
 
+[user]
+name = "cluster"
+uid = 2100
+gid = 2101
+
 [network.ports]
 webserver = {{ http = 9443 }}
 manager = {{ api = 9081, internal = 19080 }}
@@ -65,6 +70,17 @@ def test_services_are_healthy_at_the_chosen_ports(preseeded: SiteHost) -> None:
 
 def test_volume_lies_where_the_file_says(preseeded: SiteHost) -> None:
     assert preseeded.host.sh("cat /srv/fast/version.txt; ls -A /vfroot 2>/dev/null || :") == "3"
+
+
+def test_services_run_as_the_account_of_the_file(preseeded: SiteHost) -> None:
+    host = preseeded.host
+    for unit in UNITS:
+        pid = host.sh(f"systemctl show {unit} --property=MainPID --value")
+        assert host.sh(f"stat -c %U:%u:%g /proc/{pid}") == "cluster:2100:2101", unit
+    assert host.sh("stat -c %u:%g /srv/fast /srv/fast/version.txt").split() == ["2100:2101"] * 2
+    assert host.run(["getent", "passwd", "bai"]).returncode
+    made = host.check(["backendai-ctl", "db", "backup"], limit=120).stdout.split()
+    assert len(made) == 2
 
 
 def test_site_file_is_as_it_was(preseeded: SiteHost) -> None:

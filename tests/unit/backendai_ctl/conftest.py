@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,6 +130,41 @@ def facts(tmp_path: Path) -> Facts:
         components={component.name: component for component in COMPONENTS},
         roles=declared_roles(),
     )
+
+
+class Accounts:
+    """What `getent` says: rows of passwd(5) and group(5)."""
+
+    def __init__(self, folder: Path, state: Path) -> None:
+        self.folder, self.state = folder, state
+        self.set(
+            [f"bai:x:1100:1100:Backend.AI services:{state}:/usr/sbin/nologin"], ["bai:x:1100:"]
+        )
+
+    def set(self, accounts: Sequence[str], groups: Sequence[str]) -> None:
+        """Beside root, who is always there."""
+        rows = {
+            "passwd": ["root:x:0:0:root:/root:/bin/bash", *accounts],
+            "group": ["root:x:0:", *groups],
+        }
+        for database, lines in rows.items():
+            (self.folder / database).write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture(autouse=True)
+def host_accounts(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Accounts:
+    """The accounts of a host that was configured: ours, and root's."""
+    from backendai_ctl import accounts
+
+    folder = tmp_path_factory.mktemp("accounts")
+    program = folder / "getent"
+    program.write_text(f'#!/bin/sh\ncat {folder}/"$1"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(accounts, "GETENT", str(program))
+    monkeypatch.setattr(accounts, "_looked_at", set())
+    return Accounts(folder, tmp_path / "var/lib")
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def maintainer_script(moment: str, *, own: bool) -> str:
         "package": "backendai-x",
         "moment": moment,
         "services": ["x.service"],
-        "has_user": own,
+        "has_folders": own,
         "configured": True,
         "handler": own,
         "marks": ["{state}/ctl/ready/x"],

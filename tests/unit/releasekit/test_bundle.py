@@ -14,7 +14,8 @@ from releasekit.bundle import BundleSpec, complete, files_of
 from releasekit.errors import Failure
 from releasekit.tarball import pack
 
-SPEC = BundleSpec("26.9.6-1", 7, "2026-11-23", "debian13", "amd64", mtime=1_764_000_000)
+ACCOUNT = "bai:1100:1100:/var/lib/backendai"
+SPEC = BundleSpec("26.9.6-1", 7, "2026-11-23", "debian13", "amd64", ACCOUNT, mtime=1_764_000_000)
 FINGERPRINT = "ab" * 20
 
 
@@ -58,6 +59,7 @@ def test_release_says_what_it_is(tmp_path: Path) -> None:
         "date": "2026-11-23",
         "distribution": "debian13",
         "architecture": "amd64",
+        "account": ACCOUNT,
         "key": "local",
         "fingerprint": FINGERPRINT.upper(),
         "unpacked": str(sum(path.stat().st_size for path in others)),

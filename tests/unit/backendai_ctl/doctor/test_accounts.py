@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import grp
-import os
-import pwd
-from dataclasses import replace
 from pathlib import Path
+
+from conftest import Accounts
 
 from backendai_ctl.context import Context
 from backendai_ctl.doctor import accounts
@@ -14,27 +12,23 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site
 
 
-def me(facts: Facts) -> Facts:
-    entry = pwd.getpwuid(os.getuid())
-    return replace(facts, user=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid)
+def test_the_account_and_who_is_in_its_way(ctx: Context, host_accounts: Accounts) -> None:
+    assert accounts.user(ctx) == accounts.ok("bai is 1100:1100")
+    host_accounts.set([], [])
+    assert accounts.user(ctx).level == "skip"
+    host_accounts.set(["alice:x:1100:1000::/home/alice:/bin/sh"], [])
+    found = accounts.user(ctx)
+    assert (found.level, "alice" in found.saw, "[user]" in found.hint) == ("fail", True, True)
 
 
-def test_the_number_must_be_the_users_own(facts: Facts) -> None:
-    mine = me(facts)
-    assert accounts.user(Context(mine, Site())).level == "ok"
-    taken = accounts.user(Context(replace(mine, user="bai-not-there"), Site()))
-    assert (taken.level, mine.user in taken.saw) == ("fail", True)
-    moved = accounts.user(Context(replace(mine, uid=54321), Site()))
-    assert (moved.level, moved.hint[:24]) == ("fail", f"run: usermod -u 54321 {mine.user}"[:24])
-    absent = replace(mine, user="bai-not-there", uid=54321)
-    assert accounts.user(Context(absent, Site())).level == "skip"
-
-
-def test_the_groups_number_must_be_its_own(facts: Facts) -> None:
-    entry = grp.getgrgid(os.getgid())
-    mine = replace(facts, user=entry.gr_name, gid=entry.gr_gid)
-    assert accounts.group(Context(mine, Site())).level == "ok"
-    assert accounts.group(Context(replace(mine, user="bai-not-there"), Site())).level == "fail"
+def test_people_in_the_services_group_are_named(ctx: Context, host_accounts: Accounts) -> None:
+    assert accounts.group(ctx).level == "ok"
+    home = host_accounts.state
+    host_accounts.set([f"bai:x:1100:1100::{home}:/sbin/nologin"], ["bai:x:1100:alice,bai"])
+    found = accounts.group(ctx)
+    assert (found.level, found.saw) == ("warn", "alice in group bai")
+    host_accounts.set([], [])
+    assert accounts.group(ctx).level == "skip"
 
 
 def test_a_secret_that_others_can_read_is_a_fault(facts: Facts, tmp_path: Path) -> None:

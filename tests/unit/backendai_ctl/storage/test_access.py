@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Accounts
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import OutOfTime, Problem
@@ -201,19 +201,20 @@ def test_another_mount_is_not_the_volume(
     assert saw in seen.saw and not seen.good
 
 
-def test_containers_run_as_the_services_user(facts: Facts) -> None:
-    mine = replace(facts, user="root", uid=0, gid=0)
-    ctx = Context(mine, Site())
-    path = facts.paths.config / "agent.toml"
-    path.write_text("[container]\nkernel-gid = 0\n")
-    assert all(seen.good for seen in access.of_host(ctx))
+def test_containers_run_as_the_services_user(ctx: Context) -> None:
+    path = ctx.paths.config / "agent.toml"
+    path.write_text("[container]\nkernel-gid = 1100\n")
+    said = [(seen.level, seen.saw) for seen in access.of_host(ctx)]
+    assert said == [("ok", "bai is 1100:1100"), ("ok", "containers run as 1100:1100")]
     path.write_text("[container]\nkernel-uid = 1000\n")
-    found = {seen.what: seen for seen in access.of_host(ctx)}
-    assert found["kernel-uid"].saw == "containers run as 1000, not 0"
-    assert found["kernel-gid"].good
+    (seen,) = [seen for seen in access.of_host(ctx) if not seen.good]
+    assert seen.saw == "containers run as 1000, not 1100"
 
 
-def test_a_user_with_another_number_is_named(facts: Facts) -> None:
-    found = access.of_host(Context(replace(facts, user="root"), Site()))[0]
-    assert found.saw == "root is 0:0, not 1100:1100"
-    assert "usermod -u 1100 root" in found.hint
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_a_user_with_another_number_is_named(ctx: Context, host_accounts: Accounts) -> None:
+    home = host_accounts.state
+    host_accounts.set([f"bai:x:995:993::{home}:/usr/sbin/nologin"], ["bai:x:993:"])
+    found = access.of_host(ctx)[0]
+    assert (found.level, found.saw) == ("fail", "bai is 995:993, not 1100:1100")
+    assert "uid = 995, gid = 993" in found.hint and "userdel bai" in found.hint

@@ -1,0 +1,182 @@
+"""The services' account: whose it is, and whether this host's accounts leave room for it.
+
+The host is asked by its own getent: its name service, not ours, decides whom a unit runs as.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from backendai_ctl.errors import Problem
+from backendai_ctl.facts import Facts
+from backendai_ctl.system.run import check, run
+
+GETENT = "getent"
+_LIMIT = 20  # seconds; a directory may be slow
+_CLOSED = ("nologin", "false")  # shells with which nobody logs in
+
+
+@dataclass(frozen=True)
+class Account:
+    """A row of passwd(5)."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can log in with it."""
+        return self.shell.rpartition("/")[2] in _CLOSED
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row of group(5)."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """The accounts and groups of a host, each once."""
+
+    accounts: tuple[Account, ...]
+    groups: tuple[Group, ...]
+
+    def account(self, name: str) -> Account | None:
+        return next((one for one in self.accounts if one.name == name), None)
+
+    def group(self, name: str) -> Group | None:
+        return next((one for one in self.groups if one.name == name), None)
+
+
+def known(facts: Facts) -> Known:
+    """What the host's name service says. A directory may list nobody, so it is asked by key, too."""
+    accounts = []
+    for row in _rows("passwd", facts.user, facts.uid):
+        name, _, uid, gid, _, home, shell = row
+        accounts.append(Account(name, int(uid), int(gid), home, shell))
+    groups = [
+        Group(name, int(gid), tuple(member for member in members.split(",") if member))
+        for name, _, gid, members in _rows("group", facts.user, facts.gid)
+    ]
+    return Known(tuple(dict.fromkeys(accounts)), tuple(dict.fromkeys(groups)))
+
+
+def _rows(database: str, name: str, number: int) -> list[list[str]]:
+    width = {"passwd": 7, "group": 4}[database]
+    said = [run([GETENT, database, *keys], limit=_LIMIT) for keys in ((), (name, str(number)))]
+    lines = (line.split(":") for done in said for line in done.stdout.splitlines())
+    return [row for row in lines if len(row) == width and row[2].isdigit()]
+
+
+def in_the_way(facts: Facts, found: Known) -> Problem | None:
+    """Why the services cannot have their account here: somebody else's has its name or a number.
+
+    None where it is there as it should be, or can be made.
+    """
+    user, numbers = facts.user, f"{facts.uid}:{facts.gid}"
+    mine = found.account(user)
+    if mine and not (mine.closed and mine.home == str(facts.paths.state)):
+        what = f"the account {user} ({mine.uid}:{mine.gid}, {mine.home}, {mine.shell}) is not ours"
+        return Problem(what, hint=_another_name(facts))
+    others = [one for one in found.accounts if one.name != user]
+    for other in others:
+        if other.uid == facts.uid:
+            return Problem(
+                f"number {facts.uid} of the services' user {user} is the account {other.name}'s",
+                hint=_other_numbers(facts, f"usermod -u NUMBER {other.name}", found),
+            )
+    for group in found.groups:
+        if group.gid == facts.gid and group.name != user:
+            return Problem(
+                f"number {facts.gid} of the services' group {user} is the group {group.name}'s",
+                hint=_other_numbers(facts, f"groupmod -g NUMBER {group.name}", found),
+            )
+    for other in others:
+        if other.gid == facts.gid:
+            what = f"the account {other.name} is in the services' group {user} ({facts.gid})"
+            return Problem(what, hint=f"give it another: usermod -g GROUP {other.name}")
+    its_group = found.group(user)
+    if mine and (mine.uid, mine.gid) != (facts.uid, facts.gid):
+        return Problem(f"{user} is {mine.uid}:{mine.gid}, not {numbers}", hint=_moved(facts, mine))
+    if its_group and mine and its_group.gid != facts.gid:
+        what = f"the group {user} has number {its_group.gid}, not {facts.gid}"
+        return Problem(what, hint=f"run: groupmod -g {facts.gid} {user}")
+    if its_group and not mine and (its_group.gid != facts.gid or its_group.members):
+        what = f"the group {user} ({its_group.gid}) is not ours"
+        return Problem(what, hint=_another_name(facts))
+    return None
+
+
+def _another_name(facts: Facts) -> str:
+    return (
+        f"rename it, or set [user] name in {facts.paths.site_file}; "
+        "then run: backendai-ctl reconfigure"
+    )
+
+
+def _other_numbers(facts: Facts, command: str, found: Known) -> str:
+    """Two ways out. Where ours was made with other numbers already, those can be kept."""
+    mine = found.account(facts.user)
+    clear = f"userdel {facts.user}, " if mine and mine.uid != facts.uid else ""
+    return (
+        f"{clear}set [user] uid and gid in {facts.paths.site_file} to numbers that are free on every "
+        f"node, or give that one another ({command}); then run: backendai-ctl reconfigure"
+    )
+
+
+def _moved(facts: Facts, mine: Account) -> str:
+    return (
+        f"keep its numbers: [user] uid = {mine.uid}, gid = {mine.gid} in {facts.paths.site_file}; or "
+        f"make it anew: systemctl stop backendai.target; userdel {facts.user}; groupdel "
+        f"{facts.user}; backendai-ctl reconfigure; then chown -R --from={mine.uid} "
+        f"{facts.uid}:{facts.gid} its volumes"
+    )
+
+
+def refuse(facts: Facts) -> None:
+    """Problem if somebody else's account is in the way."""
+    if wrong := in_the_way(facts, known(facts)):
+        raise wrong
+
+
+def make(facts: Facts) -> None:
+    """Make the account and its group; see sysusers.d(5). What is there keeps its number."""
+    rows = (
+        f"g {facts.user} {facts.gid}",
+        f'u {facts.user} {facts.uid}:{facts.gid} "{facts.user_title}" {facts.paths.state}',
+    )
+    hint = "see: journalctl -b -p warning; then run: backendai-ctl reconfigure"
+    check(["systemd-sysusers", "--inline", *rows], hint=hint, limit=60)
+    owner(facts)
+
+
+_looked_at: set[tuple[str, int, int]] = set()
+
+
+def owner(facts: Facts) -> tuple[int, int]:
+    """UID and GID of the services' account, for files and programs that are given to it.
+
+    Problem if it is not there or is not ours: nothing is given to a number that may be somebody
+    else's. Who is not root can give nothing to others.
+    """
+    numbers = facts.uid, facts.gid
+    if os.geteuid() != 0 or facts.uid == 0:
+        return numbers
+    if (facts.user, *numbers) not in _looked_at:
+        found = known(facts)
+        if wrong := in_the_way(facts, found):
+            raise wrong
+        if not found.account(facts.user):
+            raise Problem(
+                f"there is no account {facts.user} yet", hint="run: backendai-ctl reconfigure"
+            )
+        _looked_at.add((facts.user, *numbers))
+    return numbers

@@ -1,0 +1,136 @@
+"""The services' account: nobody else's is taken for it, and the way out is told."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+
+import pytest
+from conftest import Accounts
+
+from backendai_ctl import accounts, reconfigure, status
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.nodes import here
+from backendai_ctl.site.schema import Site
+from backendai_ctl.steps import create_user, dropins
+from backendai_ctl.steps.journal import Journal
+
+NOLOGIN = "/usr/sbin/nologin"
+ALICE = "alice:x:1100:1000:Alice:/home/alice:/bin/bash"
+
+
+def problem(ctx: Context) -> Problem | None:
+    return accounts.in_the_way(ctx.facts, accounts.known(ctx.facts))
+
+
+def test_a_host_without_it_gets_it(ctx: Context, host_accounts: Accounts) -> None:
+    assert problem(ctx) is None and create_user.STEP.check(ctx) == []
+    host_accounts.set([], [])
+    assert problem(ctx) is None
+    (change,) = create_user.STEP.check(ctx)
+    assert change.how == "make the account, 1100:1100"
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups", "what", "hint"),
+    [
+        (
+            [ALICE],
+            ["alice:x:1000:"],
+            "number 1100 .* is the account alice's",
+            "usermod -u NUMBER a",
+        ),
+        (
+            ["alice:x:1000:1000::/home/alice:/bin/bash"],
+            ["alice:x:1000:", "staff:x:1100:"],
+            "number 1100 .* is the group staff's",
+            "groupmod -g NUMBER staff",
+        ),
+        (
+            ["bai:x:1000:1000:Bai Li:/home/bai:/bin/bash"],
+            ["bai:x:1000:"],
+            r"account bai \(1000:1000, /home/bai, /bin/bash\) is not ours",
+            r"\[user\] name",
+        ),
+        (
+            ["bai:x:1100:1100:Bai Li:/home/bai:/bin/bash"],
+            ["bai:x:1100:"],
+            "account bai .* is not ours",
+            r"\[user\] name",
+        ),
+        ([], ["bai:x:1000:"], r"group bai \(1000\) is not ours", r"\[user\] name"),
+        ([], ["bai:x:1100:alice"], r"group bai \(1100\) is not ours", r"\[user\] name"),
+        (
+            [f"bai:x:995:1100::STATE:{NOLOGIN}", ALICE],
+            ["bai:x:995:", "alice:x:1100:"],
+            "is the account alice's",
+            r"userdel bai, set \[user\]",
+        ),
+        (
+            [f"bai:x:1100:1100::STATE:{NOLOGIN}", "alice:x:1000:1100::/home/alice:/bin/sh"],
+            ["bai:x:1100:"],
+            "account alice is in the services' group",
+            "usermod -g GROUP alice",
+        ),
+        (
+            [f"bai:x:995:995::STATE:{NOLOGIN}"],
+            ["bai:x:995:"],
+            "bai is 995:995, not 1100:1100",
+            "uid = 995, gid = 995 .* userdel bai",
+        ),
+    ],
+)
+def test_somebody_elses_is_never_taken_for_it(
+    ctx: Context,
+    host_accounts: Accounts,
+    rows: list[str],
+    groups: list[str],
+    what: str,
+    hint: str,
+) -> None:
+    host_accounts.set([row.replace("STATE", str(host_accounts.state)) for row in rows], groups)
+    with pytest.raises(Problem, match=what) as caught:
+        reconfigure.reconfigure(ctx)
+    with pytest.raises(Problem, match=what):
+        create_user.STEP.check(ctx)
+    assert re.search(hint, caught.value.hint)
+    assert Journal(ctx.paths.ctl).last() == {} and not ctx.paths.secrets.exists()
+    row = status.gather(replace(ctx, facts=replace(ctx.facts, only=frozenset()))).unfinished[0]
+    assert (row["what"], row["hint"]) == (caught.value.what, caught.value.hint)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_nothing_is_given_to_an_account_that_is_not_ours(
+    ctx: Context, host_accounts: Accounts
+) -> None:
+    assert ctx.owner == (1100, 1100) and ctx.user == "bai"
+    other = Context(replace(ctx.facts, user="other"), ctx.site)
+    for take in ("owner", "user"):
+        with pytest.raises(Problem, match=r"(group|account) bai's"):
+            getattr(other, take)
+
+
+def test_the_site_file_names_another_account(ctx: Context) -> None:
+    assert here.with_user(ctx.facts, Site()) == ctx.facts
+
+    def numbers(**user: object) -> tuple[str, int, int]:
+        made = here.context(ctx.facts, Site.model_validate({"user": user})).facts
+        return made.user, made.uid, made.gid
+
+    assert numbers(uid=2000) == ("bai", 2000, 2000)
+    assert numbers(uid=2000, gid=2001) == ("bai", 2000, 2001)
+    assert numbers(name="backend") == ("backend", 1100, 1100)
+
+
+@pytest.mark.parametrize("number", [0, -1, 61184, 65534, 65535, 2**32 - 1])
+def test_numbers_of_the_system_are_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=r"user\.uid"):
+        Site.model_validate({"user": {"uid": number}})
+
+
+def test_a_unit_runs_as_the_account_of_the_site_file(ctx: Context) -> None:
+    made = here.context(ctx.facts, Site.model_validate({"user": {"name": "backend"}}))
+    assert all("User=backend\nGroup=backend\n" in text for text in dropins.wanted(made).values())
+    assert not any("User=" in text for text in dropins.wanted(ctx).values())
