@@ -63,6 +63,7 @@ UNDO = {
     "migrate-manager-schema": again("backendai", "template0"),
     "migrate-coordinator-schema": again("backendai_appproxy", "template0"),
     "load-initial-data": again("backendai", "schema_only"),
+    "provision-roles": f"{MANAGER} 'DELETE FROM roles'",
     "create-resource-groups": f"{MANAGER} 'UPDATE scaling_groups SET name = gen_random_uuid()'",
     "register-app-proxy": f"{MANAGER} \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
     "permit-volumes": f'{MANAGER} "DROP TABLE IF EXISTS backendai_ctl_permitted; {FORBID}"',

@@ -13,6 +13,14 @@ from backendai_ctl.database.seed import FILES, LEFT_OUT
 
 FIXTURES = "/usr/share/backendai/fixtures"
 LOAD = ["backendai-ctl", "reconfigure", "--only", "load-initial-data"]
+# Every role, by its preset and the name of its scope.
+ROLES = """
+SELECT p.name, r.scope_type, coalesce(d.name, g.name, u.username, e.name) FROM roles r
+JOIN role_presets p ON p.id = r.role_preset_id
+LEFT JOIN domains d ON d.id = r.scope_id LEFT JOIN groups g ON g.id = r.scope_id
+LEFT JOIN users u ON u.uuid = r.scope_id LEFT JOIN global_entities e ON e.id = r.scope_id
+ORDER BY 1, 3
+"""
 TELLING = ("password", "secret_key", "access_key", "wsproxy_api_token", "email")
 
 
@@ -90,6 +98,57 @@ def test_every_table_that_needs_a_node_in_the_graph_of_rights_has_it(host: Host)
     )
     assert old.sql(host, "SELECT registry_name FROM container_registries", old.NAME) == "local"
     assert old.sql(host, orphans, old.NAME) == ""
+
+
+def provisioned(host: Host) -> str:
+    """What became of the step that makes roles; a second run must find nothing to do."""
+    call = ["backendai-ctl", "reconfigure", "--json", "--only", "provision-roles"]
+    first, second = (json.loads(host.check(call).stdout)["steps"] for _ in range(2))
+    assert second["provision-roles"]["state"] == "same"
+    return str(first["provision-roles"]["state"])
+
+
+def test_everybody_has_the_roles_that_the_release_has_presets_for(host: Host) -> None:
+    host.check(LOAD)
+    assert provisioned(host) == "done"
+    assert old.sql(host, ROLES, old.NAME).split() == [
+        "domain_admin|domain|default",
+        "domain_member|domain|default",
+        "project_admin|project|admin",
+        "project_admin|project|default",
+        "project_admin|project|model-store",
+        "project_member|project|admin",
+        "project_member|project|default",
+        "project_member|project|model-store",
+        "public_member|global|public",
+        "user_owner|user|admin",
+    ]
+    held = "SELECT count(*) FROM user_roles h JOIN users u ON u.uuid = h.user_id"
+    assert old.sql(host, held, old.NAME) == "9"  # all but domain_admin
+
+    # Rows that were added by hand, or were there before: mended, and nothing else.
+    old.sql(host, "DELETE FROM roles WHERE scope_type = 'project'", old.NAME)
+    old.sql(host, "UPDATE role_presets SET deleted = true WHERE name = 'project_admin'", old.NAME)
+    assert provisioned(host) == "done"
+    names = old.sql(host, ROLES, old.NAME).split()
+    assert [name for name in names if name.startswith("project_")] == [
+        "project_member|project|admin",
+        "project_member|project|default",
+        "project_member|project|model-store",
+    ]
+
+
+def test_a_database_of_an_older_release_has_them_after_the_migration(host: Host) -> None:
+    old.reset(host)
+    host.check(old.MIGRATE, limit=300)
+    provisioned(host)
+    domains, members = old.sql(
+        host,
+        "SELECT count(*) FROM domains UNION ALL "
+        "SELECT count(*) FROM roles WHERE name LIKE 'domain_member-%' ORDER BY 1",
+        old.NAME,
+    ).split()
+    assert int(domains) == int(members) > 0
 
 
 def test_every_example_of_the_release_is_known(host: Host) -> None:

@@ -1,4 +1,4 @@
-"""Loading rows by the release's own loader, which converts and hashes as its services expect."""
+"""The release's own commands on the manager's database, which write as its services expect."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from backendai_ctl.database.databases import Target
-from backendai_ctl.database.programs import programs, reason
+from backendai_ctl.database.programs import Programs, programs, reason
 from backendai_ctl.errors import Problem
+from backendai_ctl.system.run import Done
 
 _MANAGER = """\
 [etcd]
@@ -33,23 +34,40 @@ def populate(target: Target, rows: Mapping[str, Any]) -> None:
     primary key. The file with the rows is readable by the services' user alone, and removed.
     """
     with programs(target) as run:
-        config = run.put(
-            "manager.toml",
-            _MANAGER.format(
-                host=_toml(run.member[0]),
-                port=run.member[1],
-                name=_toml(target.dbname),
-                user=_toml(target.user),
-                password=_toml(target.password),
-                folder=_toml(str(run.folder)),
-            ),
-        )
         data = run.put("rows.json", json.dumps(rows))
-        env = {"BACKEND_CONFIG_FILE": str(config)}
-        done = run.backend_ai("mgr", "fixture", "populate", str(data), env=env)
+        _well(target, "loading rows", _manage(run, "fixture", "populate", str(data)))
+
+
+def provision(target: Target) -> None:
+    """Make the roles that the presets call for and give them to their users; Problem if it fails.
+
+    One transaction. What is there already stays as it is.
+    """
+    with programs(target) as run:
+        _well(target, "making roles", _manage(run, "permissions", "provision"))
+
+
+def _manage(run: Programs, *words: str) -> Done:
+    """`backend.ai mgr WORDS` with a configuration for this database alone."""
+    target = run.target
+    config = run.put(
+        "manager.toml",
+        _MANAGER.format(
+            host=_toml(run.member[0]),
+            port=run.member[1],
+            name=_toml(target.dbname),
+            user=_toml(target.user),
+            password=_toml(target.password),
+            folder=_toml(str(run.folder)),
+        ),
+    )
+    return run.backend_ai("mgr", *words, env={"BACKEND_CONFIG_FILE": str(config)})
+
+
+def _well(target: Target, what: str, done: Done) -> None:
     if done.returncode:
         raise Problem(
-            f"{target.where}: loading rows failed: {reason(done)}",
+            f"{target.where}: {what} failed: {reason(done)}",
             hint="see to it, then run: backendai-ctl reconfigure",
         )
 

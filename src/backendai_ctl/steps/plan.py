@@ -26,6 +26,7 @@ NAMES = (
     "migrate-coordinator-schema",
     "migrate-manager-schema",
     "load-initial-data",
+    "provision-roles",
     "create-resource-groups",
     "register-app-proxy",
     "permit-volumes",

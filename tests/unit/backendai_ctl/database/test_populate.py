@@ -1,4 +1,4 @@
-"""What the release's loader says is told without the rows it shows."""
+"""What the release's commands say is told without the rows they show."""
 
 from __future__ import annotations
 
@@ -53,3 +53,26 @@ def test_files_are_private_while_it_runs_and_gone_afterwards(
     config = tomllib.loads(seen["manager.toml"][1])
     assert config["db"]["password"] == target.password
     assert not any((target.ctx.paths.run / "ctl").iterdir())
+
+
+def test_roles_are_made_by_the_release_itself_with_the_same_configuration(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def run(self: Programs, *words: str, env: dict[str, str]) -> Done:
+        config = tomllib.loads((self.folder / "manager.toml").read_text())
+        seen.append((words, config["db"]["name"]))
+        return Done(0, "Provisioned the preset roles.", "")
+
+    monkeypatch.setattr(Programs, "backend_ai", run)
+    module.provision(target)
+    assert seen == [(("mgr", "permissions", "provision"), target.dbname)]
+
+
+def test_a_refusal_to_make_roles_is_a_problem(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Programs, "backend_ai", lambda *_, **__: Done(1, "", SAID))
+    with pytest.raises(Problem, match="making roles failed"):
+        module.provision(target)

@@ -1,0 +1,43 @@
+"""Domains, projects and accounts have the roles without which nobody but an administrator may act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backendai_ctl.context import Context
+from backendai_ctl.database import roles
+from backendai_ctl.database.connection import connect
+from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.migration import locked
+from backendai_ctl.database.populate import provision
+from backendai_ctl.steps.base import Change
+
+
+@dataclass(frozen=True)
+class ProvisionRoles:
+    """Those that are missing; what an operator made of a role stays."""
+
+    name: str = "provision-roles"
+    title: str = "Make the roles of domains, projects and users"
+    needs: tuple[str, ...] = ("load-initial-data",)
+    components: tuple[str, ...] = ("manager",)
+    limit: int = 300
+
+    def check(self, ctx: Context) -> list[Change]:
+        with connect(Target(ctx, MANAGER)) as db:
+            if not roles.known(db):
+                return [Change("roles", "make those that this release has presets for")]
+            return [Change(f"roles in each {kind}", "make them") for kind in roles.missing(db)]
+
+    def apply(self, ctx: Context) -> None:
+        target = Target(ctx, MANAGER)
+        with locked(target) as db:
+            if roles.missing(db):  # unless another node was faster
+                provision(target)
+                roles.none_missing(db)
+
+    def undo(self, ctx: Context) -> None:
+        """Nothing: users have them."""
+
+
+STEP = ProvisionRoles()
