@@ -34,6 +34,7 @@ TABLE: Mapping[str, str] = {
     "ai.backend.appproxy.worker.proxy.backend.http": "apps",
     "ai.backend.appproxy.worker.proxy.frontend.http.base": "apps",
     "ai.backend.manager.clients.appproxy.client": "tokens",
+    "ai.backend.manager.repositories.ops.v2.user.write": "members",
     "ai.backend.manager.services.session.service": "tokens",
     "ai.backend.web.server": "web",
 }
