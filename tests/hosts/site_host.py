@@ -109,15 +109,17 @@ def site_host(
     name: str = "site",
     site_file: str = "",
     given: Mapping[str, str] | None = None,
+    binds: Mapping[Path, str] | None = None,
 ) -> Iterator[SiteHost]:
     """Install the role from the bundle alone on a bare host; `site_file` is what `--site` gives.
 
-    `given`: files that the operator put on the host before. Without a site file the host unpacks
-    the tar itself; with one the unpacked bundle is the medium.
+    `given`: files that the operator put on the host before. `binds`: folders it sees.
+    Without a site file the host unpacks the tar itself; with one the unpacked bundle is the medium.
     """
     medium = bundle.unpacked if site_file else bundle.tar
     with sealed(name) as network:
-        site = SiteHost(hosts, network, folder, {medium: f"{STICK}/{medium.name}"}, name)
+        seen = {medium: f"{STICK}/{medium.name}", **(binds or {})}
+        site = SiteHost(hosts, network, folder, seen, name)
         host = site.up()
         try:
             for path, text in (given or {}).items():

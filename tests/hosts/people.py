@@ -1,0 +1,184 @@
+"""People of a site, each with a client and a browser, and an image for their sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from host import Host, Result
+from scenario import EMAIL, INSIDE, PYTHON
+from site_host import SiteHost
+
+IMAGE_ROOT = "/srv/image-root"  # where hosts see the root that the image is made of
+IMAGE = "stable/python:3.13-debian13"
+RUNTIME = "/opt/backendai/runtime"  # the image's Python is ours, moved as it is
+LABELS = {
+    "kernelspec": "1",
+    "role": "COMPUTE",
+    "base-distro": "ubuntu22.04",
+    "runtime-type": "python",
+    "runtime-path": f"{RUNTIME}/bin/python3.13",
+    "features": "batch query uid-match user-input",
+    "resource.min.cpu": "1",
+    "resource.min.mem": "64m",
+    "accelerators": "",
+    "service-ports": "",
+    "envs.corecount": "OMP_NUM_THREADS",
+}
+NEW_USER = """
+mutation ($input: CreateUserV2Input!) {
+  adminCreateUserV2(input: $input) { user { basicInfo { email } } keypair { secretKey } }
+}
+"""
+PROJECTS = (
+    'query ($type: [String]) { groups(domain_name: "default", type: $type) { id name type } }'
+)
+START_LIMIT = 240  # seconds; 10 to 15 are normal
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account, at a shell and at a browser of the site's host."""
+
+    host: Host
+    name: str
+    email: str
+    password: str
+
+    def run(self, *words: str, limit: float = 120) -> Result:
+        """`backend.ai WORDS` as this person."""
+        env = {
+            "HOME": self.home,
+            "BACKEND_ENDPOINT_TYPE": "session",
+            "BACKEND_ENDPOINT": "https://localhost:8090",
+            "SSL_CERT_FILE": "/etc/backendai/tls/ca.crt",
+        }
+        return self.host.run(
+            ["backend.ai", *words], env=env, cwd=self.home, limit=limit, stdin=self._login
+        )
+
+    def client(self, *words: str, limit: float = 120) -> str:
+        """What `backend.ai WORDS` says; it must succeed."""
+        done = self.run(*words, limit=limit)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    def items(self, *words: str) -> list[dict[str, Any]]:
+        """The rows of a list."""
+        rows = json.loads(self.client("--output=json", *words))["items"]
+        return [dict(row) for row in rows]
+
+    def sign_in(self) -> None:
+        self.host.sh(f"mkdir -p {self.home}")
+        self.client("login")
+
+    def browse(self, **order: Any) -> dict[str, Any]:
+        """What a browser gets; see tests/hosts/inside/web_user.py."""
+        login = {"email": self.email, "password": self.password}
+        call = [PYTHON, f"{INSIDE}/web_user.py"]
+        done = self.host.check(call, stdin=json.dumps({**login, **order}), limit=300)
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of a GraphQL query, asked as the web UI does."""
+        posts = [["/func/admin/gql", {"query": query, "variables": variables}]]
+        status, told = self.browse(posts=posts)["answers"][0]
+        assert status == 200 and not told.get("errors"), told
+        data: dict[str, Any] = told["data"]
+        return data
+
+    @contextmanager
+    def session(self, name: str, *words: str) -> Iterator[str]:
+        """A session of one core, until the block ends; its number."""
+        size = ["-r", "cpu=1", "-r", "mem=256m", "--no-reuse"]
+        image = f"local/{IMAGE}"
+        self.client("session", "create", image, "--name", name, *size, *words, limit=START_LIMIT)
+        try:
+            (row,) = [row for row in self.items("session", "list") if row["name"] == name]
+            assert row["status"] == "RUNNING", row
+            yield str(row["session_id"])
+        finally:
+            self.run("session", "destroy", "--forced", name)
+            self.host.sh(
+                'until [ -z "$(docker ps -q --filter label=ai.backend.session-id)" ]; do sleep 1; done'
+            )
+
+    @property
+    def home(self) -> str:
+        return f"/srv/people/{self.name}"
+
+    @property
+    def _login(self) -> str:
+        return f"{self.email}\n{self.password}\n"
+
+
+@dataclass(frozen=True)
+class People:
+    """An administrator, and two who are none: ann's account is made by the client, ben's by the web UI."""
+
+    admin: Person
+    ann: Person
+    ben: Person
+
+
+def invite(site: SiteHost) -> People:
+    """Make the accounts, as an administrator does, and sign everybody in."""
+    host = site.host
+    admin = Person(host, "admin", EMAIL, site.secret("admin-password"))
+    ann, ben = (
+        Person(host, name, f"{name}@example.org", f"{name}-Has-1-password")
+        for name in ("ann", "ben")
+    )
+    admin.sign_in()
+    admin.client("admin", "user", "add", "default", ann.email, ann.password, "-u", ann.name)
+    by_web_ui(admin, ben)
+    for person in (ann, ben):
+        person.sign_in()
+    return People(admin, ann, ben)
+
+
+def by_web_ui(admin: Person, new: Person) -> None:
+    """What the form sends: nobody touched the project that it has set, the model store."""
+    found = admin.ask(PROJECTS, type=["GENERAL", "MODEL_STORE"])["groups"]
+    preset = [project["id"] for project in found if project["type"] == "MODEL_STORE"]
+    assert len(preset) == 1, found
+    wanted = {
+        "email": new.email,
+        "username": new.name,
+        "password": new.password,
+        "domainName": "default",
+        "needPasswordChange": False,
+        "status": "ACTIVE",
+        "role": "USER",
+        "groupIds": preset,
+        "resourcePolicy": "default",
+        "totpActivated": False,
+        "sudoSessionEnabled": False,
+    }
+    admin.ask(NEW_USER, input=wanted)
+
+
+def load_image(host: Host, labels: Mapping[str, str] = LABELS) -> None:
+    """An image for sessions, from the root that the host sees and the runtime that it has."""
+    changes = [f"LABEL ai.backend.{key}={json.dumps(value)}" for key, value in labels.items()]
+    words = " ".join(f"--change '{change}'" for change in changes)
+    host.sh(
+        f"tar -c -C {IMAGE_ROOT} . -C / .{RUNTIME} | docker import {words} - {IMAGE}", limit=300
+    )
+    env = {
+        "DOCKER_HOST": "unix:///run/docker.sock",
+        "BACKEND_CONFIG_FILE": "/etc/backendai/manager.toml",
+    }
+    host.check(["backend.ai", "mgr", "image", "rescan", "local"], env=env, limit=180)
+
+
+def inside(host: Host, session: str, argv: Sequence[str], *, stay: bool = False) -> Result:
+    """Run something in the container of a session, as its user does; `stay`: do not wait for it."""
+    label = f"label=ai.backend.session-id={session}"
+    container = host.check(["docker", "ps", "-q", "--filter", label]).stdout.split()
+    assert len(container) == 1, container
+    return host.run(["docker", "exec", *(["-d"] if stay else []), container[0], *argv])
