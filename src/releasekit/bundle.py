@@ -45,9 +45,9 @@ class BundleSpec:
     date: str  # YYYY-MM-DD
     distribution: str  # whose packages are in the closure: debian13
     architecture: str
-    account: str  # NAME:UID:GID:HOME of the services' user, which hosts must have room for
     mtime: int
     product: str = "backendai"
+    account: str = ""  # NAME:UID:GID:HOME of the services' user, which hosts must have room for
 
     @property
     def name(self) -> str:

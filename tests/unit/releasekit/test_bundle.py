@@ -15,7 +15,9 @@ from releasekit.errors import Failure
 from releasekit.tarball import pack
 
 ACCOUNT = "bai:1100:1100:/var/lib/backendai"
-SPEC = BundleSpec("26.9.6-1", 7, "2026-11-23", "debian13", "amd64", ACCOUNT, mtime=1_764_000_000)
+SPEC = BundleSpec(
+    "26.9.6-1", 7, "2026-11-23", "debian13", "amd64", mtime=1_764_000_000, account=ACCOUNT
+)
 FINGERPRINT = "ab" * 20
 
 
