@@ -1,6 +1,10 @@
 #!/bin/sh
 # verify.sh - check this bundle. It changes nothing and opens no network connection.
 #
+# It finds damage, and parts that are missing, added or exchanged. It came in the bundle itself, so it
+# cannot find one that was made to deceive: check NAME.tar by NAME.tar.sig before you unpack it, see
+# docs/INSTALLING.md.
+#
 #   ./verify.sh [--fingerprint FPR|FILE] [--allow-older]
 #
 #   --fingerprint FPR   refuse unless this key signed the bundle: 40 hex digits, spaces allowed, or a

@@ -78,7 +78,8 @@ class OfflineBundle(Target):
     help = help_text(
         """
         One tar with the whole release, for sites without a network: its parts, the scripts that
-        verify and install it, the sha256 of every file and one signature over these.
+        verify and install it, the sha256 of every file and one signature over these. Beside it is a
+        signature of the tar itself, which is checked before it is unpacked.
         """
     )
 
@@ -165,19 +166,22 @@ async def package_bundle(field_set: BundleFieldSet, release: Release) -> BuiltPa
     whole = await Get(Digest, MergeDigests([*(part.digest for part in parts.packages), *files]))
     placed = await Get(Digest, AddPrefix(whole, f"{FOLDER}/{spec.name}"))
     tar = f"{spec.name}.tar"
+    signature = f"{tar}.sig"
     process = await Get(
         Process,
         KitProcess(
             program="bundle",
             spec=json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True),
             input_digest=placed,
-            output_files=(tar,),
+            output_files=(tar, signature),
             description=f"Make {tar}",
             signs=True,
         ),
     )
     result = await Get(ProcessResult, Process, process)
-    return BuiltPackage(result.output_digest, (BuiltPackageArtifact(tar),))
+    return BuiltPackage(
+        result.output_digest, (BuiltPackageArtifact(tar), BuiltPackageArtifact(signature))
+    )
 
 
 def rules() -> Any:

@@ -2,7 +2,8 @@
 
 SPEC is a JSON file (see `BundleSpec`). The sandbox holds the parts of the bundle below `bundle/NAME/`.
 This adds what says what the bundle is (RELEASE), its keys, the sha256 of every file (MANIFEST) and the
-one signature of it (MANIFEST.sig), and writes the tar. Files are streamed: none is held in memory.
+one signature of it (MANIFEST.sig), and writes the tar and a signature of all its bytes (NAME.tar.sig), by
+which it is checked before anything in it is read. Files are streamed: none is held in memory.
 """
 
 from __future__ import annotations
@@ -127,7 +128,9 @@ def main() -> int:
     root = Path(FOLDER, spec.name)
     root.mkdir(parents=True, exist_ok=True)
     complete(root, spec, signer, kind=signer.kind, fingerprint=signer.fingerprint)
-    pack(Path(FOLDER), Path(f"{spec.name}.tar"), mtime=spec.mtime)
+    tar = Path(f"{spec.name}.tar")
+    pack(Path(FOLDER), tar, mtime=spec.mtime)
+    Path(f"{tar}.sig").write_bytes(signer.detach_file(tar))
     return 0
 
 

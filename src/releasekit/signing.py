@@ -12,6 +12,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from releasekit.errors import Failure
 
@@ -117,6 +118,10 @@ class Signer:
         """A detached signature of `data`."""
         return self._sign(["--detach-sign", *(["--armor"] if armor else [])], data)
 
+    def detach_file(self, path: Path) -> bytes:
+        """A detached signature of a file, which is not held in memory."""
+        return self._sign(["--detach-sign"], b"", str(path))
+
     def clearsign(self, data: bytes) -> bytes:
         """`data`, a text, with its signature around it."""
         return self._sign(["--clearsign"], data)
@@ -130,10 +135,10 @@ class Signer:
         listing = self._run(["--with-colons", "--list-keys", self.fingerprint], b"", when="")
         return signing_key(listing.decode("utf-8", "replace"), self.fingerprint)
 
-    def _sign(self, mode: Sequence[str], data: bytes) -> bytes:
+    def _sign(self, mode: Sequence[str], data: bytes, *paths: str) -> bytes:
         options = ["--digest-algo=SHA512", f"--local-user={self.using}!"]
         moment = f"--faked-system-time={self.when}!"
-        return self._run([*options, "--output=-", *mode], data, when=moment)
+        return self._run([*options, "--output=-", *mode, *paths], data, when=moment)
 
     def _run(self, args: Sequence[str], data: bytes, *, when: str) -> bytes:
         argv = [

@@ -22,6 +22,7 @@ NOUNS = {
     "storage": "Volumes: state, mounts, exports, use",
     "admin": "The administrator's password and address",
     "node": "Nodes of the site: list, export, join, firewall",
+    "bundle": "Releases: check a tar before it is unpacked",
     "logs": "Logs of the services",
     "purge": "Remove what backendai-ctl made",
     "hook": "What maintainer scripts of packages call",

@@ -38,6 +38,12 @@ def test_the_same_data_gives_the_same_signature_and_gpgv_accepts_it(
     assert "Nov 23" in verified(throw_away, tmp_path, text, None)
 
 
+def test_a_file_is_signed_as_its_bytes_are(throw_away: ThrowAwayKey, tmp_path: Path) -> None:
+    signer = Signer.from_environment(throw_away.environment())
+    (tmp_path / "file").write_bytes(b"data")
+    assert signer.detach_file(tmp_path / "file") == signer.detach(b"data", armor=False)
+
+
 def test_a_key_younger_than_the_release_signs_with_its_own_date(tmp_path: Path) -> None:
     with throw_away_key(created="20261123T010000") as key:
         signer = Signer.from_environment(key.environment())
