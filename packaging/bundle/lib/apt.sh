@@ -154,16 +154,19 @@ release_services() {
   if [ -n "$root" ] && grep -q 'of install.sh' "$root$policy" 2>/dev/null; then rm -f "$root$policy"; fi
 }
 
-for_other_nodes() { # URL: how other hosts use it
-  sum=$(sha256sum <"$copy/keys/backendai-archive-keyring.gpg")
+for_other_nodes() { # URL: how other hosts use it. The key is in these lines: what comes by HTTP is checked by it.
   say "On a node with apt, as root:"
-  say "  install -d /usr/share/keyrings /etc/apt/sources.list.d"
-  say "  /usr/lib/apt/apt-helper download-file $1/keys/backendai-archive-keyring.gpg $keyring_file SHA256:${sum%% *}"
-  say "  cat >$source_file <<."
-  source_text "$1/apt" "$keyring_file" | grep -v '^#' | sed 's/^/  /'
-  say "  ."
-  say "  apt update"
-  if is_package archive-keyring; then say "  apt install -y backendai-archive-keyring"; fi
+  say ""
+  say "install -d $(dirname "$keyring_file") $(dirname "$source_file")"
+  say "base64 -d >$keyring_file <<."
+  base64 "$copy/keys/backendai-archive-keyring.gpg"
+  say "."
+  say "cat >$source_file <<."
+  source_text "$1/apt" "$keyring_file" | grep -v '^#'
+  say "."
+  say "apt update"
+  if is_package archive-keyring; then say "apt install -y backendai-archive-keyring"; fi
+  say ""
 }
 
 parts="$parts apt" # the last line: what is cut short does not have it

@@ -83,15 +83,18 @@ install_exactly() { # PACKAGE-VERSION...: dnf takes these, older or newer than w
     "packages of the distribution must be on this host or on the site's own mirror (closure/report.txt): then add --other-sources"
 }
 
-for_other_nodes() { # URL: how other hosts use it
-  sum=$(sha256sum <"$copy/keys/backendai-archive-keyring.asc")
-  say "On a node with dnf, as root (the key's sha256 is ${sum%% *}):"
-  say "  install -d $(dirname "$key_file")"
-  say "  curl -o $key_file $1/keys/backendai-archive-keyring.asc"
-  say "  cat >$source_file <<."
-  source_text "$1/rpm" "$key_file" | grep -v '^#' | sed 's/^/  /'
-  say "  ."
-  if is_package archive-keyring; then say "  dnf install -y backendai-archive-keyring"; fi
+for_other_nodes() { # URL: how other hosts use it. The key is in these lines: what comes by HTTP is checked by it.
+  say "On a node with dnf, as root:"
+  say ""
+  say "install -d $(dirname "$key_file") $(dirname "$source_file")"
+  say "cat >$key_file <<."
+  cat "$copy/keys/backendai-archive-keyring.asc"
+  say "."
+  say "cat >$source_file <<."
+  source_text "$1/rpm" "$key_file" | grep -v '^#'
+  say "."
+  if is_package archive-keyring; then say "dnf install -y backendai-archive-keyring"; fi
+  say ""
 }
 
 parts="$parts rpm" # the last line: what is cut short does not have it

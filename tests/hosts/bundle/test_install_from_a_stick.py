@@ -9,7 +9,6 @@ import bundles
 import pytest
 import roots
 from bundles import MEDIUM, STATE
-from host import link
 from installing import KEYRING, SOURCE, check_installed, install, no_source, refused
 from scenario import Hosts
 
@@ -207,29 +206,3 @@ def test_an_image_gets_packages_and_starts_nothing(
         )
         assert host.sh("ls /image/etc/backendai/secrets 2>/dev/null || :") == ""
         assert install(host, *install_).returncode == 0
-
-
-def test_other_nodes_install_over_http(hosts: Hosts, light: bundles.Bundle) -> None:
-    with (
-        link() as spaces,
-        hosts.boot("trixie", binds={light.folder: MEDIUM}, netns=spaces["hosta"]) as one,
-        hosts.boot("trixie", hostname="hostb", netns=spaces["hostb"]) as two,
-    ):
-        call = [f"{MEDIUM}/install.sh", "--serve", "10.98.0.1:8080"]
-        one.check(["systemd-run", "-q", "--unit=offer", *call])
-        one.check(
-            [
-                "sh",
-                "-c",
-                "until ss -Hltn | grep -q 10.98.0.1:8080; do systemctl -q is-active offer || exit; done",
-            ],
-            limit=60,
-        )
-        said = one.sh("journalctl -u offer -o cat")
-        script = said.split("as root:\n")[1].split("Serving")[0]
-        two.write("/tmp/add.sh", "\n".join(line.strip() for line in script.splitlines()) + "\n")
-        two.check(["sh", "-e", "/tmp/add.sh"])
-        two.check(["apt-get", "install", "-y", "-q", "backendai-runtime"], limit=120)
-        assert two.check(["/opt/backendai/runtime/bin/python3.13", "-V"]).stdout
-        assert one.sh("ps -o user= -p $(pgrep -f http.server | head -1)") in ("nobody", "65534")
-        one.check(["systemctl", "stop", "offer"])
