@@ -191,6 +191,33 @@ def test_a_failing_revision_leaves_everything_as_it_was(host: Host) -> None:
     assert "domain_id" in old.record(host)["why"]
 
 
+def test_a_restore_that_fails_tells_no_row(host: Host) -> None:
+    """Rows hold keys and hashes of passwords; what is told goes into records, logs and terminals."""
+    marker = "AKIA0NEVERTOLD0"
+    old.sql(
+        host,
+        f"""
+        SET session_replication_role = replica;  -- a row that no key allows
+        SET ROLE {old.NAME};
+        CREATE TABLE first (id text PRIMARY KEY);
+        CREATE TABLE second (ref text REFERENCES first);
+        INSERT INTO second VALUES ('{marker}');
+        """,
+        old.NAME,
+    )
+    host.check(["backendai-ctl", "db", "backup", "--database", "manager"])
+    [dump] = host.sh(f"ls {old.BACKUPS}/*.dump").split()
+    rows = old.rows(host)
+    failed = host.run(["backendai-ctl", "db", "restore", dump])
+    assert failed.returncode == 1 and "violates foreign key constraint" in failed.stderr, failed
+    assert marker not in failed.stdout + failed.stderr
+    told = f"grep -rl {marker} /var/lib/backendai /run/backendai /var/log/journal || :"
+    assert host.sh(told) == ""
+    assert host.sh(f"journalctl -o cat | grep -c {marker} || :") == "0"
+    assert host.sh("find /var/lib/backendai/ctl -maxdepth 1 -name '*.json*' -perm /007") == ""
+    assert old.rows(host) == rows
+
+
 def test_a_database_that_was_never_seeded_is_made_anew(host: Host) -> None:
     """Upstream's migrations stop at one; there is nothing in it to lose."""
     old.sql(host, "TRUNCATE users, project_resource_policies CASCADE", old.NAME)

@@ -25,8 +25,6 @@ def reset_password(ctx: Context, email: str) -> str:
     if uuid is None:
         raise BadRequest(f"no account {email}", hint="name another one: --email ADDRESS")
     password = secrets.token_urlsafe(24)
-    if email == ctx.site.admin.email:
-        files.write(ctx.secrets.path("admin-password"), password + "\n", mode=0o600)
     row = {
         "uuid": uuid,
         "password": password,
@@ -34,4 +32,6 @@ def reset_password(ctx: Context, email: str) -> str:
         "need_password_change": False,
     }
     populate(target, {"__mode": "update", "users": [row]})
+    if email == ctx.site.admin.email:  # now that it is the account's
+        files.write(ctx.secrets.path("admin-password"), password + "\n", mode=0o600)
     return password

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 from backendai_ctl.database.databases import APPLICATION, Target
+from backendai_ctl.database.reasons import of_error
 from backendai_ctl.errors import Pending, Problem
 
 CONNECT_LIMIT = 15  # seconds
@@ -53,7 +54,7 @@ class Connection:
             asyncpg.InvalidAuthorizationSpecificationError,
             asyncpg.InvalidCatalogNameError,
         ) as error:
-            raise NotMade(f"{target.where}: {error}", hint=_hint(target)) from error
+            raise NotMade(f"{target.where}: {of_error(error)}", hint=_hint(target)) from error
         except ssl.SSLCertVerificationError as error:
             raise Problem(
                 f"{target.where}: its certificate is refused: {error.verify_message}",
@@ -63,7 +64,7 @@ class Connection:
         except _AWAY as error:
             raise away(target, error) from error
         except asyncpg.PostgresError as error:
-            raise Problem(f"{target.where}: {error}", hint=_hint(target)) from error
+            raise Problem(f"{target.where}: {of_error(error)}", hint=_hint(target)) from error
 
     def close(self) -> None:
         link, self._link = self._link, None
@@ -88,10 +89,13 @@ class Connection:
         except _AWAY as error:
             raise away(self.target, error) from error
         except asyncpg.LockNotAvailableError as error:
-            raise LockTaken(f"{self.target.where}: {error}", hint="try again later") from error
+            raise LockTaken(
+                f"{self.target.where}: {of_error(error)}", hint="try again later"
+            ) from error
         except asyncpg.PostgresError as error:
             raise Problem(
-                f"{self.target.where}: {error}", hint="see PostgreSQL's log for the whole story"
+                f"{self.target.where}: {of_error(error)}",
+                hint="see PostgreSQL's log for the whole story",
             ) from error
 
 

@@ -19,6 +19,7 @@ from backendai_ctl.database import dumps, inspect, mark, programs
 from backendai_ctl.database.connection import Connection, LockTaken, connect
 from backendai_ctl.database.databases import Database, Target
 from backendai_ctl.database.inspect import Found, clients, look
+from backendai_ctl.database.reasons import reason
 from backendai_ctl.database.revisions import Revisions
 from backendai_ctl.database.revisions import read as read_revisions
 from backendai_ctl.database.service import Service
@@ -240,8 +241,9 @@ class Migration:
         """The head is what counts, whatever the program's exit status was."""
         head, revision = self.revisions.head, look(self.db).revision
         if revision != head:
+            why = reason(done.stderr or done.stdout, done.returncode)
             raise Problem(
-                f"{self.db.target.where}: at revision {revision}, not {head}: {programs.reason(done)}",
+                f"{self.db.target.where}: at revision {revision}, not {head}: {why}",
                 hint=f"see to it, then run: {_AGAIN}",
             )
         mark.remove(self.db)

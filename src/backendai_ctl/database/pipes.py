@@ -19,7 +19,6 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import OutOfTime, Problem
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-TOLD = 12  # lines of what a program said that go into a message
 
 
 class Said:
@@ -28,10 +27,10 @@ class Said:
     def __init__(self) -> None:
         self.out: IO[bytes] = open(os.memfd_create("said"), "w+b")  # noqa: SIM115
 
-    def tail(self) -> str:
+    def all(self) -> str:
+        """Every word of it: rows may be among them, so see `reasons` before it is shown."""
         self.out.seek(0)
-        lines = self.out.read().decode("utf-8", "replace").strip().splitlines()
-        return "\n".join(lines[-TOLD:]) or "it did not say why"
+        return self.out.read().decode("utf-8", "replace")
 
 
 def bound(ctx: Context, argv: Sequence[str]) -> list[str]:

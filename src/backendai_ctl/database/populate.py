@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from backendai_ctl.database.databases import Target
-from backendai_ctl.database.programs import Programs, programs, reason
+from backendai_ctl.database.programs import Programs, programs
+from backendai_ctl.database.reasons import reason
 from backendai_ctl.errors import Problem
 from backendai_ctl.system.run import Done
 
@@ -66,8 +67,9 @@ def _manage(run: Programs, *words: str) -> Done:
 
 def _well(target: Target, what: str, done: Done) -> None:
     if done.returncode:
+        why = reason(done.stderr or done.stdout, done.returncode)
         raise Problem(
-            f"{target.where}: {what} failed: {reason(done)}",
+            f"{target.where}: {what} failed: {why}",
             hint="see to it, then run: backendai-ctl reconfigure",
         )
 

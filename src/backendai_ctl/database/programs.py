@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.database.connection import primary
 from backendai_ctl.database.databases import WORKER, Target
 from backendai_ctl.database.pipes import Said, bound, started
+from backendai_ctl.database.reasons import SETTINGS, reason
 from backendai_ctl.errors import Problem
 from backendai_ctl.site.values import bracketed
 from backendai_ctl.system import files
@@ -30,7 +30,6 @@ from backendai_ctl.system.run import Done, run
 
 LIMIT = 6 * 3600  # seconds, for a dump, a restore or a migration of a large database
 
-_ERROR = re.compile(r"[\w.]+(Error|Exception|Failed|Violation): ")
 _INI = """\
 [alembic]
 script_location = {scripts}
@@ -99,7 +98,7 @@ class Programs:
         said = Said()
         call = ["pg_dump", *self._connection(), "--format=custom", self.target.dbname]
         with started(self.target.ctx, call, said, stdout=out, env=self._libpq()) as process:
-            return said.tail() if process.wait(LIMIT) else ""
+            return reason(said.all(), process.returncode) if process.wait(LIMIT) else ""
 
     def load(self, opening: str, dump: Path) -> str:
         """Run `opening`, then a dump, in one transaction; what went wrong, or nothing.
@@ -111,7 +110,7 @@ class Programs:
         kept = [line for line in contents(ctx, dump).splitlines() if not _of_others(line)]
         read = _reading("--use-list", str(self.put("contents", "\n".join(kept) + "\n")))
         psql = ["psql", *self._connection(), f"--dbname={self.target.dbname}", "--no-psqlrc"]
-        psql += ["--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-"]
+        psql += ["--quiet", "--set=ON_ERROR_STOP=1", *SETTINGS, "--output=/dev/null", "--file=-"]
         pipe = subprocess.PIPE
         with (
             dump.open("rb") as archive,
@@ -126,7 +125,8 @@ class Programs:
                     writer.stdin.write(b"\nCOMMIT;\n")
                 writer.stdin.close()
             reader.stdout.close()
-            return "" if writer.wait(LIMIT) == 0 == reader.wait(LIMIT) else said.tail()
+            well = writer.wait(LIMIT) == 0 == reader.wait(LIMIT)
+            return "" if well else reason(said.all(), writer.returncode or reader.returncode)
 
     def _connection(self) -> list[str]:
         host, port = self.member
@@ -181,13 +181,6 @@ def _held(folder: Path, *, wait: bool = False) -> Iterator[None]:
         os.close(handle)
 
 
-def reason(done: Done) -> str:
-    """The last error's own words. Other lines of what was said may show rows, and keys in them."""
-    lines = (done.stderr or done.stdout).splitlines()
-    errors = [line.partition("[SQL")[0].strip() for line in lines if _ERROR.match(line)]
-    return errors[-1][:400] if errors else f"exit status {done.returncode}, no reason given"
-
-
 def contents(ctx: Context, dump: Path) -> str:
     """What a dump has in it, as pg_restore lists it; Problem if it is no dump."""
     return _extract(ctx, dump, ["pg_restore", "--list"])
@@ -211,7 +204,7 @@ def verify(ctx: Context, dump: Path) -> str:
         dump.open("rb") as archive,
         started(ctx, _reading(), said, stdin=archive, stdout=subprocess.DEVNULL) as process,
     ):
-        return said.tail() if process.wait(LIMIT) else ""
+        return reason(said.all(), process.returncode) if process.wait(LIMIT) else ""
 
 
 def dump_version(ctx: Context) -> int:
@@ -219,7 +212,7 @@ def dump_version(ctx: Context) -> int:
     said = Said()
     with started(ctx, ["pg_dump", "--version"], said) as process:
         process.wait(30)
-    words = said.tail().split()
+    words = said.all().split()
     return int(words[2].split(".")[0]) if len(words) > 2 and words[2][:1].isdigit() else 0
 
 
@@ -241,5 +234,6 @@ def _extract(ctx: Context, dump: Path, call: list[str]) -> str:
     ):
         out: bytes = process.communicate(timeout=LIMIT)[0]
     if process.returncode:
-        raise Problem(f"{dump}: {said.tail()}", hint="use another dump")
+        why = reason(said.all(), process.returncode)
+        raise Problem(f"{dump}: {why}", hint="use another dump")
     return out.decode("utf-8", "replace")

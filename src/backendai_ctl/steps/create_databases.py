@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from backendai_ctl.context import Context
 from backendai_ctl.database.databases import ALL, Target
+from backendai_ctl.database.reasons import SETTINGS, reason
 from backendai_ctl.database.scram import matches, verifier
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.nodes import layout
@@ -18,6 +19,7 @@ from backendai_ctl.steps.base import Change
 from backendai_ctl.system.run import run
 
 ADMINISTRATOR = "postgres"
+_SEARCH = "pg_catalog,pg_temp"  # the latter last: else its tables are found first
 _START = "systemctl start postgresql; backendai-ctl reconfigure"
 _LOOK = """\
 SELECT 'role', rolname, coalesce(rolpassword, ''), rolcanlogin FROM pg_authid;
@@ -138,25 +140,33 @@ def _look(ctx: Context) -> Server:
 
 
 def psql(ctx: Context, sql: str, dbname: str = "postgres") -> str:
-    """Run SQL as PostgreSQL's administrator; its rows, fields separated by tabs."""
+    """Run SQL as PostgreSQL's administrator; its rows, fields separated by tabs.
+
+    A database belongs to its service, which may have named schemas of its own to be searched, with
+    functions and operators in them: what we call is PostgreSQL's own, and nothing else is found.
+    """
     call: Sequence[str] = (
         *("psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"),
-        *("--set=ON_ERROR_STOP=1", "--no-password", f"--port={ctx.site.database.port}"),
+        *("--set=ON_ERROR_STOP=1", *SETTINGS, "--no-password", f"--port={ctx.site.database.port}"),
         *(f"--dbname={dbname}", "--file=-"),
     )
     try:
-        done = run(call, user=ADMINISTRATOR, stdin=sql, limit=60)
+        # From the connection's start, and once more where a pooler drops options.
+        safe, env = f"SET search_path = {_SEARCH};\n", {"PGOPTIONS": f"-c search_path={_SEARCH}"}
+        done = run(call, user=ADMINISTRATOR, stdin=safe + sql, env=env, limit=60)
     except LookupError as error:
         raise Pending(
             "PostgreSQL is not installed on this host", hint="apt install postgresql"
         ) from error
     if done.returncode == 2:  # psql: no connection
         raise Pending(
-            f"this host's PostgreSQL (port {ctx.site.database.port}) does not answer: {done.tail}",
+            f"this host's PostgreSQL (port {ctx.site.database.port}) does not answer: "
+            f"{reason(done.stderr, done.returncode)}",
             hint=_START,
         )
     if done.returncode:
-        raise Problem(f"PostgreSQL refused: {done.tail}", hint="see PostgreSQL's log")
+        why = reason(done.stderr, done.returncode)
+        raise Problem(f"PostgreSQL refused: {why}", hint="see PostgreSQL's log")
     return done.stdout
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import browser
 import pytest
 from bundle_dist import Bundle
+from old_database import sql
 from scenario import Hosts, disks
 from site_host import UNITS, SiteHost, site_host
 from stack import PYTHON
@@ -43,6 +44,19 @@ manager = {{ api = 9081, internal = 19080 }}
 
 [storage.volumes.fast]
 path = "/srv/fast"
+"""
+# The manager's role owns its database: whoever has that role can have names found there first. Code
+# of its own that an administrator calls without knowing makes it one.
+TRAP = """\
+SET ROLE backendai;
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.same(oid, regnamespace) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  IF session_user = 'postgres' THEN EXECUTE 'ALTER ROLE backendai SUPERUSER'; END IF;
+  RETURN true;
+END $$;
+CREATE OPERATOR trap.= (LEFTARG = oid, RIGHTARG = regnamespace, FUNCTION = trap.same);
+ALTER DATABASE backendai SET search_path = trap, pg_catalog, public;
 """
 
 
@@ -135,7 +149,11 @@ def test_purge_keeps_what_users_stored_and_reconfigure_brings_the_site_back(
 ) -> None:
     host = preseeded.host
     host.sh("echo kept >/srv/fast/of-a-user")
+    sql(host, TRAP, "backendai")
     host.check(["backendai-ctl", "purge"], limit=300)
+    administrators = "SELECT count(*) FROM pg_roles WHERE rolsuper AND rolname LIKE 'backendai%'"
+    assert sql(host, administrators) == "0"
+    sql(host, "ALTER DATABASE backendai RESET search_path; DROP SCHEMA trap CASCADE", "backendai")
     assert sorted(preseeded.inactive()) == sorted(UNITS)
     assert host.sh("ls /etc/backendai") == "rpc\nsecrets\nsite.toml"
     assert host.sh("cat /srv/fast/of-a-user") == "kept"

@@ -175,7 +175,7 @@ def test_databases_are_dropped_at_the_port_of_the_site(
     monkeypatch.setattr(create_databases, "run", run)
     site = ctx.site.model_copy(update={"database": Database(port=5433)})
     module.purge(Context(ctx.facts, site), data=True, dry_run=False)
-    assert [call[-1].splitlines()[0] for call in calls] == [
+    assert [call[-1].splitlines()[1] for call in calls] == [
         'DROP DATABASE IF EXISTS "backendai" WITH (FORCE);',
         'DROP DATABASE IF EXISTS "backendai_appproxy" WITH (FORCE);',
     ]
