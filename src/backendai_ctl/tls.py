@@ -21,6 +21,7 @@ from backendai_ctl.site.values import canonical
 AUTHORITY_DAYS = 3652
 SERVER_DAYS = 825  # browsers refuse longer ones
 RENEW_DAYS = 30
+_COMMON_NAME = 64  # RFC 5280, ub-common-name
 _SKEW = timedelta(days=1)  # clocks of clients that are a little late
 
 
@@ -43,7 +44,7 @@ def load_key(pem: bytes) -> PrivateKeyTypes:
 
 def authority(key: bytes, name: str) -> bytes:
     """The certificate of an authority with this key, as PEM, valid for ten years."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fitting(name))])
     private = _issuer_key(key)
     builder = (
         _builder(subject, subject, private.public_key(), AUTHORITY_DAYS)
@@ -57,7 +58,7 @@ def issue(authority_pem: bytes, authority_key: bytes, key: bytes, names: Sequenc
     """A server's certificate for `names` (host names, IP addresses), as PEM."""
     issuer = x509.load_pem_x509_certificate(authority_pem)
     public = load_key(key).public_key()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fitting(names[0]))])
     builder = (
         _builder(subject, issuer.subject, public, SERVER_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -71,6 +72,21 @@ def issue(authority_pem: bytes, authority_key: bytes, key: bytes, names: Sequenc
     )
     signed = builder.sign(_issuer_key(authority_key), hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM)
+
+
+def fitting(name: str, end: str = "") -> str:
+    """`name` and `end` as the common name of a certificate: whole characters, cut where it must be.
+
+    The limit is counted in bytes by some and in characters by others; this one passes either way.
+    """
+    room = max(0, _COMMON_NAME - len(end.encode()))
+    whole = name.encode()[:room].decode("utf-8", "ignore").rstrip() + end
+    return whole.encode()[:_COMMON_NAME].decode("utf-8", "ignore").strip()
+
+
+def begins_later(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is not valid yet."""
+    return certificate.not_valid_before_utc > datetime.now(UTC)
 
 
 def names_of(certificate: x509.Certificate) -> set[str]:
@@ -133,7 +149,7 @@ def _chain_faults(
     for number, certificate in enumerate(chain, 1):
         if certificate.not_valid_after_utc < now:
             yield f"certificate {number} ended on {certificate.not_valid_after_utc:%Y-%m-%d}"
-        if certificate.not_valid_before_utc > now:
+        if begins_later(certificate):
             yield f"certificate {number} starts on {certificate.not_valid_before_utc:%Y-%m-%d}"
         if number < len(chain) and not issued_by(certificate, chain[number]):
             yield f"certificate {number} was not issued by certificate {number + 1}"

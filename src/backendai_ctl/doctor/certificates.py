@@ -11,6 +11,7 @@ from cryptography import x509
 from backendai_ctl import tls
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
+from backendai_ctl.system import clock
 
 SOON = 20  # days; create-certificates renews its own before that
 RENEW = {
@@ -56,10 +57,11 @@ def _validity(ctx: Context, path: Path) -> Result:
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         if tls.days_left(certificate) < 0:
             results.append(fail(f"{path} ended on {ends:%Y-%m-%d}", hint))
-        elif datetime.now(UTC) < begins:
-            results.append(
-                fail(f"{path} begins on {begins:%Y-%m-%d}", "set the clock of this host")
-            )
+        elif tls.begins_later(certificate):
+            behind = clock.behind(ctx.paths.share)
+            saw = f"{path} begins on {begins:%Y-%m-%d}, the clock says {datetime.now(UTC):%Y-%m-%d}"
+            cure = "set the clock of this host: timedatectl set-time" if behind else hint
+            results.append(fail(saw, cure))
         elif tls.days_left(certificate) < SOON:
             results.append(warn(f"{path} ends on {ends:%Y-%m-%d}", hint))
         else:

@@ -9,13 +9,13 @@ import shutil
 import statistics
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.storage.volumes import places
+from backendai_ctl.system import clock as time_of_host
 
 PROC = Path("/proc")
 CGROUP = Path("/sys/fs/cgroup")
@@ -125,10 +125,7 @@ def sync_latency(ctx: Context) -> Result:
 
 
 def clock(ctx: Context) -> Result:
-    now = time.time()
-    built = (ctx.paths.share / "release.json").stat().st_mtime
-    if now < built - 86400:
-        shown = datetime.fromtimestamp(now, UTC).isoformat(timespec="minutes")
+    if shown := time_of_host.behind(ctx.paths.share):
         return fail(f"{shown}: before this release was made", "set the clock: timedatectl set-time")
     if in_container():
         return skip("a container has the clock of its machine")

@@ -18,10 +18,10 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.listeners import WILDCARDS
 from backendai_ctl.nodes import layout
-from backendai_ctl.site.values import canonical
+from backendai_ctl.site.values import canonical, host
 from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.create_secrets import joined
-from backendai_ctl.system import files
+from backendai_ctl.system import clock, files
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,18 @@ def names(ctx: Context) -> list[str]:
     site = ctx.site
     if ctx.node:
         return names_of_node(ctx, ctx.node)
-    wanted = [site.site.address, "localhost", socket.gethostname(), "127.0.0.1", "::1"]
+    wanted = [site.site.address, "localhost", _host_name(), "127.0.0.1", "::1"]
     if site.network.listen not in WILDCARDS:
         wanted.append(site.network.listen)
     return list(dict.fromkeys(canonical(name) for name in wanted if name))
+
+
+def _host_name() -> str:
+    """What this host calls itself; empty if no certificate can be for that."""
+    try:
+        return host(socket.gethostname())
+    except ValueError:
+        return ""
 
 
 def names_of_node(ctx: Context, node: str) -> list[str]:
@@ -86,7 +94,7 @@ def issue_for(ctx: Context, node: str, *, dry_run: bool = False) -> tuple[bytes,
     new restarts nothing. With dry_run, nothing is written.
     """
     found, wanted = _Files(ctx.paths.tls).of_node(node), names_of_node(ctx, node)
-    if _why_renew(found, wanted):
+    if _why_renew(ctx, found, wanted):
         certificate, key = _issued_anew(found, wanted)
         if not dry_run:
             files.make_folder(found.of_nodes, mode=0o700)
@@ -97,7 +105,7 @@ def issue_for(ctx: Context, node: str, *, dry_run: bool = False) -> tuple[bytes,
 
 @dataclass(frozen=True)
 class CreateCertificates:
-    """The authority lives ten years and is never replaced here; the server's is renewed."""
+    """The authority lives ten years and is replaced only if it was made by a clock that was ahead."""
 
     name: str = "create-certificates"
     title: str = "Create certificates"
@@ -169,7 +177,7 @@ def _own(ctx: Context, found: _Files) -> Work:
 def _issued(ctx: Context, found: _Files) -> Work:
     if joined(ctx):
         absent = "" if found.ca.exists() else "there is no authority"
-        reason = absent or _why_renew(found, names(ctx))
+        reason = absent or _early(ctx, found.ca) or _why_renew(ctx, found, names(ctx))
         if reason:
             raise Problem(
                 f"{found.server}: needs to be issued by the site's authority: {reason}",
@@ -184,8 +192,16 @@ def _issued(ctx: Context, found: _Files) -> Work:
                 lambda: _create_authority(ctx, found),
             )
         ]
+    if reason := _early(ctx, found.ca):
+        # Nobody can have used it: it becomes valid without a new key.
+        return [
+            (
+                Change(str(found.ca), f"make it anew: {reason}"),
+                lambda: _create_authority(ctx, found),
+            )
+        ]
     wanted = names(ctx)
-    if reason := _why_renew(found, wanted):
+    if reason := _why_renew(ctx, found, wanted):
         return [
             (
                 Change(str(found.server), f"issue it: {reason}"),
@@ -200,11 +216,28 @@ def _create_authority(ctx: Context, found: _Files) -> None:
     if key is None:
         key = tls.new_key()
         files.write(found.ca_key, key, mode=0o600)
-    name = f"{ctx.site.site.name} site CA ({ctx.site.site.address})"
+    name = tls.fitting(ctx.site.site.name, f" site CA ({ctx.site.site.address})")
     files.write(found.ca, tls.authority(key, name), mode=0o644)
 
 
-def _why_renew(found: _Files, wanted: list[str]) -> str:
+def _early(ctx: Context, path: Path) -> str:
+    """Why a certificate is not valid yet, by a clock that can be right; empty if it is valid."""
+    try:
+        certificate = x509.load_pem_x509_certificate(_read(path) or b"")
+    except ValueError:
+        return ""  # told elsewhere
+    if not tls.begins_later(certificate):
+        return ""
+    if shown := clock.behind(ctx.paths.share):
+        raise Problem(
+            f"{path} is not valid yet, but this host's clock ({shown}) is before this release",
+            hint="set the clock: timedatectl set-time; then run: backendai-ctl reconfigure",
+        )
+    begins = certificate.not_valid_before_utc
+    return f"it begins on {begins:%Y-%m-%d}: the clock was ahead when it was made"
+
+
+def _why_renew(ctx: Context, found: _Files, wanted: list[str]) -> str:
     """Why a new certificate is needed for these names; empty if it is not."""
     current, key = _read(found.server), _read(found.key)
     if current is None or key is None:
@@ -219,6 +252,8 @@ def _why_renew(found: _Files, wanted: list[str]) -> str:
         return "the site's authority did not issue the one there"
     if tls.names_of(server) != set(wanted):
         return f"it shall be for {', '.join(wanted)}"
+    if early := _early(ctx, found.server):
+        return early
     if tls.days_left(server) < tls.RENEW_DAYS:
         return f"the one there ends on {server.not_valid_after_utc:%Y-%m-%d}"
     return ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from cryptography import x509
 
 from backendai_ctl import tls
 from backendai_ctl.context import Context
+from backendai_ctl.doctor import certificates
 from backendai_ctl.errors import Problem
 from backendai_ctl.site.schema import Network, Node, Site, SiteTable, Tls
 from backendai_ctl.steps.create_certificates import STEP, issue_for, names
@@ -183,3 +187,83 @@ def test_undo_leaves_nothing(made: Context) -> None:
     STEP.undo(made)
     STEP.undo(made)
     assert content(made) == {}
+
+
+KAIST = "한국과학기술원 인공지능 연구센터"
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "shown"),
+    [
+        (KAIST, "ai.kaist.ac.kr", "한국과학기술원 인공지능 연 site CA (ai.kaist.ac.kr)"),
+        ("센" * 100, "10.0.0.1", "센" * 15 + " site CA (10.0.0.1)"),
+        ("Backend.AI", "localhost", "Backend.AI site CA (localhost)"),
+        ("🖥" * 30, f"{'a' * 60}.example.org", "site CA (" + "a" * 54),
+    ],
+)
+def test_names_of_any_length_and_script_go_into_certificates(
+    ctx: Context, name: str, address: str, shown: str
+) -> None:
+    """X.509 limits them to 64, which cryptography counts in bytes: a letter of Hangul is three."""
+    site = replace(ctx, site=Site(site=SiteTable(name=name, address=address)))
+    STEP.apply(site)
+    assert STEP.check(site) == []
+    for file, expected in (("ca.crt", shown), ("server.crt", address[:64])):
+        made = x509.load_pem_x509_certificate((site.paths.tls / file).read_bytes())
+        (common,) = made.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        assert common.value == expected and len(expected.encode()) <= 64
+
+
+@pytest.mark.parametrize("hostname", ["두번째", "two words", "", "x" * 64])
+def test_a_host_name_that_no_certificate_takes_is_left_out(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch, hostname: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: hostname)
+    STEP.apply(ctx)
+    assert tls.names_of(server(ctx)) == {"localhost", "127.0.0.1", "::1"}
+
+
+class Ahead(datetime):
+    """A clock that was 40 days ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + timedelta(days=40)
+
+
+@pytest.fixture
+def early(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A site whose certificates were made by such a clock."""
+    (ctx.paths.share / "release.json").write_text("{}")
+    with monkeypatch.context() as then:
+        then.setattr(tls, "datetime", Ahead)
+        STEP.apply(ctx)
+        assert STEP.check(ctx) == []
+    return ctx
+
+
+def test_certificates_of_a_clock_that_was_ahead_are_made_anew(early: Context) -> None:
+    before = content(early)
+    assert "the clock was ahead when it was made" in STEP.check(early)[0].how
+    assert "begins on" in certificates.validity(early).saw
+    assert certificates.validity(early).hint == "run: backendai-ctl reconfigure"
+    STEP.apply(early)
+    assert STEP.check(early) == []
+    assert certificates.validity(early).level == "ok"
+    after = content(early)
+    for name in ("ca.crt", "server.crt"):
+        assert not tls.begins_later(x509.load_pem_x509_certificate(after[name]))
+    assert after["trust.crt"] == after["ca.crt"] != before["ca.crt"]
+    assert (after["ca.key"], after["server.key"]) == (before["ca.key"], before["server.key"])
+
+
+def test_nothing_is_made_anew_by_a_clock_that_is_behind(early: Context) -> None:
+    """Else a board without a battery would make an authority that ended long ago."""
+    built = datetime.now(UTC).timestamp() + 10 * 86400
+    os.utime(early.paths.share / "release.json", (built, built))
+    before = content(early)
+    with pytest.raises(Problem, match="is before this release") as caught:
+        STEP.apply(early)
+    assert caught.value.hint.startswith("set the clock")
+    assert certificates.validity(early).hint.startswith("set the clock")
+    assert content(early) == before
