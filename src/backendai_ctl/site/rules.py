@@ -13,8 +13,10 @@ from backendai_ctl.site import node_rules
 from backendai_ctl.site.faults import Fault, dotted
 from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled, Volume
 from backendai_ctl.site.suggest import suggest
-from backendai_ctl.site.values import is_loopback, split_host_port
+from backendai_ctl.site.values import is_loopback, split_host_port, unit_of
 from backendai_ctl.storage import backends, shared
+
+LONGEST_NAME = 255  # of a file, and of a unit
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
@@ -237,6 +239,15 @@ def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
             suggest(site.storage.default, site.storage.volumes),
         )
     paths = {name: site.volume_path(name, facts.paths.volumes) for name in site.storage.volumes}
+    for name, path in paths.items():
+        length = len(f"{unit_of(path)}.automount")
+        if site.storage.volumes[name].kind == "nfs" and length > LONGEST_NAME:
+            yield Fault(
+                ("storage", "volumes", name, "path"),
+                f"is too long: the unit that mounts it would have a name of {length} characters, "
+                f"and {LONGEST_NAME} is the most (each byte that is not a plain letter takes four)",
+                "name a shorter path",
+            )
     for first, second in combinations(paths, 2):
         if paths[first].is_relative_to(paths[second]) or paths[second].is_relative_to(paths[first]):
             yield Fault(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HANDED_OUT = range(61184, 65536)  # to units with DynamicUser=; nobody; the 16-bit -1
-_ODD = re.compile(r"[\s\"'\\%$\x00-\x1f\x7f]")
+_CONTROL = r"\x00-\x1f\x7f-\x9f"  # of ASCII and, one byte more, of terminals
+_ODD = re.compile(rf"[\s\"'\\%${_CONTROL}]")
 
 
 def host(value: str) -> str:
@@ -41,6 +42,8 @@ def network(value: str) -> str:
         ipaddress.ip_network(value)
     except ValueError as error:
         raise ValueError(f"is not a network such as 192.168.0.0/24: {error}") from error
+    if "%" in value:  # a zone may be any text
+        raise ValueError("is a network with a zone, which means something on one host alone")
     return value
 
 
@@ -65,7 +68,7 @@ def bracketed(host: str) -> str:
 def split_host_port(value: str) -> tuple[str, int]:
     """The two parts of HOST:PORT, without brackets. ValueError if it is not that."""
     name, colon, port = value.rpartition(":")
-    if not colon or not port.isdecimal() or not 1 <= int(port) <= 65535:
+    if not colon or not re.fullmatch("[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ValueError("is not HOST:PORT")
     if name.startswith("[") and name.endswith("]"):
         return address(name[1:-1]), int(port)
@@ -118,3 +121,17 @@ def is_address(value: str) -> bool:
     except ValueError:
         return False
     return "%" not in value
+
+
+def unit_of(path: Path) -> str:
+    """A path as systemd has it in names of units, before the dot (systemd-escape --path)."""
+    text = re.sub(r"/+", "/", str(path)).strip("/")
+    return "".join(_escaped(c, first=i == 0) for i, c in enumerate(text))
+
+
+def _escaped(character: str, *, first: bool) -> str:
+    if character == "/":
+        return "-"
+    if re.fullmatch(r"[A-Za-z0-9:_.]", character) and not (first and character == "."):
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode())

@@ -13,7 +13,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
-from backendai_ctl.steps.units import FOLDER
+from backendai_ctl.steps.units import FOLDER, line
 from backendai_ctl.storage import backends, shared, volumes
 from backendai_ctl.system import files
 
@@ -64,7 +64,7 @@ def wanted(ctx: Context) -> dict[Path, str]:
         folders = volumes_outside if name in shared.USERS else hidden
         lines += [f"{setting}=-{folder}" for folder in folders]
         made[path(component)] = (
-            files.HEAD + "[Service]\n" + "\n".join(lines) + "\n" if lines else ""
+            files.HEAD + "[Service]\n" + "\n".join(map(line, lines)) + "\n" if lines else ""
         )
     return made
 

@@ -50,10 +50,10 @@ def wanted(ctx: Context) -> list[units.File]:
     """The server's file first: the drop-in refers to it."""
     password = re.sub(r'(["\\])', r"\\\1", credentials.cache_password(ctx))
     bind = _bind(ctx)
-    wait = units.WAIT_FOR_NETWORK if bind else ""
-    text = _DROP_IN.format(config=config(ctx), credential=CREDENTIAL, unit=UNIT, wait=wait)
-    settings = _CONFIG.format(password=password)
-    settings += _BIND.format(addresses=" ".join(bind)) if bind else ""
+    template = _DROP_IN.replace("{wait}", units.WAIT_FOR_NETWORK if bind else "")
+    text = units.filled(template, config=config(ctx), credential=CREDENTIAL, unit=UNIT)
+    settings = units.filled(_CONFIG, password=password)
+    settings += units.filled(_BIND, addresses=" ".join(bind)) if bind else ""
     return [
         units.File(config(ctx), settings, mode=0o600),
         units.drop_in(UNIT, DROP_IN, text),

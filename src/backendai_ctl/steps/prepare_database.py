@@ -96,12 +96,13 @@ def _folder(ctx: Context) -> Path:
 def _wanted(ctx: Context, folder: Path) -> tuple[units.File, units.File, units.File]:
     """Rules first: the settings name them."""
     rules = folder / RULES
-    lines = [f"include {folder / 'pg_hba.conf'}"]
+    # In quotes a word such as "all" is a name and nothing else.
+    lines = [f'include "{folder / "pg_hba.conf"}"']
     for target in (Target(ctx, database) for database in ALL):
         for node in layout.running(ctx.site, ctx.facts, target.database.component):
             if node != ctx.node:
                 where = _source(ctx.site.nodes[node].address)
-                lines.append(f"host {target.dbname} {target.user} {where} scram-sha-256")
+                lines.append(f'host "{target.dbname}" "{target.user}" "{where}" scram-sha-256')
     settings = f"listen_addresses = '{_listen(ctx)}'\nhba_file = '{rules}'\n"
     return (
         units.File(rules, files.HEAD + "\n".join(lines) + "\n", mode=0o640),

@@ -50,16 +50,16 @@ def login_mark(ctx: Context) -> Path:
 
 def drop_in(ctx: Context) -> units.File:
     more = [f"http://{bracketed(a)}:{_port(ctx)}" for a in server_addresses(ctx, "etcd")]
-    text = _DROP_IN.format(
+    text = units.filled(
+        _DROP_IN.replace("{wait}", units.WAIT_FOR_NETWORK if more else ""),
         key=KEY,
         path=ctx.secrets.path(KEY),
         unit=UNIT,
         hours=YEARS * 365 * 24,
-        wait=units.WAIT_FOR_NETWORK if more else "",
     )
     if more:
         listen = [f"http://{LOOPBACK}:{_port(ctx)}", *more]
-        text += _LISTEN.format(listen=",".join(listen), advertise=",".join(more))
+        text += units.filled(_LISTEN, listen=",".join(listen), advertise=",".join(more))
     return units.drop_in(UNIT, DROP_IN, text)
 
 

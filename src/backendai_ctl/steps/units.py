@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backendai_ctl.errors import Problem
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, systemd
 
 FOLDER = Path("/etc/systemd/system")
 # Of a server that listens on an address which the network gives to this host.
 WAIT_FOR_NETWORK = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n\n"
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def line(text: str, what: object = "a line of a unit") -> str:
+    """The text, if it is one line: what a value brought along would be a setting of its own, as root."""
+    if "\n" in text or _CONTROL.search(text):
+        raise Problem(f"{what}: a value has a control character in it", hint="see the site file")
+    return text
+
+
+def filled(template: str, **values: object) -> str:
+    """A template with values of the site file in it, each of one line."""
+    return template.format(**{name: line(str(value), name) for name, value in values.items()})
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,10 @@ class File:
     path: Path
     text: str
     mode: int = 0o644
+
+    def __post_init__(self) -> None:
+        for one in self.text.split("\n"):
+            line(one, self.path)
 
     @property
     def same(self) -> bool:

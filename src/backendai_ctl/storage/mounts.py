@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
+from backendai_ctl.site.values import unit_of
 from backendai_ctl.steps import units
 from backendai_ctl.storage import refusals
 from backendai_ctl.storage.shared import USERS
@@ -89,9 +90,7 @@ def remote(ctx: Context) -> list[Place]:
 
 def unit_name(place: Place) -> str:
     """As `systemd-escape --path --suffix=mount` says."""
-    text = re.sub(r"/+", "/", str(place.path)).strip("/")
-    escaped = [_escape(c, first=i == 0) for i, c in enumerate(text)]
-    return f"{''.join(escaped)}.mount"
+    return f"{unit_of(place.path)}.mount"
 
 
 def automount_name(place: Place) -> str:
@@ -99,7 +98,8 @@ def automount_name(place: Place) -> str:
 
 
 def unit(place: Place) -> units.File:
-    text = _MOUNT.format(
+    text = units.filled(
+        _MOUNT,
         name=place.name,
         source=place.source,
         path=place.path,
@@ -110,7 +110,7 @@ def unit(place: Place) -> units.File:
 
 
 def automount(place: Place) -> units.File:
-    text = _AUTOMOUNT.format(name=place.name, path=place.path, wanted_by=WANTED_BY)
+    text = units.filled(_AUTOMOUNT, name=place.name, path=place.path, wanted_by=WANTED_BY)
     return units.File(units.FOLDER / automount_name(place), files.HEAD + text)
 
 
@@ -119,8 +119,9 @@ def drop_ins(ctx: Context) -> list[units.File]:
     found = remote(ctx)
     if not found:
         return []
-    text = _DROP_IN.format(paths=" ".join(str(place.path) for place in found))
-    retry = _RETRY.format(
+    text = units.filled(_DROP_IN, paths=" ".join(str(place.path) for place in found))
+    retry = units.filled(
+        _RETRY,
         mounts=" ".join(unit_name(place) for place in found),
         limit=(MOUNT_LIMIT + 15) * len(found),
         retry=RETRY,
@@ -200,11 +201,3 @@ def _why(name: str) -> str:
 def only_v4(place: Place) -> bool:
     """Whether its options rule out NFS 3, which alone needs rpcbind."""
     return bool(re.search(r"(^|,)(nfs)?vers=4(\.[0-9])?(,|$)", place.volume.options))
-
-
-def _escape(character: str, *, first: bool) -> str:
-    if character == "/":
-        return "-"
-    if re.fullmatch(r"[A-Za-z0-9:_.]", character) and not (first and character == "."):
-        return character
-    return "".join(f"\\x{byte:02x}" for byte in character.encode())

@@ -34,7 +34,7 @@ def write(
 
 
 def _replace(at: int, name: str, content: bytes, mode: int, owner: tuple[int, int]) -> None:
-    temporary = f".{name}.{secrets.token_hex(8)}"
+    temporary = f".backendai-{secrets.token_hex(8)}"  # however long the name is
     new = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     handle = os.open(temporary, new, 0o600, dir_fd=at)
     try:

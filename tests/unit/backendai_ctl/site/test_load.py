@@ -205,6 +205,19 @@ def test_a_syntax_error_has_its_line(facts: Facts) -> None:
         ('[storage.volumes.a]\nserver = "x"', "storage.volumes.a.server", "has no use"),
         ('[storage.volumes.a]\noptions = "ro"', "storage.volumes.a.options", "has no use"),
         (
+            '[storage.volumes.a]\nkind = "nfs"\nserver = "nas"\nexport = "/a"\n'
+            'path = "/srv/한국과학기술원/인공지능연구센터/연구자료실"',
+            "storage.volumes.a.path",
+            "would have a name of 256 characters",
+        ),
+        (
+            '[network]\nallow = ["fe80::1%x\\nUser=root\\nExecStartPre=+reboot"]',
+            "network.allow[0]",
+            "zone",
+        ),
+        ('[site]\nname = "a\\u009b2Jb"', "site.name", ""),
+        ('[admin]\nemail = "a\\u001b@example.org"', "admin.email", ""),
+        (
             '[storage.volumes.a]\npath="/v"\n[storage.volumes.b]\npath="/v/b"',
             "storage.volumes.b.path",
             "overlap",

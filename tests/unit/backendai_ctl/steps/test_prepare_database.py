@@ -109,9 +109,9 @@ def test_each_node_gets_to_its_own_databases_and_a_second_run_does_nothing(
     assert rules.stat().st_mode & 0o777 == 0o640
     lines = rules.read_text().splitlines()[1:]
     assert lines == [
-        f"include {server.folder / 'pg_hba.conf'}",
-        "host backendai backendai 10.77.0.5/32 scram-sha-256",
-        "host backendai_appproxy backendai_appproxy fd00::21/128 scram-sha-256",
+        f'include "{server.folder / "pg_hba.conf"}"',
+        'host "backendai" "backendai" "10.77.0.5/32" scram-sha-256',
+        'host "backendai_appproxy" "backendai_appproxy" "fd00::21/128" scram-sha-256',
     ]
     assert server.listening == "localhost,10.77.0.1"
     restarts = server.calls.count("restart postgresql.service")
@@ -168,3 +168,12 @@ def test_links_of_postgresql_lead_root_nowhere(
         assert not rules.is_symlink() and rules.stat().st_uid == 54321
     assert [path.name for path in host.iterdir()] == ["kept"]
     assert ((host / "kept").read_text(), (host / "kept").stat().st_uid) == ("kept", 0)
+
+
+def test_words_of_the_rules_are_names_in_them(mgmt: Callable[..., Context], server: Server) -> None:
+    """A node that is called "all" lets in no other host, a role of that name no other role."""
+    more = SECOND.replace('"10.77.0.5"', '"all"') + '[database.manager]\nuser = "all"\n'
+    STEP.apply(mgmt(more))
+    rules = (server.folder / "backendai_hba.conf").read_text().splitlines()
+    assert 'host "backendai" "all" "all" scram-sha-256' in rules
+    assert not [line for line in rules if line.startswith("host") and " all" in line]

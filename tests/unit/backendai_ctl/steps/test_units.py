@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backendai_ctl.errors import Problem
 from backendai_ctl.steps import units
 from backendai_ctl.system import systemd
 
@@ -50,3 +51,14 @@ def test_removing_leaves_no_empty_folder_and_keeps_those_of_others(
     theirs.unlink()
     units.remove([file])
     assert not file.path.parent.exists()
+
+
+@pytest.mark.parametrize("value", ["a\nUser=root", "a\rb", "a\0b", "\x1b[2J", "\x9b2J", "a\u2028b"])
+def test_a_value_adds_no_line_of_its_own(value: str, tmp_path: Path) -> None:
+    """Whatever checks it passed before: a setting that it brought along would be root's."""
+    with pytest.raises(Problem, match="what: a value has a control character") as caught:
+        units.filled("[Service]\nEnvironment={what}\n", what=value)
+    assert value not in caught.value.what
+    if "\n" not in value:
+        with pytest.raises(Problem, match="control character"):
+            units.File(tmp_path / "x.conf", f"[Service]\nEnvironment={value}\n")
