@@ -98,6 +98,13 @@ def expected(ctx: Context) -> list[Listener]:
     return [*ours, *_backing(ctx), containers, *shares, *tunneled]
 
 
+def of_site(ctx: Context) -> list[Listener]:
+    """What may be listened on at any host of the site, with the ports of its site file."""
+    every = _listeners(ctx.facts.components.values(), lambda c, what: ctx.port(c.name, what))
+    containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
+    return [*every, *_BACKING[:-1], containers, NFS, *(_tunnel(section) for section in _TUNNELS)]
+
+
 def bind(ctx: Context, component: str, what: str) -> str:
     """The address on which a component of this host listens."""
     return address(ctx, _shared(ctx, component, what, _bound(component, what)))

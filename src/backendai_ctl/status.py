@@ -14,6 +14,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
 from backendai_ctl.health import Health
+from backendai_ctl.nodes import firewall, loaded
 from backendai_ctl.reconfigure import pending_mark
 from backendai_ctl.steps import create_user
 from backendai_ctl.steps.journal import Journal
@@ -75,7 +76,7 @@ def gather(ctx: Context) -> Status:
     """Ask systemd, every component and every server at once."""
     last = Journal(ctx.paths.ctl).last()
     here = [ctx.facts.components[name] for name in ctx.facts.installed()]
-    backing = servers.needed(ctx)
+    backing = [*servers.needed(ctx), *_firewall(ctx)]
     names = [*(component.unit for component in here), *(s.unit for s in backing if s.unit)]
     # Units and answers at once; one that is late does not take the other with it.
     units = {unit: partial(systemd.properties, unit, _PROPERTIES) for unit in names}
@@ -146,6 +147,19 @@ def _answer(backing: servers.Backing) -> Health:
         return Health(True, version=backing.ask(ASK))
     except servers.FAILURES as failure:
         return Health(False, servers.reason(failure))
+
+
+def _firewall(ctx: Context) -> list[servers.Backing]:
+    """The rules in the kernel, among the servers: without them no session should be started."""
+    if not firewall.needed(ctx) or not systemd.booted() or not loaded.may_look():
+        return []
+
+    def ask(_limit: float) -> str:
+        if why := loaded.amiss(ctx):
+            raise ConnectionError(f"{why}; run: backendai-ctl reconfigure")
+        return "answers"
+
+    return [servers.Backing("firewall", "local", firewall.TABLE, ask)]
 
 
 def _server(backing: servers.Backing, shown: Shown, said: Health) -> Part:

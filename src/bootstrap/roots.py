@@ -25,7 +25,7 @@ RELATIONS = {"depends": "depends on", "recommends": "recommends", "suggests": "s
 ALSO = {
     "etcd-client": "etcdctl, to look into and back up the site's settings",
     "nfs-kernel-server": "serves volumes from a storage node",
-    "nftables": "a firewall on a node that has none",
+    "nftables": "rules of nodes, where no role brings it",
     "stunnel4": "TLS to an external service whose client speaks none",
 }
 

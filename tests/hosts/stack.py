@@ -18,7 +18,10 @@ from host import Host, boot
 from scenario import Hosts
 from suites import REPO, family
 
-SERVERS = ("postgresql", "valkey-server", "etcd-server", "etcd-client", "docker.io", "docker-cli")
+SERVERS = (
+    *("postgresql", "valkey-server", "etcd-server", "etcd-client"),
+    *("docker.io", "docker-cli", "nftables"),
+)
 COMPONENTS = (
     "manager",
     "agent",

@@ -59,6 +59,7 @@ UNDO = {
     "create-secrets": "rm -rf /etc/backendai/secrets/storage-token",
     "create-certificates": "rm -rf /etc/backendai/tls",
     "create-rpc-keypair": "rm -rf /etc/backendai/rpc",
+    "confine-containers": TAKE_BACK.replace("{module}", "confine_containers"),
     "create-volumes": "rm -rf /vfroot/volume1",
     "create-databases": DROP,
     "migrate-manager-schema": again("backendai", "template0"),

@@ -35,11 +35,11 @@ KEYRING = "backendai-archive-keyring"  # public keys: nothing that runs
 DEBIAN = {
     "backendai-all-in-one": (
         "postgresql, postgresql-client, valkey-server, etcd-server, docker.io | docker-ce, "
-        "docker-cli | docker-ce-cli"
+        "docker-cli | docker-ce-cli, nftables"
     ),
     "backendai-management-node": "postgresql-client",
     "backendai-edge-node": "postgresql-client",
-    "backendai-compute-node": "docker.io | docker-ce, docker-cli | docker-ce-cli",
+    "backendai-compute-node": "docker.io | docker-ce, docker-cli | docker-ce-cli, nftables",
 }
 SERVICES = (
     *("agent", "appproxy-coordinator", "appproxy-worker", "gateway"),

@@ -22,8 +22,9 @@ from backendai_ctl.cli.output import (
 )
 from backendai_ctl.cli.reconfigure import finish
 from backendai_ctl.context import Context
+from backendai_ctl.doctor.firewall import APPLY
 from backendai_ctl.errors import BadRequest, Problem
-from backendai_ctl.nodes import announced, here, hosts, layout, sealed, transfer
+from backendai_ctl.nodes import announced, here, hosts, layout, loaded, sealed, transfer
 from backendai_ctl.nodes import firewall as rules
 from backendai_ctl.reconfigure import exclusive, reconfigure
 from backendai_ctl.system import files
@@ -52,7 +53,8 @@ def command() -> None:
 def list_(ctx: click.Context, as_json: bool) -> None:
     """Show the nodes, what they are for, how they are, and which of them this host is."""
     known = context(ctx)
-    states = _states(known)
+    said = _said(known)
+    states = _states(known, said)
     rows = [
         {
             "name": name,
@@ -63,6 +65,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
             "resource_group": layout.group_of(known.site, name),
             "labels": list(node.labels),
             "state": states[name],
+            "firewall": said[name].firewall if said and name in said else None,
         }
         for name, node in known.site.nodes.items()
     ]
@@ -80,6 +83,9 @@ def list_(ctx: click.Context, as_json: bool) -> None:
                 str(row["state"]),
             )
         console.print(shown)
+        if without := [str(row["name"]) for row in rows if row["firewall"] is False]:
+            console.print(f"warning: no rules of nodes are loaded on: {', '.join(without)}")
+            console.print(f"hint: if no other firewall closes their ports, there {APPLY}")
 
     emit({"nodes": rows, "here": known.node}, as_json=as_json, text=text)
 
@@ -195,15 +201,18 @@ def firewall(
 ) -> None:
     """Show rules for nftables: other nodes may connect, users to what is theirs, nobody else.
 
-    They are in a table of their own and concern the ports of Backend.AI and its servers only.
+    They are in a table of their own and concern the ports of Backend.AI and its servers only. The part
+    that keeps containers from nodes and servers is loaded, and stays, wherever there is an agent.
     """
     _refuse_both(do_apply, do_remove)
     known = context(ctx)
-    text = "" if do_remove else rules.text(known)
+    stays = known.here("agent") and (do_remove or (not known.node and not do_apply))
+    text = "" if do_remove and not stays else rules.text(known, of_nodes=not stays)
     if (do_apply or do_remove) and not dry_run:
         need_root()
         with exclusive(known):
-            rules.apply(known) if do_apply else rules.remove(known)
+            loaded.load(known, of_nodes=not stays) if text else loaded.unload(known)
+            announced.tell(known)
     emit(
         {"node": known.node, "rules": text},
         as_json=as_json,
@@ -240,15 +249,20 @@ def hosts_(
     )
 
 
-def _states(known: Context) -> dict[str, str]:
-    """How each node is set up, by what the nodes said; "unknown" if the cache cannot be asked."""
-    unknown = dict.fromkeys(known.site.nodes, "unknown")
+def _said(known: Context) -> dict[str, announced.Told] | None:
+    """What the nodes said of themselves; None if the cache cannot be asked."""
     if not known.node:
-        return unknown
+        return None
     try:
-        said = announced.told(known)
+        return announced.told(known)
     except (Problem, *servers.FAILURES):  # away, or the password is not for everyone
-        return unknown
+        return None
+
+
+def _states(known: Context, said: dict[str, announced.Told] | None) -> dict[str, str]:
+    """How each node is set up, by what the nodes said; "unknown" if they cannot be heard."""
+    if said is None:
+        return dict.fromkeys(known.site.nodes, "unknown")
     wrong = {name: announced.faults(known, name, said) for name in known.site.nodes}
     return {name: "; ".join(found) or "joined" for name, found in wrong.items()}
 

@@ -12,6 +12,7 @@ from backendai_ctl.doctor import (
     certificates,
     docker,
     elsewhere,
+    firewall,
     host,
     network,
     nodes,
@@ -23,6 +24,7 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.steps.journal import Journal
 from backendai_ctl.system.together import together
 
+_CONFINED = "Docker gives what they send on this host's own address"
 LIMIT = 20.0  # seconds for all checks that ask over the network
 UNCONFIGURED = "not configured yet: backendai-ctl reconfigure"
 
@@ -83,6 +85,7 @@ _NODES = (
     Check("nodes", "site file", "nodes must agree on the site", nodes.site_file, served=True),
     Check("nodes", "other nodes", "they need what was changed here", nodes.others, served=True),
     Check("nodes", "reach", "services call those of other nodes", nodes.reach, served=True),
+    Check("nodes", "firewall", "not all services ask for a login", firewall.nodes, served=True),
     Check("nodes", "clocks", "nodes refuse each other's tokens", nodes.clock, served=True),
 )
 
@@ -94,6 +97,7 @@ def checks(ctx: Context) -> tuple[Check, ...]:
     return (
         *(*_HOST, *_KERNEL, *_NETWORK, *_ACCOUNTS, *_CERTIFICATES, *_DOCKER),
         *(_NODES if ctx.node else ()),
+        Check("sessions", "rules", _CONFINED, firewall.containers, served=True),
         stored("mounts", "services do not start without their volumes", storage.mounted),
         stored("numbers", "files belong to numbers, the same on every node", storage.ids),
         stored("use", "services and sessions need to write, rename and lock", storage.use),

@@ -15,10 +15,9 @@ from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.doctor.sockets import Socket, listening
 from backendai_ctl.listeners import ANY_PORT, Listener
 from backendai_ctl.nodes.here import is_here
-from backendai_ctl.system.together import together
+from backendai_ctl.system.names import resolve
 
 HOSTS = Path("/etc/hosts")
-LOOKUP = 5.0  # seconds
 _INSTANCE = re.compile(r"@[^.]*\.")
 
 
@@ -109,20 +108,6 @@ def exposure(ctx: Context) -> Result:
             hint = "keep it behind a firewall and report it"
             results.append(warn(f"{found.unit} on {found.address}:{found.port}", hint))
     return worst(results, fine="nothing beyond what is documented")
-
-
-def resolve(name: str) -> list[str]:
-    """Addresses of a name; none if it has none, or its DNS server does not answer in time."""
-
-    def look() -> list[str]:
-        try:
-            rows = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return []
-        return list(dict.fromkeys(str(row[4][0]).partition("%")[0] for row in rows))
-
-    none: list[str] = []
-    return together({name: look}, limit=LOOKUP, late=none)[name]
 
 
 def _wanted(ctx: Context) -> Iterable[Listener]:

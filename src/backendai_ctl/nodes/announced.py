@@ -15,7 +15,7 @@ from typing import Any
 from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.nodes import layout
+from backendai_ctl.nodes import firewall, layout
 from backendai_ctl.system import files, resp
 
 LIMIT = 3.0  # seconds
@@ -24,16 +24,21 @@ AGAIN = "run on {origin}: backendai-ctl node export {node}; then on {node}: back
 
 @dataclass(frozen=True)
 class Told:
-    """`site`: SHA-256 of the site file. `version`: of the packages."""
+    """`site`: SHA-256 of the site file. `version`: of the packages.
+
+    `firewall`: whether rules of nodes were loaded there; None: it did not say.
+    """
 
     site: str
     version: str
+    firewall: bool | None = None
 
 
 def mine(ctx: Context) -> Told:
     """What this node has to say."""
     text = files.read(ctx.paths.site_file) or ""
-    return Told(hashlib.sha256(text.encode()).hexdigest(), ctx.facts.full_version)
+    made = hashlib.sha256(text.encode()).hexdigest()
+    return Told(made, ctx.facts.full_version, firewall.asked_for(ctx))
 
 
 def tell(ctx: Context) -> bool:
@@ -92,6 +97,6 @@ def _connect(ctx: Context) -> resp.Connection:
 def _parse(text: object) -> Told | None:
     try:
         row = json.loads(str(text))
-        return Told(str(row["site"]), str(row["version"]))
-    except (ValueError, KeyError, TypeError):
+        return Told(str(row["site"]), str(row["version"]), row.get("firewall"))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

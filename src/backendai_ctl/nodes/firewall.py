@@ -1,72 +1,109 @@
-"""Rules for nftables: who may connect to what this node listens on.
+"""Rules for nftables: where containers of this host may not go, and who may connect to this node.
 
-A table of our own, which refuses and never allows: rules of the operator's keep their say. It looks
-before addresses are rewritten, so that ports which Docker publishes are covered as well.
+The first wherever there is an agent (nodes.containers), the second when the operator asked for it:
+`backendai-ctl node firewall --apply`. A table of our own, which refuses and never allows: rules of the
+operator's keep their say. It looks before addresses are rewritten, so that ports which Docker
+publishes are covered as well. How it gets into the kernel, and stays there: nodes.loaded.
 """
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterable
+import hashlib
+import re
 from pathlib import Path
 
 from backendai_ctl import listeners
 from backendai_ctl.context import Context
-from backendai_ctl.errors import BadRequest, Problem
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps import units
-from backendai_ctl.system import systemd
-from backendai_ctl.system.run import run
+from backendai_ctl.errors import BadRequest
+from backendai_ctl.nodes import containers, layout
+from backendai_ctl.nodes.ranges import as_set, of_version, ports
+from backendai_ctl.site.values import is_address
+from backendai_ctl.system import files
 
 TABLE = "inet backendai"
-UNIT = "backendai-firewall.service"
-NFT = "/usr/sbin/nft"
-_UNIT = """\
-# Written by backendai-ctl node firewall --apply.
-[Unit]
-Description=Backend.AI: who may connect to this node
-Documentation=man:nft(8)
-DefaultDependencies=no
-Wants=network-pre.target
-Before=network-pre.target shutdown.target
-After=nftables.service
-Conflicts=shutdown.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart={nft} --file {rules}
-ExecReload={nft} --file {rules}
-ExecStop={nft} delete table {table}
-
-[Install]
-WantedBy=sysinit.target
-"""
+_NODE_CHAIN = "incoming"
+_MARK = "made_from_"  # a set without elements: its name tells which file the kernel's rules are of
+_NAME = re.compile(r"^# (\S+) is (\S.*)$", re.MULTILINE)
 
 
-def text(ctx: Context) -> str:
-    """The rules of this node as a file for nft. BadRequest if the site is a single host."""
+def path(ctx: Context) -> Path:
+    return ctx.paths.config / "firewall.nft"
+
+
+def asked_for(ctx: Context) -> bool:
+    """Whether the operator had rules of nodes loaded on this host, and did not take them back."""
+    return f"chain {_NODE_CHAIN} " in (files.read(path(ctx)) or "")
+
+
+def needed(ctx: Context) -> bool:
+    """Whether this host has any rules."""
+    return ctx.here("agent") or bool(ctx.node and asked_for(ctx))
+
+
+def text(ctx: Context, *, of_nodes: bool) -> str:
+    """The rules of this host as a file for nft.
+
+    BadRequest if there is nothing to rule, or a node has no address; Pending while a name has none.
+    """
+    if of_nodes:
+        _refuse_what_has_no_nodes(ctx)
+    wanted = containers.Closed((), (), (), {})
+    if ctx.here("agent"):
+        wanted = containers.closed(ctx, _known(ctx))
+    nodes = sorted({*wanted.nodes, *(layout.addresses(ctx.site) if of_nodes else ())})
+    allowed = sorted(set(ctx.site.network.allow)) if of_nodes else []
+    lines = []
+    for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
+        lines += as_set(f"nodes{version}", kind, of_version(nodes, version))
+        if of_nodes:
+            lines += as_set(f"users{version}", kind, of_version(allowed, version))
+        if ctx.here("agent"):
+            lines += as_set(f"closed{version}", kind, of_version(wanted.others, version))
+    lines += containers.chain(ctx, wanted) if ctx.here("agent") else []
+    lines += _incoming(ctx) if of_nodes else []
+    mark = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return "\n".join(
+        [
+            f"# {f'Node {ctx.node}' if ctx.node else 'A single host'}. Made by backendai-ctl.",
+            *(f"# {name} is {', '.join(found)}" for name, found in sorted(wanted.names.items())),
+            f"table {TABLE}",
+            f"delete table {TABLE}",
+            f"table {TABLE} {{",
+            *as_set(f"{_MARK}{mark}", "ipv4_addr", []),
+            *lines,
+            "}",
+            "",
+        ]
+    )
+
+
+def mark(rules: str) -> str:
+    """What says in the kernel that rules were loaded from this text."""
+    found = re.search(rf"\b{_MARK}[0-9a-f]+", rules)
+    return found[0] if found else ""
+
+
+def _refuse_what_has_no_nodes(ctx: Context) -> None:
     if not ctx.node:
         raise BadRequest(
             "the site file has no nodes: nothing but what users need leaves loopback",
             hint="describe them in the site file: [nodes.NAME]",
         )
-    found = listeners.expected(ctx)
-    nodes = _ports(x for x in found if x.bound in ("agent", "any"))
-    users = _ports(x for x in found if x.bound == "listen")
-    others = sorted(set(layout.addresses(ctx.site)))
-    allowed = sorted(set(ctx.site.network.allow))
+    for address in layout.addresses(ctx.site):
+        if not is_address(address):
+            raise BadRequest(
+                f"{address} is a name: rules need addresses",
+                hint="give nodes an IP address in the site file",
+            )
+
+
+def _incoming(ctx: Context) -> list[str]:
+    """The chain of a node: other nodes may connect, users to what is theirs, nobody else."""
+    found = [x for x in listeners.expected(ctx) if x.ports != listeners.ANY_PORT]
+    nodes = ports(x.ports for x in found if x.bound in ("agent", "any"))
+    users = ports(x.ports for x in found if x.bound == "listen")
     lines = [
-        f"# Node {ctx.node}. Made by: backendai-ctl node firewall",
-        f"table {TABLE}",
-        f"delete table {TABLE}",
-        f"table {TABLE} {{",
-    ]
-    for version, kind in ((4, "ipv4_addr"), (6, "ipv6_addr")):
-        lines += _set(f"nodes{version}", kind, _of(others, version))
-        lines += _set(f"users{version}", kind, _of(allowed, version))
-    lines += [
-        "  chain incoming {",
+        f"  chain {_NODE_CHAIN} {{",
         "    type filter hook prerouting priority mangle; policy accept;",
         '    iifname "lo" accept',
         "    ct state established,related accept",
@@ -79,72 +116,12 @@ def text(ctx: Context) -> str:
             f"    tcp dport {{ {users} }} ip saddr @users4 accept",
             f"    tcp dport {{ {users} }} ip6 saddr @users6 accept",
         ]
-    closed = ", ".join(ports for ports in (users, nodes) if ports)
-    lines += [f"    tcp dport {{ {closed} }} drop"] if closed else []
-    return "\n".join([*lines, "  }", "}", ""])
+    every = ", ".join(found for found in (users, nodes) if found)
+    lines += [f"    tcp dport {{ {every} }} drop"] if every else []
+    return [*lines, "  }"]
 
 
-def wanted(ctx: Context) -> list[units.File]:
-    """The rules, and the unit that loads them before the network is up."""
-    rules = ctx.paths.config / "firewall.nft"
-    unit = _UNIT.format(nft=NFT, rules=rules, table=TABLE)
-    return [units.File(rules, text(ctx)), units.File(units.FOLDER / UNIT, unit)]
-
-
-def asked_for() -> bool:
-    """Whether the operator had rules loaded on this host, and did not take them back."""
-    return (units.FOLDER / UNIT).exists()
-
-
-def apply(ctx: Context) -> None:
-    """Load the rules, now and at every boot. Problem if nft is missing or refuses them."""
-    if not Path(NFT).exists():
-        raise Problem(f"{NFT} is not installed", hint="apt install nftables")
-    # Loaded first, all or none: after a kill in between the files still differ, so it is done again.
-    only_check = [] if systemd.booted() else ["--check"]
-    loaded = run([NFT, *only_check, "--file", "-"], stdin=text(ctx))
-    if loaded.returncode:
-        raise Problem(f"nft refused the rules: {loaded.tail}", hint="is nf_tables in this kernel?")
-    units.write(wanted(ctx))
-    systemd.systemctl("--no-reload", "enable", UNIT)
-    if systemd.booted():
-        systemd.systemctl("start", UNIT)
-
-
-def remove(ctx: Context) -> bool:
-    """Take the rules back; whether there were any."""
-    made = [ctx.paths.config / "firewall.nft", units.FOLDER / UNIT]
-    there = any(path.exists() for path in made)
-    if there:
-        if systemd.booted():
-            systemd.systemctl("stop", UNIT)
-        systemd.systemctl("--no-reload", "disable", UNIT)
-        units.remove([units.File(path, "") for path in made])
-    return there
-
-
-def _ports(found: Iterable[listeners.Listener]) -> str:
-    ranges = sorted({x.ports for x in found if x.ports != listeners.ANY_PORT})
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
-
-
-def _of(addresses: Iterable[str], version: int) -> list[str]:
-    """Addresses and networks of one version of IP; names have to be looked up by the operator."""
-    found = []
-    for text in addresses:
-        try:
-            network = ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            raise BadRequest(
-                f"{text} is a name: rules need addresses",
-                hint="give nodes an IP address in the site file",
-            ) from None
-        if network.version == version:
-            found.append(str(network))
-    return found
-
-
-def _set(name: str, kind: str, elements: list[str]) -> list[str]:
-    made = [f"  set {name} {{", f"    type {kind}", "    flags interval", "    auto-merge"]
-    made += [f"    elements = {{ {', '.join(elements)} }}"] if elements else []
-    return [*made, "  }"]
+def _known(ctx: Context) -> dict[str, tuple[str, ...]]:
+    """Addresses that names had when the rules were made: a DNS server that is away opens nothing."""
+    made = files.read(path(ctx)) or ""
+    return {name: tuple(found.split(", ")) for name, found in _NAME.findall(made)}

@@ -277,6 +277,17 @@ class Agent(Table):
     container_ports: PortRange = Field(
         (30000, 31000), description="First and last port for services of containers."
     )
+    open_to_sessions: list[HostPort] = Field(
+        [],
+        description="HOST:PORT of nodes and servers of the site that sessions may reach besides what "
+        "serves users: a mirror of packages on a node, say.",
+    )
+    closed_to_sessions: list[Network_] = Field(
+        [],
+        description="Networks and addresses that sessions may not reach besides nodes, the servers "
+        "that this file names, and NFS: servers of a cluster file system that trust nodes, further "
+        "addresses of nodes.",
+    )
     reserved_cpu: Annotated[int, Field(ge=0)] = Field(1, description="Cores kept from sessions.")
     reserved_memory: Size = Field("1G", description="Memory kept from sessions.")
     reserved_disk: Size = Field("8G", description="Disk space kept from sessions.")

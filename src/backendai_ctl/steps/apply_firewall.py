@@ -1,11 +1,11 @@
-"""Keep the firewall's rules true to the site file, once the operator had them loaded."""
+"""Keep the firewall's rules of nodes true to the site file, once the operator had them loaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from backendai_ctl.context import Context
-from backendai_ctl.nodes import firewall
+from backendai_ctl.nodes import firewall, loaded
 from backendai_ctl.steps.base import Change
 
 
@@ -13,7 +13,8 @@ from backendai_ctl.steps.base import Change
 class ApplyFirewall:
     """A node that joins, a port that moves: rules of before would shut out, or let in, the wrong ones.
 
-    Without `backendai-ctl node firewall --apply` there are none, and nothing is done.
+    Without `backendai-ctl node firewall --apply` there are none, and nothing is done; what containers
+    must not reach is confine-containers.
     """
 
     name: str = "apply-firewall"
@@ -23,24 +24,18 @@ class ApplyFirewall:
     limit: int = 120
 
     def check(self, ctx: Context) -> list[Change]:
-        if not firewall.asked_for():
-            return []
-        if not ctx.node:
-            return [Change(firewall.UNIT, "remove it: the site has no nodes any more")]
-        return [
-            Change(str(file.path), "write and load it")
-            for file in firewall.wanted(ctx)
-            if not file.same
-        ]
+        if not firewall.needed(ctx):
+            return [Change(firewall.TABLE, "remove it")] if firewall.path(ctx).exists() else []
+        return loaded.changes(ctx) if firewall.asked_for(ctx) else []
 
     def apply(self, ctx: Context) -> None:
-        if ctx.node:
-            firewall.apply(ctx)
+        if firewall.needed(ctx):
+            loaded.load(ctx)
         else:
-            firewall.remove(ctx)
+            loaded.unload(ctx)
 
     def undo(self, ctx: Context) -> None:
-        firewall.remove(ctx)
+        loaded.unload(ctx)
 
 
 STEP = ApplyFirewall()

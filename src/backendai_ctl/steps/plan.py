@@ -19,6 +19,7 @@ NAMES = (
     "create-volumes",
     "export-volumes",
     "apply-firewall",
+    "confine-containers",
     "seed-etcd",
     # With its files a service starts as soon as its own steps are done (reconfigure.Early), so what
     # takes long and concerns only the manager comes last.

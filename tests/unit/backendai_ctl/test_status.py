@@ -14,6 +14,7 @@ from loopback_servers import serving
 from backendai_ctl import status
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
+from backendai_ctl.nodes import firewall, loaded
 from backendai_ctl.site.schema import Site
 from backendai_ctl.steps.start_services import ready_mark
 from backendai_ctl.system import systemd
@@ -135,3 +136,18 @@ def test_a_host_without_components_is_not_at_fault(facts: Facts) -> None:
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def test_rules_that_the_kernel_lost_are_a_server_that_is_not_well(
+    gateway: Context, units: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firewall, "needed", lambda _ctx: True)
+    monkeypatch.setattr(systemd, "booted", lambda: True)
+    monkeypatch.setattr(loaded, "may_look", lambda: True)
+    monkeypatch.setattr(loaded, "amiss", lambda _ctx: "the kernel has no table inet backendai")
+    found = status.gather(gateway)
+    (rules,) = found.servers
+    assert (rules.name, rules.well) == ("firewall", False) and not found.healthy
+    assert rules.detail.startswith("the kernel has no table inet backendai; run: backendai-ctl")
+    monkeypatch.setattr(loaded, "amiss", lambda _ctx: "")
+    assert status.gather(gateway).healthy

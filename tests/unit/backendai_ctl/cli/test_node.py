@@ -16,7 +16,7 @@ from backendai_ctl.cli import output
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import announced, firewall, here, hosts
+from backendai_ctl.nodes import announced, here, hosts, loaded
 from backendai_ctl.nodes.announced import Told
 from backendai_ctl.site.load import parse
 from backendai_ctl.steps import create_certificates, create_rpc_keypair, create_secrets
@@ -160,16 +160,34 @@ def test_rules_are_shown_and_applied_only_on_request(
     mgmt: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    monkeypatch.setattr(firewall, "apply", lambda _: done.append("apply"))
-    monkeypatch.setattr(firewall, "remove", lambda _: done.append("remove"))
+    monkeypatch.setattr(loaded, "load", lambda _, of_nodes: done.append(f"load {of_nodes}"))
+    monkeypatch.setattr(loaded, "unload", lambda _: done.append("unload"))
+    monkeypatch.setattr(announced, "tell", lambda _: True)
     assert "10.77.0.11" in data(mgmt, "firewall")["rules"]
     run(mgmt, "firewall", "--apply", "--dry-run")
     assert done == []
     run(mgmt, "firewall", "--apply")
     assert data(mgmt, "firewall", "--remove")["rules"] == ""
-    assert done == ["apply", "remove"]
+    assert done == ["load True", "unload"]
     with pytest.raises(BadRequest, match="exclude each other"):
         run(mgmt, "firewall", "--apply", "--remove")
+
+
+def test_list_warns_of_nodes_without_rules_of_nodes(
+    mgmt: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = announced.mine(mgmt)
+    assert mine.firewall is False
+    said = {
+        "mgmt": replace(mine, firewall=True),
+        "gpu1": mine,
+    }
+    monkeypatch.setattr(announced, "told", lambda _ctx: said)
+    rows = {row["name"]: row["firewall"] for row in data(mgmt, "list")["nodes"]}
+    assert rows == {"mgmt": True, "gpu1": False}
+    shown = run(mgmt, "list").output
+    assert "no rules of nodes are loaded on: gpu1\n" in shown
+    assert "backendai-ctl node firewall --apply" in " ".join(shown.split())
 
 
 def test_lines_for_etc_hosts_are_written_only_on_request(

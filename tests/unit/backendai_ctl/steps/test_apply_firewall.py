@@ -9,7 +9,7 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import firewall
+from backendai_ctl.nodes import firewall, loaded
 from backendai_ctl.site.schema import Node, Site
 from backendai_ctl.steps import units
 from backendai_ctl.steps.apply_firewall import STEP
@@ -17,23 +17,26 @@ from backendai_ctl.steps.plan import NAMES
 from backendai_ctl.system import systemd
 from backendai_ctl.system.run import Done
 
-Calls = list[list[str]]
+Calls = list[tuple[str, ...]]
 
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """What nft and systemctl were told; everything works."""
+    """What systemctl was told; everything works, and the kernel has what was loaded."""
     made: Calls = []
 
-    def nft(call: list[str], *, stdin: str) -> Done:
-        made.append([*call[1:], stdin])
+    def program(call: list[str], *, limit: float) -> Done:
+        made.append(tuple(call[1:]))
         return Done(0, "", "")
 
-    monkeypatch.setattr(firewall, "NFT", "/bin/sh")
-    monkeypatch.setattr(firewall, "run", nft)
+    monkeypatch.setattr(loaded, "NFT", "/bin/sh")
+    monkeypatch.setattr(loaded, "run", program)
+    monkeypatch.setattr(loaded, "may_look", lambda: True)
+    monkeypatch.setattr(loaded, "amiss", lambda _ctx: "")
     monkeypatch.setattr(units, "FOLDER", tmp_path / "system")
     monkeypatch.setattr(systemd, "booted", lambda: True)
-    monkeypatch.setattr(systemd, "systemctl", lambda *words: made.append(list(words)))
+    monkeypatch.setattr(systemd, "forget_failures", lambda _units: None)
+    monkeypatch.setattr(systemd, "systemctl", lambda *words: made.append(words))
     return made
 
 
@@ -50,40 +53,40 @@ def test_it_comes_after_the_volumes_that_this_node_serves() -> None:
     assert NAMES.index(STEP.name) == NAMES.index("export-volumes") + 1
 
 
-def test_without_the_operators_wish_nothing_is_loaded(
-    ctx: Context, facts: Facts, calls: Calls
-) -> None:
-    for host in (ctx, of_nodes(facts, mgmt="10.77.0.1")):
-        assert STEP.check(host) == []
-        STEP.undo(host)
+def test_without_the_operators_wish_nothing_is_loaded(facts: Facts, calls: Calls) -> None:
+    host = of_nodes(facts, mgmt="10.77.0.1")
+    assert STEP.check(host) == []
+    STEP.undo(host)
     assert calls == []
 
 
 def test_a_node_that_joins_is_let_in_by_the_next_run(facts: Facts, calls: Calls) -> None:
-    firewall.apply(of_nodes(facts, mgmt="10.77.0.1", gpu1="10.77.0.11"))
+    loaded.load(of_nodes(facts, mgmt="10.77.0.1", gpu1="10.77.0.11"), of_nodes=True)
     grown = of_nodes(facts, mgmt="10.77.0.1", gpu1="10.77.0.11", gpu2="10.77.0.12")
     rules = facts.paths.config / "firewall.nft"
     assert [change.what for change in STEP.check(grown)] == [str(rules)]
     calls.clear()
     STEP.apply(grown)
-    assert calls[0] == ["--file", "-", firewall.text(grown)]
+    assert ("reload-or-restart", loaded.UNIT) in calls
     assert "10.77.0.12" in rules.read_text()
     assert STEP.check(grown) == []
 
 
 def test_undo_takes_them_back(facts: Facts, calls: Calls) -> None:
     ctx = of_nodes(facts, mgmt="10.77.0.1")
-    firewall.apply(ctx)
+    loaded.load(ctx, of_nodes=True)
     STEP.undo(ctx)
-    assert ["stop", firewall.UNIT] in calls
-    assert not firewall.asked_for() and not (facts.paths.config / "firewall.nft").exists()
+    assert ("stop", loaded.TIMER, loaded.WATCH, loaded.UNIT) in calls
+    assert not firewall.asked_for(ctx) and not firewall.path(ctx).exists()
+    assert list(units.FOLDER.iterdir()) == []
 
 
 def test_rules_of_nodes_go_with_the_nodes(facts: Facts, calls: Calls) -> None:
     """They would refuse what a single host lets in, and cannot be worked out any more."""
     ctx = of_nodes(facts, mgmt="10.77.0.1")
-    firewall.apply(ctx)
+    loaded.load(ctx, of_nodes=True)
+    (facts.paths.units / "backendai-agent.service").unlink()
     single = replace(ctx, site=Site(), node="")
-    assert [change.what for change in STEP.check(single)] == [firewall.UNIT]
+    assert [change.what for change in STEP.check(single)] == [firewall.TABLE]
     STEP.apply(single)
-    assert not firewall.asked_for() and STEP.check(single) == []
+    assert not firewall.asked_for(ctx) and STEP.check(single) == []

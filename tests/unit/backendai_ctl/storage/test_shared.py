@@ -137,5 +137,5 @@ def test_the_node_that_keeps_a_volume_for_others_listens_for_nfs(at: At) -> None
     assert not listens("gpu1", 'server = "store"\n')
     assert not listens("store", 'server = "nas.example.org"\nexport = "/export/home"\n')
     numbers = NODES.replace("gpu1.example.org", "10.77.0.11")
-    rules = firewall.text(at("store", 'server = "store"\n', numbers))
+    rules = firewall.text(at("store", 'server = "store"\n', numbers), of_nodes=True)
     assert "2049, 6022, 30000-31000 } drop" in rules

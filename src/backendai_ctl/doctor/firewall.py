@@ -1,0 +1,36 @@
+"""Checks of the rules of nftables: what the kernel has, not what a unit says."""
+
+from __future__ import annotations
+
+from backendai_ctl.context import Context
+from backendai_ctl.doctor.report import Result, fail, ok, skip, warn
+from backendai_ctl.nodes import firewall, loaded
+
+APPLY = "run: backendai-ctl node firewall --apply"
+_AGAIN = "run: backendai-ctl reconfigure"
+
+
+def containers(ctx: Context) -> Result:
+    """Sessions are kept from nodes, servers and volumes on NFS, as the site file has them now."""
+    if not ctx.here("agent"):
+        return skip("no agent here")
+    if not loaded.may_look():
+        return skip("only root may look")
+    if why := loaded.amiss(ctx):
+        return fail(f"{why}: sessions reach what trusts this host by its address", _AGAIN)
+    if todo := loaded.changes(ctx):
+        saw = ", ".join(change.what for change in todo)
+        return warn(f"{saw}: not as the site file, or a name in it, says now", _AGAIN)
+    return ok(f"table {firewall.TABLE}")
+
+
+def nodes(ctx: Context) -> Result:
+    """Ports of this node are closed to all but the other nodes."""
+    if not firewall.asked_for(ctx):
+        saw = "no rules of nodes: services of this node are open to its whole network"
+        return warn(saw, f"if no other firewall closes them, {APPLY}")
+    if not loaded.may_look():
+        return skip("only root may look")
+    if why := loaded.amiss(ctx):
+        return fail(why, _AGAIN)
+    return ok(f"table {firewall.TABLE}")

@@ -1,0 +1,136 @@
+"""Where containers of this host may not go: Docker gives what they send on this host's own address.
+
+To an NFS server, to a database and to another node it would come from this node, whom they trust. So
+it goes to none of them, but for the ports that serve users: who may start a session may use those. The
+rules look where packets arrive, before Docker rewrites where they go: what would be forwarded and what
+is for this host itself is told apart by its address alone, and a port that Docker publishes is still
+itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backendai_ctl import listeners, tunnels
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending
+from backendai_ctl.nodes import layout
+from backendai_ctl.nodes.ranges import ports
+from backendai_ctl.site.schema import Site
+from backendai_ctl.site.values import is_address, split_host_port
+from backendai_ctl.storage import backends, shared
+from backendai_ctl.system.names import resolve_all
+
+CHAIN = "containers"
+INTERFACES = Path("/sys/class/net")
+# Whoever may mount by his address: also of servers that the site file does not name.
+_NFS = "111, 2049"
+# Its callers are services, whatever address it is bound to.
+_NOT_FOR_USERS = {("appproxy-worker", "api")}
+
+
+@dataclass(frozen=True)
+class Closed:
+    """Addresses that containers must not reach. `names`: those of host names, for the next time."""
+
+    nodes: tuple[str, ...]
+    others: tuple[str, ...]  # servers and networks
+    opened: tuple[tuple[str, int], ...]  # but these, by the operator's wish
+    names: Mapping[str, tuple[str, ...]]
+
+
+def closed(ctx: Context, known: Mapping[str, tuple[str, ...]]) -> Closed:
+    """What the site file says is closed. `known`: addresses that names had before.
+
+    Pending if a name never had one: left out, it would be open.
+    """
+    nodes, servers = list(layout.addresses(ctx.site)), list(servers_of(ctx.site))
+    wished = [split_host_port(text) for text in ctx.site.agent.open_to_sessions]
+    names = sorted({h for h in (*nodes, *servers, *(h for h, _ in wished)) if not is_address(h)})
+    found = {name: tuple(sorted(got)) for name, got in resolve_all(names).items()}
+    found = {name: got or tuple(known.get(name, ())) for name, got in found.items()}
+    if lacking := [name for name, got in found.items() if not got]:
+        raise Pending(
+            f"{', '.join(lacking)}: has no address, so nothing keeps sessions from it",
+            hint="make it known (DNS, /etc/hosts), or name an IP address in the site file; then run: "
+            "backendai-ctl reconfigure",
+        )
+    return Closed(
+        nodes=_beyond_loopback(nodes, found),
+        others=(*_beyond_loopback(servers, found), *ctx.site.agent.closed_to_sessions),
+        opened=tuple((a, port) for host, port in wished for a in found.get(host, (host,))),
+        names=found,
+    )
+
+
+def servers_of(site: Site) -> list[str]:
+    """Hosts of all servers that the site file names, whoever of the site uses them."""
+    found = [*tunnels.outside(site), *(h for r in tunnels.routes(site) for h in r.hosts)]
+    found += backends.hosts(site)
+    for volume in site.storage.volumes.values():
+        if volume.kind == "nfs" and volume.server and not shared.server_node(site, volume):
+            found.append(volume.server)
+    return list(dict.fromkeys(host.strip("[]") for host in found))
+
+
+def chain(ctx: Context, wanted: Closed) -> list[str]:
+    """The chain as lines for nft; it uses the sets nodes4, nodes6, closed4 and closed6."""
+    every = [x for x in listeners.of_site(ctx) if x.ports != listeners.ANY_PORT]
+    users = [
+        x for x in every if x.bound == "listen" and (x.component, x.what) not in _NOT_FOR_USERS
+    ]
+    own = ports(x.ports for x in every if x not in users and x.bound != "bridge")
+    served = ports(x.ports for x in users)
+    lines = [
+        f"  chain {CHAIN} {{",
+        "    type filter hook prerouting priority mangle; policy accept;",
+        '    meta iifkind != "bridge" accept',
+    ]
+    if cabled := bridges_with_a_cable():
+        lines.append(f"    iifname {{ {', '.join(cabled)} }} accept")
+    lines += [
+        # What others began goes on: apps of sessions, and whatever a container answers to this host.
+        "    ct direction reply accept",
+        "    ct state related accept",
+        "    ip saddr @nodes4 accept",
+        "    ip6 saddr @nodes6 accept",
+        *(f"    {_family(a)} daddr {a} tcp dport {port} accept" for a, port in wanted.opened),
+        f"    tcp dport {{ {_NFS} }} drop",
+        f"    udp dport {{ {_NFS} }} drop",
+        "    tcp dport 53 accept",  # containers are told the name servers of the host
+        "    udp dport 53 accept",
+        f"    fib daddr type local tcp dport {{ {own} }} drop",
+        "    fib daddr type local accept",
+        f"    ip daddr @nodes4 tcp dport {{ {served} }} accept",
+        f"    ip6 daddr @nodes6 tcp dport {{ {served} }} accept",
+    ]
+    for version in (4, 6):
+        family = _FAMILIES[version]
+        lines += [f"    {family} daddr @nodes{version} drop"]
+        lines += [f"    {family} daddr @closed{version} drop"]
+    return [*lines, "  }"]
+
+
+def bridges_with_a_cable() -> list[str]:
+    """Bridges of this host's own, with a network card, a bond or a VLAN in them: no container's."""
+    found = []
+    for bridge in sorted(INTERFACES.glob("*/bridge")):
+        ends = [INTERFACES / end.name for end in bridge.parent.glob("brif/*")]
+        if any((end / "device").exists() or any(end.glob("lower_*")) for end in ends):
+            found.append(f'"{bridge.parent.name}"')
+    return found
+
+
+_FAMILIES = {4: "ip", 6: "ip6"}
+
+
+def _family(address: str) -> str:
+    return _FAMILIES[ipaddress.ip_address(address).version]
+
+
+def _beyond_loopback(hosts: Iterable[str], names: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    found = {address for host in hosts for address in names.get(host, (host,))}
+    return tuple(sorted(a for a in found if not ipaddress.ip_address(a).is_loopback))

@@ -1,0 +1,175 @@
+"""The rules of the firewall in the kernel: a unit loads them, another looks whether they are there.
+
+nft needs CAP_NET_ADMIN, also to look. What backendai-ctl runs in may lack it (the boot's
+backendai-reconfigure.service does), so rules are loaded by the unit alone. It notes what nft then shows
+of them, in nft's own words: whoever compares needs to know nothing of how nft writes things.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.nodes import firewall
+from backendai_ctl.servers import UNITS
+from backendai_ctl.steps import units
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files, systemd
+from backendai_ctl.system.run import run
+
+UNIT = UNITS["firewall"]
+WATCH = "backendai-firewall-watch.service"
+TIMER = "backendai-firewall-watch.timer"
+NFT = "/usr/sbin/nft"
+NOTE = Path("/run/backendai-firewall/loaded")
+STATUS = Path("/proc/self/status")
+_CAP_NET_ADMIN = 12
+LIMIT = 20  # seconds for nft
+# Others empty the whole ruleset when they start: nftables.service, firewalld.service on some hosts.
+_OTHERS = "nftables.service firewalld.service"
+_UNIT = f"""\
+[Unit]
+Description=Backend.AI: who may connect to this host, and where its containers may not
+Documentation=man:nft(8)
+DefaultDependencies=no
+Wants=network-pre.target
+Before=network-pre.target shutdown.target
+After={_OTHERS}
+ReloadPropagatedFrom={_OTHERS}
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+RuntimeDirectory={NOTE.parent.name}
+RuntimeDirectoryMode=0700
+ExecStart={NFT} --file {{rules}}
+ExecStart=/bin/sh -c '{NFT} --stateless list table {firewall.TABLE} >{NOTE}'
+ExecReload={NFT} --file {{rules}}
+ExecReload=/bin/sh -c '{NFT} --stateless list table {firewall.TABLE} >{NOTE}'
+ExecStop=-{NFT} delete table {firewall.TABLE}
+
+[Install]
+WantedBy=sysinit.target
+"""
+# After a start of the others, and every half minute: `nft flush ruleset` tells nobody.
+_WATCH = f"""\
+[Unit]
+Description=Backend.AI: load the rules of the firewall again where they are gone
+After={_OTHERS} {UNIT}
+
+[Service]
+Type=oneshot
+LogLevelMax=notice
+ExecStart=/bin/sh -c 'now=$$({NFT} --stateless list table {firewall.TABLE} 2>/dev/null); \\
+  [ -n "$$now" ] && [ "$$now" = "$$(cat {NOTE})" ] && exit 0; \\
+  echo "<4>the kernel has not the rules that were loaded: loading them again"; \\
+  exec systemctl reload-or-restart {UNIT}'
+
+[Install]
+WantedBy={_OTHERS}
+"""
+_TIMER = """\
+[Unit]
+Description=Backend.AI: look again and again whether the rules of the firewall are in the kernel
+
+[Timer]
+OnActiveSec=30
+OnUnitInactiveSec=30
+AccuracySec=5
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def wanted(ctx: Context, *, of_nodes: bool) -> list[units.File]:
+    """The rules, and the units that load them before the network is up and keep them loaded."""
+    rules = firewall.path(ctx)
+    return [
+        units.File(rules, firewall.text(ctx, of_nodes=of_nodes)),
+        *_units(str(rules)),
+    ]
+
+
+def _units(rules: str) -> list[units.File]:
+    texts = {UNIT: _UNIT.format(rules=rules), WATCH: _WATCH, TIMER: _TIMER}
+    return [units.File(units.FOLDER / name, files.HEAD + text) for name, text in texts.items()]
+
+
+def changes(ctx: Context) -> list[Change]:
+    """What is to be done that the rules of this host are those that it needs, and in the kernel."""
+    files_ = wanted(ctx, of_nodes=_of_nodes(ctx))
+    found = [Change(str(file.path), "write and load it") for file in files_ if not file.same]
+    if found or not systemd.booted():
+        return found
+    if not may_look():
+        return [Change(firewall.TABLE, "load it again: what runs this may not look at it")]
+    why = amiss(ctx)
+    return [Change(firewall.TABLE, f"load it again: {why}")] if why else []
+
+
+def amiss(ctx: Context) -> str:
+    """What is wrong with the rules in the kernel, by the file of rules; empty if nothing is."""
+    made = files.read(firewall.path(ctx))
+    if made is None:
+        return "no rules were made"
+    if not Path(NFT).exists():
+        return f"{NFT} is not installed"
+    shown = run([NFT, "--stateless", "list", "table", *firewall.TABLE.split()], limit=LIMIT)
+    if shown.returncode:
+        return f"the kernel has no table {firewall.TABLE}"
+    if firewall.mark(made) not in shown.stdout:
+        return f"the kernel has other rules than {firewall.path(ctx)}"
+    if shown.stdout != files.read(NOTE):
+        return f"somebody changed the rules of table {firewall.TABLE} in the kernel"
+    return ""
+
+
+def may_look() -> bool:
+    """Whether nft works here at all."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", STATUS.read_text(), re.MULTILINE)
+    return bool(found and int(found[1], 16) >> _CAP_NET_ADMIN & 1)
+
+
+def load(ctx: Context, *, of_nodes: bool | None = None) -> None:
+    """Write the rules and load them, now and at every boot. Pending without nft."""
+    files_ = wanted(ctx, of_nodes=_of_nodes(ctx) if of_nodes is None else of_nodes)
+    if not Path(NFT).exists():
+        raise Pending(
+            f"{NFT} is not installed: package nftables",
+            hint="run: apt install nftables (or: dnf install nftables); then: backendai-ctl reconfigure",
+        )
+    units.write(files_)
+    systemd.systemctl("--no-reload", "enable", UNIT, WATCH, TIMER)
+    if systemd.booted():
+        systemd.forget_failures([UNIT])
+        if run(["systemctl", "reload-or-restart", UNIT], limit=90).returncode:
+            raise Problem(
+                f"the rules were not loaded: {_said()}", hint="is nf_tables in this kernel?"
+            )
+        systemd.systemctl("start", TIMER)
+
+
+def unload(ctx: Context) -> bool:
+    """Take the rules back; whether there were any."""
+    made = [units.File(firewall.path(ctx), ""), *_units("")]
+    there = [file.path for file in made if file.path.exists()]
+    if names := [path.name for path in there if path.parent == units.FOLDER]:
+        if systemd.booted():
+            systemd.systemctl("stop", *reversed(names))
+        systemd.systemctl("--no-reload", "disable", *names)
+    units.remove(made)
+    return bool(there)
+
+
+def _of_nodes(ctx: Context) -> bool:
+    return bool(ctx.node and firewall.asked_for(ctx))
+
+
+def _said() -> str:
+    """Why nft refused, in its own words."""
+    said = run(["journalctl", "-u", UNIT, "-b", "-n", "20", "-o", "cat"]).stdout.splitlines()
+    return next((line for line in said if "Error" in line), f"see: journalctl -u {UNIT}")

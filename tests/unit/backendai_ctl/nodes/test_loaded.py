@@ -1,0 +1,83 @@
+"""What is wrong with the rules in the kernel is seen by what nft shows of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.nodes import firewall, loaded
+from backendai_ctl.steps import units
+from backendai_ctl.system import files
+from backendai_ctl.system.run import Done
+
+NO_TABLE = Done(1, "", "Error: No such file or directory")
+
+
+@pytest.fixture
+def kernel(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Done]:
+    """What nft shows (the last); rules were made, loaded and noted."""
+    rules = firewall.text(ctx, of_nodes=False)
+    firewall.path(ctx).write_text(rules)
+    shown = f"table inet backendai {{ set {firewall.mark(rules)} {{ }} }}\n"
+    note = tmp_path / "loaded"
+    note.write_text(shown)
+    answers = [Done(0, shown, "")]
+    monkeypatch.setattr(loaded, "NOTE", note)
+    monkeypatch.setattr(loaded, "NFT", "/bin/sh")
+    monkeypatch.setattr(loaded, "run", lambda _call, limit: answers[-1])
+    return answers
+
+
+def test_what_was_loaded_is_fine(ctx: Context, kernel: list[Done]) -> None:
+    assert loaded.amiss(ctx) == ""
+
+
+def test_a_table_that_is_gone(ctx: Context, kernel: list[Done]) -> None:
+    kernel.append(NO_TABLE)
+    assert loaded.amiss(ctx) == "the kernel has no table inet backendai"
+
+
+def test_rules_that_were_taken_out_of_it(ctx: Context, kernel: list[Done]) -> None:
+    kernel.append(Done(0, kernel[0].stdout.replace("}", "} chain x { }"), ""))
+    assert "somebody changed" in loaded.amiss(ctx)
+
+
+def test_rules_of_another_file(ctx: Context, kernel: list[Done]) -> None:
+    firewall.path(ctx).write_text("# not loaded yet\n  set made_from_0123456789abcdef {\n")
+    assert "other rules than" in loaded.amiss(ctx)
+
+
+def test_no_rules_and_no_program(ctx: Context, kernel: list[Done]) -> None:
+    firewall.path(ctx).unlink()
+    assert loaded.amiss(ctx) == "no rules were made"
+    firewall.path(ctx).touch()
+    loaded.NFT = "/nonexistent/nft"
+    assert loaded.amiss(ctx) == "/nonexistent/nft is not installed"
+
+
+@pytest.mark.parametrize(
+    ("line", "may"), [("000001ffffffffff", True), ("000001fffeffefff", False), ("0", False)]
+)
+def test_looking_needs_a_capability(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, may: bool
+) -> None:
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tx\nCapEff:\t{line}\n")
+    monkeypatch.setattr(loaded, "STATUS", status)
+    assert loaded.may_look() is may
+
+
+def test_units_are_ours_and_come_after_those_who_empty_the_ruleset(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "FOLDER", tmp_path)
+    _, *made = loaded.wanted(ctx, of_nodes=False)
+    texts = {file.path.name: file.text for file in made}
+    assert set(texts) == {loaded.UNIT, loaded.WATCH, loaded.TIMER}
+    assert all(text.startswith(files.OURS) for text in texts.values()), "a purge finds them by it"
+    for setting in ("After=", "ReloadPropagatedFrom="):
+        assert f"{setting}nftables.service firewalld.service" in texts[loaded.UNIT]
+    assert "WantedBy=nftables.service firewalld.service" in texts[loaded.WATCH]
+    assert f"--file {firewall.path(ctx)}" in texts[loaded.UNIT]

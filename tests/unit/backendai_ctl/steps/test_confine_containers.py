@@ -1,0 +1,88 @@
+"""confine-containers: not on request, and no agent starts without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.nodes import firewall, loaded
+from backendai_ctl.reconfigure import ready
+from backendai_ctl.steps import engine, units
+from backendai_ctl.steps.confine_containers import STEP
+from backendai_ctl.steps.journal import Outcome
+from backendai_ctl.system import systemd
+from backendai_ctl.system.run import Done
+
+
+@pytest.fixture(autouse=True)
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without systemd, and with nft."""
+    monkeypatch.setattr(loaded, "NFT", "/bin/sh")
+    monkeypatch.setattr(units, "FOLDER", tmp_path / "system")
+    monkeypatch.setattr(systemd, "booted", lambda: False)
+    monkeypatch.setattr(systemd, "systemctl", lambda *_words: "")
+
+
+def test_it_concerns_hosts_with_an_agent(ctx: Context) -> None:
+    assert engine.concerned(STEP, ctx)
+    (ctx.paths.units / "backendai-agent.service").unlink()
+    assert not engine.concerned(STEP, ctx)
+
+
+def test_the_agent_waits_for_it_and_nothing_else_does(ctx: Context) -> None:
+    failed = {STEP.name: Outcome("failed", "no nft")}
+    assert ready([STEP], failed, ctx) == frozenset(ctx.facts.installed()) - {"agent"}
+
+
+def test_it_is_done_once(ctx: Context) -> None:
+    assert STEP.check(ctx)
+    STEP.apply(ctx)
+    assert STEP.check(ctx) == []
+    assert "chain containers" in firewall.path(ctx).read_text()
+    STEP.undo(ctx)
+    assert STEP.check(ctx) and not firewall.path(ctx).exists()
+
+
+def test_without_nft_it_says_which_package_is_missing(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loaded, "NFT", "/nonexistent/nft")
+    with pytest.raises(Pending, match="package nftables") as told:
+        STEP.apply(ctx)
+    assert "apt install nftables" in told.value.hint and "dnf install" in told.value.hint
+    assert not firewall.path(ctx).exists()
+
+
+def test_rules_of_nodes_stay_when_the_operator_has_them(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firewall, "asked_for", lambda _ctx: True)
+    assert not ctx.node
+    STEP.apply(ctx)
+    assert "chain incoming" not in firewall.path(ctx).read_text(), "a single host has no nodes"
+
+
+def test_what_may_not_look_loads_them_again(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The boot's backendai-reconfigure.service."""
+    STEP.apply(ctx)
+    monkeypatch.setattr(systemd, "booted", lambda: True)
+    monkeypatch.setattr(loaded, "may_look", lambda: False)
+    (change,) = STEP.check(ctx)
+    assert "load it again" in change.how
+
+
+def test_that_nft_refuses_them_is_told_in_its_words(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def program(call: list[str], *, limit: float = 0) -> Done:
+        said = "Error: Could not process rule: No such file\n" if "journalctl" in call else ""
+        return Done(0 if said else 1, said, "")
+
+    monkeypatch.setattr(systemd, "booted", lambda: True)
+    monkeypatch.setattr(systemd, "forget_failures", lambda _units: None)
+    monkeypatch.setattr(loaded, "run", program)
+    with pytest.raises(Problem, match="not loaded: Error: Could not process rule"):
+        STEP.apply(ctx)
