@@ -108,6 +108,7 @@ check_request() {
   # shellcheck source=packaging/bundle/lib/apt.sh
   . "$here/lib/$family.sh"
   whole "$family"
+  must check_links
   [ "$action" = list ] || [ "$(id -u)" -eq 0 ] || refuse "only root can install" "sudo ./install.sh ..."
 }
 

@@ -9,6 +9,8 @@ source_file=/etc/apt/sources.list.d/backendai.sources
 pin_file=/etc/apt/preferences.d/backendai
 lists=/var/lib/apt/lists
 policy=/usr/sbin/policy-rc.d
+# shellcheck disable=SC2034  # for packages.sh: what is written besides
+family_paths="$pin_file $lists $policy /var/lib/dpkg/updates"
 
 source_text() { # URL KEYRING
   printf '%s\n' "# Added by install.sh of Backend.AI $version; removed by: install.sh --uninstall-source" \

@@ -74,7 +74,7 @@ detect_host() {
 }
 
 need_tools() {
-  for tool in awk comm cp df find grep head mktemp od sed sha1sum sha256sum sort tail tr wc; do
+  for tool in awk comm cp df find grep head mktemp od realpath sed sha1sum sha256sum sort tail tr wc; do
     command -v "$tool" >/dev/null || refuse "this host has no $tool" "install coreutils, findutils, grep, sed and awk"
   done
 }

@@ -74,4 +74,20 @@ check_came() { # Never "installed" for what is not, whatever apt or dnf said
   done <"$work/take"
 }
 
+check_links() { # --root: its links mean its own files, and here they would lead to those of this host
+  [ -n "$root" ] || return 0
+  # shellcheck disable=SC2086  # words
+  for path in "${state#"$root"}" /etc/backendai "$keyring_file" "$source_file" $family_paths \
+    /etc/os-release /etc/passwd /etc/group /usr /proc /dev; do
+    for file in "$path" "$path.new" "${path%.gpg}.asc" "$path/site.toml" "$path/site.toml.replaced" "$path/newest" \
+      "$path/newest.new" "$path/.stage" "$path/.lock"; do
+      is_in=$(realpath -m "$root$file")
+      case $is_in/ in "$root"/*) ;; *)
+        refuse "$root$file leads to $is_in, out of $root" "make the links on that path relative: ln -sfn ../TARGET LINK"
+        ;;
+      esac
+    done
+  done
+}
+
 parts="$parts packages" # the last line: what is cut short does not have it

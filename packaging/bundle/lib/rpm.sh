@@ -7,6 +7,8 @@
 source_file=/etc/yum.repos.d/backendai.repo
 key_file=${keyring_file%.gpg}.asc
 once=backendai-bundle
+# shellcheck disable=SC2034  # for packages.sh: what is written besides
+family_paths="/var/lib/rpm /usr/lib/sysimage/rpm /var/cache/dnf"
 
 source_text() { # URL KEY
   printf '%s\n' "# Added by install.sh of Backend.AI $version; removed by: install.sh --uninstall-source" \

@@ -9,6 +9,7 @@ import bundles
 import pytest
 import roots
 from bundles import MEDIUM, STATE
+from host import Host
 from installing import KEYRING, SOURCE, check_installed, install, no_source, refused
 from scenario import Hosts
 
@@ -191,6 +192,7 @@ def test_an_image_gets_packages_and_starts_nothing(
     binds = {small_bundle.folder: MEDIUM, roots.root("trixie"): "/base"}
     with hosts.boot("trixie", binds=binds) as host:
         host.sh("mkdir /image && cp -a /base/. /image/")
+        _links_out_of_the_image_are_refused(host)
         shown = "systemctl list-units --no-legend --plain --state=active 'backendai*'"
         install_ = ("--role", "storage-node", "--no-recommends", "--root", "/image")
         done = install(host, *install_)
@@ -206,3 +208,25 @@ def test_an_image_gets_packages_and_starts_nothing(
         )
         assert host.sh("ls /image/etc/backendai/secrets 2>/dev/null || :") == ""
         assert install(host, *install_).returncode == 0
+
+
+def _links_out_of_the_image_are_refused(host: Host) -> None:
+    """An absolute link of the image means its own files: here it would lead to those of this host."""
+    request = ("--role", "storage-node", "--root", "/image")
+    for link, target in (
+        ("/var/lib", "/data/lib"),
+        ("/etc/apt", "/data/apt"),
+        ("/usr/share/keyrings", "/data/keyrings"),
+        ("/etc/backendai", "/data/backendai"),
+        ("/var", "../../data"),
+    ):
+        host.sh(f"mkdir -p {target if target[0] == '/' else '/data'}")
+        host.sh(
+            f"if [ -e /image{link} ]; then mv /image{link} /image/moved; fi; ln -s {target} /image{link}"
+        )
+        for words in (request, ("--root", "/image", "--uninstall-source")):
+            refused(install(host, *words), "out of /image")
+        host.sh(f"rm /image{link}; if [ -e /image/moved ]; then mv /image/moved /image{link}; fi")
+    assert host.sh("find /data -type f") == ""
+    host.sh("rm -r /data; mkdir /image/data && mv /image/var/lib /image/data/lib")
+    host.sh("ln -s ../data/lib /image/var/lib")  # leads to the image's own: as good as a folder
