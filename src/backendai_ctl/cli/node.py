@@ -120,6 +120,12 @@ def export(
     data: dict[str, Any] = {"file": str(path), "node": name, "contents": sorted(bundle.files)}
     if not dry_run:
         given = _passphrase(passphrase_file) if passphrase_file else ""
+        if given and sealed.too_short(given):
+            raise BadRequest(
+                f"{passphrase_file}: a passphrase of less than {sealed.SHORTEST} characters could be "
+                "guessed by who finds the file",
+                hint="leave --passphrase-file out: one is made then, and shown",
+            )
         if not given:
             given = data["passphrase"] = sealed.new_passphrase()
         files.write(path, sealed.seal(bundle.content(), given, {"node": name}), mode=0o600)
@@ -142,7 +148,11 @@ def export(
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=False))
 @passphrase_option
-@click.option("--force", is_flag=True, help="Even if this host is another node or site.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Even if this host is another node or site, or joined by a newer file.",
+)
 @click.option("--no-reconfigure", is_flag=True, help="Write the files and do no more.")
 @json_option
 @dry_run_option
@@ -165,20 +175,21 @@ def join(
         text = Path(file).read_text("ascii")
     except UnicodeDecodeError:
         text = ""  # refused below, as everything that is no such file
-    node = sealed.header(text).get("node", "?")
+    node = sealed.node_of(text)
     opened = sealed.unseal(text, _passphrase(passphrase_file, f"Passphrase of node {node}"))
     known = facts.load()
-    site, wanted = transfer.take(known, transfer.Bundle.of(opened.content), force=force)
+    bundle = transfer.Bundle.of(opened.content)
+    site, wanted = transfer.take(known, bundle, force=force)
     changes = [change for made in wanted if (change := made.change)]
     data = {"node": node, "changes": [asdict(change) for change in changes]}
     if dry_run or no_reconfigure:
         if not dry_run:
-            transfer.write(known, wanted)
+            transfer.write(known, wanted, bundle)
         said = "\n".join(f"{c.what}: {c.how}" for c in changes) or "Nothing to do."
         emit(data, as_json=as_json, text=lambda console: console.print(said))
         return
-    with exclusive(here.on_behalf(known, site, str(node))):
-        transfer.write(known, wanted)
+    with exclusive(here.on_behalf(known, site, node)):
+        transfer.write(known, wanted, bundle)
     made = context(ctx)
     made.say(f"This host is node {node} now.")
     finish(ctx, reconfigure(made), as_json=as_json, dry_run=False, more=data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ FIRST_LINE = "backendai-node 1"
 COST = {"n": 1 << 16, "r": 8, "p": 1}  # 64 MB of memory, a fifth of a second
 _MOST = {"n": 1 << 20, "r": 16, "p": 4}  # what a file may ask of us
 LARGEST = 4_000_000  # characters of a file
+SHORTEST = 16  # characters of a passphrase
 _NONCE = 12
 _SALT = 16
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that look alike: 5 bits each
@@ -56,6 +58,19 @@ def header(text: str) -> dict[str, Any]:
     return _parts(text)[0]
 
 
+def node_of(text: str) -> str:
+    """The node in the header: something that looks like one, as it is shown before it is proved."""
+    found = header(text).get("node")
+    if not isinstance(found, str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", found):
+        raise _no_file("its header is damaged")
+    return found
+
+
+def too_short(passphrase: str) -> bool:
+    """Whether a passphrase could be guessed by who has the file and much time."""
+    return len(passphrase) < SHORTEST
+
+
 def unseal(text: str, passphrase: str) -> Opened:
     """Header and content. BadRequest if the passphrase is another, or anything was changed."""
     found, line, sealed = _parts(text)
@@ -82,7 +97,7 @@ def _parts(text: str) -> tuple[dict[str, Any], str, bytes]:
     if len(text) > LARGEST or not lines or not lines[0].startswith("backendai-node "):
         raise _no_file("it is something else")
     if lines[0] != FIRST_LINE:
-        raise _no_file(f"it is of another version: {lines[0][:40]}")
+        raise _no_file(f"it is of another version: {lines[0][:40]!r}")
     if len(lines) != 3:
         raise _no_file("it is cut off")
     try:

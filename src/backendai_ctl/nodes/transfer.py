@@ -7,8 +7,10 @@ where the site file itself names a file of the operator's. Nothing else is ever 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +60,13 @@ class Bundle:
 
     node: str
     files: dict[str, str]
+    made: int = field(
+        default=0, compare=False
+    )  # when it was exported, in seconds of the exporting node's clock
 
     def content(self) -> bytes:
-        return json.dumps({"format": FORMAT, "node": self.node, "files": self.files}).encode()
+        row = {"format": FORMAT, "node": self.node, "files": self.files, "made": self.made}
+        return json.dumps(row).encode()
 
     @classmethod
     def of(cls, content: bytes) -> Bundle:
@@ -71,7 +77,7 @@ class Bundle:
                 "the file is from another release of backendai-ctl",
                 hint="install the same release on both nodes",
             )
-        return cls(str(data["node"]), dict(data["files"]))
+        return cls(str(data["node"]), dict(data["files"]), int(data.get("made", 0)))
 
 
 def export(ctx: Context, node: str, *, dry_run: bool = False) -> Bundle:
@@ -89,7 +95,7 @@ def export(ctx: Context, node: str, *, dry_run: bool = False) -> Bundle:
     made |= {path: _text(ctx.paths.config / path) for path in wanted}
     for path in sorted(files_of(given.site, ctx.facts, node)):
         made[str(path)] = _text(path)
-    return Bundle(node, made)
+    return Bundle(node, made, int(time.time()))
 
 
 def take(facts: Facts, bundle: Bundle, *, force: bool = False) -> tuple[Site, list[File]]:
@@ -104,6 +110,7 @@ def take(facts: Facts, bundle: Bundle, *, force: bool = False) -> tuple[Site, li
     if bundle.node not in site.nodes:
         raise BadRequest(f"the site file in it has no node {bundle.node!r}", hint="export it again")
     if not force:
+        _refuse_older(facts, bundle)
         _refuse_host(facts, site, bundle.node)
     allowed = {*_allowed(), *map(str, files_of(site, facts, bundle.node))}
     for name in bundle.files:
@@ -116,9 +123,10 @@ def take(facts: Facts, bundle: Bundle, *, force: bool = False) -> tuple[Site, li
     return site, made
 
 
-def write(facts: Facts, wanted: list[File]) -> None:
+def write(facts: Facts, wanted: list[File], bundle: Bundle) -> None:
     """Write the files, each atomically; until the last one is there, this host is what it was."""
     files.make_folder(facts.paths.secrets, mode=0o700)
+    files.write(_taken(facts), f"{bundle.made}\n", mode=0o600)
     for file in wanted:
         files.write(file.path, file.text, mode=file.mode)
 
@@ -147,6 +155,27 @@ def _refuse(ctx: Context, node: str) -> None:
         raise BadRequest(
             f"{node} is this host, which has everything", hint="run: backendai-ctl reconfigure"
         )
+
+
+def _taken(facts: Facts) -> Path:
+    """Holds when the file was exported that this host joined by."""
+    return facts.paths.ctl / "joined"
+
+
+def _refuse_older(facts: Facts, bundle: Bundle) -> None:
+    """An old export would bring back an old site file, passwords and certificates that were replaced."""
+    text = (files.read(_taken(facts)) or "").strip()
+    last = int(text) if text.isdecimal() else 0
+    if bundle.made < last:
+        raise BadRequest(
+            f"the file was exported {_when(bundle.made)}, and this host joined by one of {_when(last)}",
+            hint=f"export {bundle.node} again; or give --force to go back to that one",
+        )
+
+
+def _when(made: int) -> str:
+    shown = datetime.fromtimestamp(made, UTC)
+    return f"{shown:%Y-%m-%d %H:%M:%S} UTC" if made else "by an earlier release"
 
 
 def _refuse_host(facts: Facts, site: Site, node: str) -> None:

@@ -215,3 +215,31 @@ def test_everything_that_writes_needs_root(mgmt: Context, monkeypatch: pytest.Mo
     for words in (("export", "gpu1"), ("firewall", "--apply"), ("hosts", "--apply")):
         with pytest.raises(Exception, match="needs root"):
             run(mgmt, *words)
+
+
+@pytest.mark.parametrize("node", ["\x1b]0;mgmt\x07", "gpu1\nPassphrase of mgmt", "", 3, None])
+def test_nothing_of_a_file_is_shown_before_it_is_proved(
+    mgmt: Context, tmp_path: Path, node: object
+) -> None:
+    file, passphrase = exported(mgmt, tmp_path)
+    first, header, content = Path(file).read_text().splitlines()
+    changed = json.dumps({**json.loads(header), "node": node})
+    Path(file).write_text(f"{first}\n{changed}\n{content}\n")
+    with pytest.raises(BadRequest, match="its header is damaged") as told:
+        run(None, "join", file, "--passphrase-file", passphrase)
+    assert "mgmt" not in told.value.what
+    Path(file).write_text("backendai-node \x1b[2J\nx\ny\n")
+    with pytest.raises(BadRequest, match="another version") as told:
+        run(None, "join", file, "--passphrase-file", passphrase)
+    assert "\x1b" not in told.value.what
+
+
+def test_a_passphrase_that_could_be_guessed_is_refused(mgmt: Context, tmp_path: Path) -> None:
+    given, file = tmp_path / "given", tmp_path / "f"
+    given.write_text("fifteen letters\n")
+    words = ("export", "gpu1", "--output", str(file), "--passphrase-file", str(given))
+    with pytest.raises(BadRequest, match="less than 16 characters"):
+        run(mgmt, *words)
+    assert not file.exists()
+    given.write_text("sixteen letters!\n")
+    assert run(mgmt, *words).exit_code == 0

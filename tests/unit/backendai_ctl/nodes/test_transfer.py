@@ -132,7 +132,7 @@ def test_a_host_becomes_the_node_and_the_second_time_nothing_changes(
     _, wanted = transfer.take(other, bundle)
     assert wanted[-1].path == other.paths.site_file, "the site file makes it a node: last"
     assert not other.paths.config.exists(), "nothing is written by looking"
-    transfer.write(other, wanted)
+    transfer.write(other, wanted, bundle)
     assert here.name_file(other).read_text() == "gpu1\n"
     password = other.paths.secrets / "etcd-password"
     assert password.read_text() == mgmt.secrets.path("etcd-password").read_text()
@@ -149,7 +149,7 @@ def test_a_host_becomes_the_node_and_the_second_time_nothing_changes(
 def test_a_joined_nodes_certificate_is_good_as_it_came(mgmt: Context, other: Facts) -> None:
     bundle = transfer.export(mgmt, "edge")
     site, wanted = transfer.take(other, bundle)
-    transfer.write(other, wanted)
+    transfer.write(other, wanted, bundle)
     joined = here.context(other, site)
     assert create_certificates.STEP.check(joined) == []
     (other.paths.tls / "server.crt").unlink()
@@ -246,3 +246,20 @@ def test_a_wrong_site_file_is_refused_whole(mgmt: Context, other: Facts) -> None
 def test_other_formats_are_refused() -> None:
     with pytest.raises(BadRequest, match="another release"):
         Bundle.of(b'{"format": 2}')
+
+
+def test_an_older_export_is_refused_unless_it_is_forced(mgmt: Context, other: Facts) -> None:
+    """It would bring back an old site file, replaced passwords, a certificate that was renewed."""
+    newer = Bundle.of(transfer.export(mgmt, "gpu1").content())
+    transfer.write(other, transfer.take(other, newer)[1], newer)
+    transfer.take(other, newer)
+    for made, when in ((newer.made - 86400, "UTC"), (0, "by an earlier release")):
+        older = replace(newer, made=made)
+        with pytest.raises(
+            BadRequest, match=f"was exported .*{when}, and this host joined"
+        ) as told:
+            transfer.take(other, older)
+        assert told.value.hint == "export gpu1 again; or give --force to go back to that one"
+        transfer.take(other, older, force=True)
+    mark = other.paths.ctl / "joined"
+    assert mark.read_text() == f"{newer.made}\n" and mark.stat().st_mode & 0o777 == 0o600
