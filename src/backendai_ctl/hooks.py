@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backendai_ctl import reconfigure
+from backendai_ctl import reconfigure, upkeep
 from backendai_ctl.addresses import public_url
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
@@ -112,6 +112,13 @@ def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
     kind = Problem if report.state == "failed" else Pending
     raise kind(f"{name}: {outcome.what}{more}", hint=outcome.hint)
+
+
+def maintain(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
+    """Do the upkeep of a host that was configured; the line to print. Problem with what is not done."""
+    if not configured(facts) or no_configure(facts).exists():
+        return ""
+    return upkeep.upkeep(load())
 
 
 def _declined(facts: Facts, environment: Mapping[str, str]) -> str:

@@ -38,7 +38,7 @@ def test_every_unit_of_a_component_is_described_and_has_its_template(
     unpacked: Unpacked, share: Path, components: list[dict[str, Any]]
 ) -> None:
     units = {path.name for path in (unpacked.root / UNITS).glob("backendai-*.service")}
-    own = {"backendai-reconfigure.service", "backendai-tunnel.service"}  # of backendai-ctl itself
+    own = {f"backendai-{name}.service" for name in ("reconfigure", "upkeep", "tunnel")}  # ctl's own
     assert {c["unit"] for c in components} == units - own
     templates = {path.name for path in (share / "templates").iterdir()}
     assert templates == {f"{c['config']}.j2" for c in components}

@@ -6,12 +6,12 @@ import os
 
 import click
 
-from backendai_ctl import facts, hooks
+from backendai_ctl import facts, hooks, upkeep
 from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option
 
 
 @click.command(**example("backendai-ctl hook triggered backendai-manager"))
-@click.argument("action", type=click.Choice(["triggered", "boot"]))
+@click.argument("action", type=click.Choice(["triggered", "boot", "upkeep"]))
 @click.argument("package", required=False)
 @click.argument("args", nargs=-1)
 @json_option
@@ -29,13 +29,15 @@ def command(
 
     `triggered` ends a transaction of the package manager: it never fails, and prints one line if
     something stays to be done. `boot` tries again and fails if something is still not done.
+    `upkeep`, which a timer calls, renews certificates before they end and starts anew what uses
+    them; it does nothing else.
     """
     known = facts.load()
     if dry_run:
-        line = hooks.plan(known, os.environ)
+        line = upkeep.plan(context(ctx)) if action == "upkeep" else hooks.plan(known, os.environ)
     else:
-        do = hooks.triggered if action == "triggered" else hooks.configure
-        line = do(known, lambda: context(ctx), os.environ)
+        do = {"triggered": hooks.triggered, "boot": hooks.configure, "upkeep": hooks.maintain}
+        line = do[action](known, lambda: context(ctx), os.environ)
     emit(
         {"dry_run": dry_run, "said": line, "pending": line.startswith("pending")},
         as_json=as_json,
