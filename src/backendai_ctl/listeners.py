@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from backendai_ctl import tunnels
+from backendai_ctl import bridge, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
 from backendai_ctl.nodes import layout
@@ -141,7 +141,7 @@ def address(ctx: Context, bound: str) -> str:
     named = {
         "listen": ctx.site.network.listen,
         "agent": ctx.site.agent.address,
-        "bridge": ctx.site.agent.bridge,
+        "bridge": bridge.address(ctx.site),
         "any": WILDCARDS[0],
     }
     return named.get(bound, LOOPBACK)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jinja2
 
-from backendai_ctl import credentials, tunnels
+from backendai_ctl import bridge, credentials, tunnels
 from backendai_ctl.addresses import internal_url, public_url, tls_on
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
@@ -96,6 +96,7 @@ def _names(ctx: Context) -> dict[str, object]:
         ],
         "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,
         "cache": {"host": cache_host, "port": cache_port},
+        "bridge": bridge.address(site),
         "cache_address": f"{bracketed(cache_host)}:{cache_port}",
         "here": ctx.here,
         "port": ctx.port,

@@ -107,6 +107,7 @@ def checks(ctx: Context) -> tuple[Check, ...]:
         serve("coordinator's database", "routes of apps", services.COORDINATOR_DATABASE),
         serve("cache", "logins, queues and locks", services.cache),
         serve("etcd", "shared settings, and where nodes find each other", services.etcd),
+        serve("name servers", "services that cannot ask them know no name", network.name_servers),
         serve("tunnel", "the services reach servers with TLS or sentinels by it", services.tunnel),
         *(
             serve(name, "without it a part of the site does not work", services.component(name))

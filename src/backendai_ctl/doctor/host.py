@@ -206,7 +206,7 @@ def _running_here(ctx: Context) -> list[str]:
 
 def _places(ctx: Context) -> dict[str, Path]:
     # A look at a dead NFS server would hang: see the checks of storage.
-    volumes = {f"volume {p.name}": p.path for p in places(ctx) if not p.remote}
+    volumes = {_volume(p.name): p.path for p in places(ctx) if not p.remote}
     return {
         "system": Path("/"),
         "programs": ctx.paths.current.parent,
@@ -216,6 +216,11 @@ def _places(ctx: Context) -> dict[str, Path]:
         "images": Path("/var/lib/docker"),
         **volumes,
     }
+
+
+def _volume(name: str) -> str:
+    """What a volume is called beside other places; the usual names say themselves what they are."""
+    return name if name.startswith("volume") else f"volume {name}"
 
 
 def _flags(cpuinfo: str) -> set[str]:

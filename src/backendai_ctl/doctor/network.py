@@ -9,15 +9,19 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from backendai_ctl import listeners
+from backendai_ctl import bridge, listeners
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.doctor.sockets import Socket, listening
 from backendai_ctl.listeners import ANY_PORT, Listener
 from backendai_ctl.nodes.here import is_here
+from backendai_ctl.steps import dropins
+from backendai_ctl.system import files, resolv
 from backendai_ctl.system.names import resolve
 
 HOSTS = Path("/etc/hosts")
+_METADATA = re.compile(r'^metadata-server-bind-host = "([^"]+)"', re.MULTILINE)
+_ALLOW = "IPAddressAllow="
 _INSTANCE = re.compile(r"@[^.]*\.")
 
 
@@ -59,17 +63,57 @@ def site_address(ctx: Context) -> Result:
 
 def addresses(ctx: Context) -> Result:
     """The addresses that services are to listen on belong to this host."""
-    wanted = {"network.listen": ctx.site.network.listen}
+    listen = ctx.site.network.listen
+    results = [ok(f"network.listen {listen}")]
+    if not is_here(listen):
+        hint = "name one of this host's, or 0.0.0.0; see: ip -brief address"
+        results = [fail(f"network.listen: no interface here has {listen}", hint)]
     if ctx.here("agent"):
-        wanted["agent.bridge"] = ctx.site.agent.bridge
-    results = []
-    for key, address in wanted.items():
-        if is_here(address):
-            results.append(ok(f"{key} {address}"))
-        else:
-            hint = "start Docker: it makes the bridge" if key == "agent.bridge" else "ip address"
-            results.append(fail(f"{key}: no interface here has {address}", f"see: {hint}"))
+        results.append(_bridge(ctx))
     return worst(results, fine=", ".join(result.saw for result in results))
+
+
+def _bridge(ctx: Context) -> Result:
+    """The agent starts only where the address that it was configured with is there."""
+    named, has = ctx.site.agent.bridge, bridge.found()
+    if named and not is_here(named):
+        hint = "start Docker, which makes the bridge: systemctl start docker"
+        if has:
+            hint = f"Docker's bridge has {has}: name that, or leave agent.bridge out"
+        return fail(f"agent.bridge: no interface here has {named}", hint)
+    if not named and not has:
+        return fail(
+            "Docker's bridge is not there", "start Docker, which makes it: systemctl start docker"
+        )
+    wanted = named or has
+    text = files.read(ctx.paths.config / ctx.facts.components["agent"].config) or ""
+    given = _METADATA.search(text)
+    if given and given[1] != wanted:
+        saw = f"Docker's bridge has {wanted}, the agent was configured with {given[1]}"
+        return fail(saw, "run: backendai-ctl reconfigure")
+    return ok(f"containers' bridge {wanted}")
+
+
+def name_servers(ctx: Context) -> Result:
+    """Units reach loopback and what they were given: without the servers of names no name resolves."""
+    servers = resolv.nameservers()
+    beyond = [server for server in servers if not ipaddress.ip_address(server).is_loopback]
+    if not beyond:
+        return ok(", ".join(servers) or "none: names are those of /etc/hosts")
+    texts = [files.read(file) or "" for file in dropins.wanted(ctx)]
+    allowed = [
+        line.partition("=")[2] for text in texts for line in text.splitlines() if _ALLOW in line
+    ]
+    networks = [ipaddress.ip_network(network, strict=False) for network in allowed]
+    closed = [
+        server
+        for server in beyond
+        if not any(ipaddress.ip_address(server) in network for network in networks)
+    ]
+    if closed:
+        saw = f"{', '.join(closed)} of {resolv.FILE}: not among what the services may reach"
+        return fail(saw, "run: backendai-ctl reconfigure")
+    return ok(", ".join(servers))
 
 
 def ports(ctx: Context) -> Result:

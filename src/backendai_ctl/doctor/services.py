@@ -17,7 +17,7 @@ from backendai_ctl.database.connection import dial
 from backendai_ctl.database.databases import Target, named
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.errors import Problem
-from backendai_ctl.etcd import access
+from backendai_ctl.etcd import access, settings
 from backendai_ctl.etcd.client import Client
 from backendai_ctl.status import turned_off
 from backendai_ctl.system import systemd
@@ -80,7 +80,8 @@ async def _database(target: Target) -> Result:
         version = connection.get_server_version()
     finally:
         await connection.close()
-    saw = f"logged in to {place}, PostgreSQL {version.major}.{version.minor}"
+    # Since 10 a version has two parts, and asyncpg calls the second one so.
+    saw = f"logged in to {place}, PostgreSQL {version.major}.{version.micro}"
     if version.major < OLDEST_POSTGRESQL:
         return fail(saw, f"run PostgreSQL {OLDEST_POSTGRESQL} or newer")
     if owner != target.user:
@@ -123,11 +124,14 @@ def etcd(ctx: Context) -> Result:
     if not any(ctx.here(name) for name in servers.USERS["etcd"]):
         return skip("no component of this host uses it")
     client = access.connect_as_service(ctx)
-    kept = len(client.prefix(f"{access.services_prefix(ctx)}config/"))
+    prefix = access.services_prefix(ctx)
+    kept = sum(len(client.prefix(f"{prefix}{part}/")) for part in settings.PARTS)
     if access.seeds(ctx):
         access.connect(ctx).prefix(access.own_prefix(ctx))  # as backendai-ctl does
     members = [_member(client, endpoint) for endpoint in ctx.site.etcd.endpoints]
-    saw = f"logged in as {ctx.site.etcd.user or 'nobody'}, {kept} settings"
+    saw = f"logged in as {ctx.site.etcd.user or 'nobody'}, {kept} settings of the services"
+    if not kept:
+        return fail(saw, "run: backendai-ctl etcd seed")
     return worst([ok(saw), *members], fine="; ".join([saw, *(m.saw for m in members)]))
 
 

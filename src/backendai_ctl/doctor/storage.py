@@ -68,6 +68,8 @@ def shared(ctx: Context) -> Result:
     """A folder of one host is not the same folder on another."""
     proxies = layout.running(ctx.site, ctx.facts, "storage-proxy")
     agents = layout.running(ctx.site, ctx.facts, "agent")
+    if not ctx.node:
+        return skip("this host is all of the site")
     others = [name for name in agents if proxies != [name]]
     volumes = ctx.site.storage.volumes.items()
     local = [name for name, volume in volumes if volume.kind == "local"]

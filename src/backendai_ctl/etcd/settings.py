@@ -9,6 +9,11 @@ from backendai_ctl import addresses, credentials
 from backendai_ctl.context import Context
 from backendai_ctl.nodes import layout
 
+PARTS = (
+    "config",
+    "volumes",
+)  # below the services' prefix; all that they read from etcd is in these
+
 
 def wanted(ctx: Context) -> dict[str, str]:
     """Key below the services' prefix -> value. Problem if a secret is missing."""

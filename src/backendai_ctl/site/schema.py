@@ -269,10 +269,10 @@ class Agent(Table):
         description="Address at which the manager reaches the agent: a loopback address. With nodes "
         "it is the address of the agent's node.",
     )
-    bridge: Address = Field(
-        "172.17.0.1",
-        description="Address of this host on the containers' bridge: containers ask the agent for "
-        "their metadata there.",
+    bridge: Address | None = Field(
+        None,
+        description="Address of this host on the containers' bridge, where containers ask the agent for "
+        "their metadata; left out: that of Docker's bridge, as `bip` of daemon.json or Docker chose it.",
     )
     container_ports: PortRange = Field(
         (30000, 31000), description="First and last port for services of containers."

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
-from backendai_ctl import tunnels
+from backendai_ctl import bridge, tunnels
 from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
@@ -15,7 +15,7 @@ from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps.units import FOLDER, line
 from backendai_ctl.storage import backends, shared, volumes
-from backendai_ctl.system import files
+from backendai_ctl.system import files, resolv
 
 # Programs, their libraries and their settings lie in these.
 _OF_THE_SYSTEM = frozenset(
@@ -121,9 +121,10 @@ def _peers(ctx: Context) -> list[str]:
     site = ctx.site
     outside = [*tunnels.outside(site), *layout.addresses(site)]
     outside += backends.hosts(site) if ctx.here("storage-proxy") else []
+    outside += resolv.nameservers()  # no name resolves otherwise
     found = {*site.network.allow, *beyond_loopback(outside)}
     if ctx.here("agent"):
-        found |= set(_addresses(site.agent.bridge, net=16))
+        found |= set(_addresses(bridge.address(site), net=16))
     return sorted(network for network in found if not _loopback(network))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import browser
@@ -11,6 +12,11 @@ from site_host import SERVICES, SiteHost
 
 from dist import unavailable
 
+# What services read from etcd, as root sees it.
+ETCD_SETTINGS = """
+export ETCDCTL_USER=root ETCDCTL_PASSWORD="$(cat /etc/backendai/secrets/etcd-root-password)"
+etcdctl get --prefix /sorna/local/ --keys-only | grep -E '^/sorna/local/(config|volumes)/'
+"""
 PAGES = {
     "start": "",  # where a sign-in ends
     "dashboard": "/dashboard",
@@ -42,6 +48,24 @@ def test_apt_says_where_the_web_ui_is_and_no_secret(allinone: SiteHost) -> None:
     assert "https://localhost:8090" in said
     secrets = allinone.host.sh("cat /etc/backendai/secrets/*").split()
     assert [secret for secret in secrets if secret in said] == []
+
+
+def test_doctor_says_nothing_twice(allinone: SiteHost) -> None:
+    for row in allinone.ctl("doctor")["findings"]:
+        parts = re.split(r"[;,] ", row["saw"])
+        assert len(set(parts)) == len(parts), row
+        assert not re.search(r"\b([a-z]+) \1\d*\b", row["saw"]), row
+
+
+def test_doctor_counts_and_names_what_is_there(allinone: SiteHost) -> None:
+    found = {row["name"]: row["saw"] for row in allinone.ctl("doctor")["findings"]}
+    keys = len(allinone.host.sh(ETCD_SETTINGS).splitlines())
+    assert keys > 5 and f" {keys} settings of the services; " in found["etcd"], found["etcd"]
+    said = allinone.host.sh("cat /etc/backendai/agent.toml")
+    bridge = allinone.host.sh("ip -4 -o address show docker0 | awk '{print $4}'").partition("/")[0]
+    assert f'metadata-server-bind-host = "{bridge}"' in said
+    server = sql(allinone, "SHOW server_version")[0].split()[0]
+    assert found["manager's database"].endswith(f"PostgreSQL {server}"), found["manager's database"]
 
 
 def test_doctor_finds_no_fault(allinone: SiteHost) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backendai_ctl import bridge
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts, Paths, Role
 from backendai_ctl.site.schema import Site
+from backendai_ctl.system import resolv
 
 if TYPE_CHECKING:
     from fake_etcd import FakeEtcd
@@ -219,3 +221,11 @@ def there(facts: Facts, etcd: FakeEtcd) -> Context:
     for name in GENERATED:
         made.secrets.create(name)
     return made
+
+
+@pytest.fixture(autouse=True)
+def of_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine of the tests has of name servers and bridges changes nothing."""
+    monkeypatch.setattr(resolv, "FILE", tmp_path / "no-resolv.conf")
+    monkeypatch.setattr(bridge, "DAEMON", tmp_path / "no-daemon.json")
+    monkeypatch.setattr(bridge, "interfaces", list)

@@ -8,6 +8,7 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.doctor import host
+from backendai_ctl.site.schema import Site
 
 
 @pytest.fixture
@@ -95,6 +96,14 @@ def test_disks_are_measured_where_state_is(ctx: Context) -> None:
     found = host.sync_latency(ctx)
     assert found.saw.endswith(f"in {ctx.paths.state}")
     assert list(ctx.paths.state.glob(".doctor-*")) == []
+
+
+def test_places_are_named_once(ctx: Context) -> None:
+    site = Site.model_validate(
+        {"storage": {"default": "volume1", "volumes": {"volume1": {}, "home": {}}}}
+    )
+    named = host._places(Context(ctx.facts, site))
+    assert {"volume1", "volume home"} <= set(named) and "volume volume1" not in named
 
 
 def test_a_full_disk_is_a_fault(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:

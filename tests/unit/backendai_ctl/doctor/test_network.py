@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from backendai_ctl import bridge
 from backendai_ctl.context import Context
 from backendai_ctl.doctor import network
 from backendai_ctl.doctor.sockets import Socket
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site
+from backendai_ctl.steps import dropins
+from backendai_ctl.system import resolv
 
 
 def sockets(monkeypatch: pytest.MonkeyPatch, *found: Socket) -> None:
@@ -93,6 +96,57 @@ def test_an_address_must_be_one_of_this_host(facts: Facts) -> None:
     assert network.addresses(Context(facts, Site())).level == "ok"
     site = Site.model_validate({"network": {"listen": "192.0.2.7"}})
     assert network.addresses(Context(facts, site)).level == "fail"
+
+
+@pytest.mark.parametrize(
+    ("named", "has", "level", "hint"),
+    [
+        ("", "127.0.0.1", "ok", ""),
+        ("", "", "fail", "systemctl start docker"),
+        ("127.0.0.1", "", "ok", ""),
+        ("192.0.2.9", "", "fail", "systemctl start docker"),
+        ("192.0.2.9", "10.5.0.1", "fail", "Docker's bridge has 10.5.0.1: name that, or leave"),
+    ],
+)
+def test_the_containers_bridge_must_be_there(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch, named: str, has: str, level: str, hint: str
+) -> None:
+    monkeypatch.setattr(bridge, "found", lambda: has)
+    site = Site.model_validate({"agent": {"bridge": named}} if named else {})
+    found = network.addresses(Context(facts, site))
+    assert found.level == level and hint in found.hint, found
+
+
+def test_an_agent_that_was_configured_before_the_bridge_moved_is_told(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bridge, "found", lambda: "10.5.0.1")
+    file = ctx.paths.config / "agent.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('metadata-server-bind-host = "172.17.0.1"\n')
+    found = network.addresses(ctx)
+    assert found.level == "fail"
+    assert found.saw == "Docker's bridge has 10.5.0.1, the agent was configured with 172.17.0.1"
+    assert found.hint == "run: backendai-ctl reconfigure"
+
+
+def test_services_must_be_allowed_to_ask_for_names(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolv, "FILE", tmp_path / "resolv.conf")
+    monkeypatch.setattr(dropins, "FOLDER", tmp_path)
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+    assert network.name_servers(ctx).level == "ok"
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.53\n")
+    found = network.name_servers(ctx)
+    assert found.level == "fail" and found.saw.startswith("192.0.2.53 of ")
+    assert found.hint == "run: backendai-ctl reconfigure"
+    wanted = dropins.wanted(ctx)
+    assert all("IPAddressAllow=192.0.2.53\n" in text for text in wanted.values())
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert network.name_servers(ctx).level == "ok"
 
 
 def test_localhost_must_not_depend_on_dns(

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from fake_etcd import FakeEtcd
 from loopback_servers import answering, serving
 
 from backendai_ctl.context import Context
 from backendai_ctl.doctor import services
+from backendai_ctl.etcd import seed, settings, users
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site
 from backendai_ctl.steps.start_services import ready_mark
@@ -57,6 +59,18 @@ def test_a_cache_that_forgets_under_pressure_is_told(facts: Facts) -> None:
 def test_a_wrong_password_is_a_fault_that_does_not_show_it(facts: Facts) -> None:
     found = cache(facts, REPLIES, login=b"-WRONGPASS invalid pair\r\n")
     assert (found.level, found.saw) == ("fail", "WRONGPASS invalid pair")
+
+
+def test_all_settings_that_services_read_from_etcd_are_counted(
+    there: Context, etcd: FakeEtcd
+) -> None:
+    users.create(there)
+    found = services.etcd(there)
+    assert found.level == "fail" and found.hint == "run: backendai-ctl etcd seed", found
+    seed.seed(there)
+    found = services.etcd(there)
+    count = len(settings.wanted(there))
+    assert found.level == "ok" and f", {count} settings of the services; " in found.saw, found
 
 
 def test_servers_that_are_down_are_faults(facts: Facts, free_port: int) -> None:

@@ -65,7 +65,7 @@ def test_a_folder_of_each_host_for_itself_is_a_warning(facts: Facts) -> None:
     assert 'server = "store"' in found.hint
     kept = Volume(kind="nfs", server="store")
     assert storage.shared(with_volumes(facts, "gpu1", volume1=kept)).level == "ok"
-    assert storage.shared(with_volumes(facts, volume1=Volume())).level == "ok"
+    assert storage.shared(with_volumes(facts, volume1=Volume())).level == "skip"
 
 
 def test_exports_that_are_not_written_are_a_fault(
