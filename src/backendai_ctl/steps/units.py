@@ -72,12 +72,12 @@ def write(wanted: Sequence[File]) -> None:
 
 
 def remove(unwanted: Sequence[File]) -> None:
-    """Remove the files and folders that were only for them."""
+    """Remove the files, and drop-in folders that were only for them; other folders are not ours."""
     gone = False
     for file in unwanted:
         gone |= files.remove(file.path)
         folder = file.path.parent
-        if folder.name.endswith(".d") and folder.is_dir() and not any(folder.iterdir()):
+        if folder.parent == FOLDER and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
     if gone and systemd.booted():
         systemd.systemctl("daemon-reload")

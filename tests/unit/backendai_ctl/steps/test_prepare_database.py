@@ -143,6 +143,7 @@ def test_undo_takes_its_files_back(mgmt: Callable[..., Context], server: Server)
     STEP.apply(known)
     STEP.undo(known)
     assert [path.name for path in server.folder.rglob("*") if path.is_file()] == ["pg_hba.conf"]
+    assert (server.folder / "conf.d").is_dir(), "PostgreSQL does not start without it"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
