@@ -30,6 +30,7 @@ from external_servers import (
 )
 from host import Host, boot, link
 from scenario import ctl
+from stack import PYTHON
 
 FOLDER = "/etc/backendai"
 SERVICES = (
@@ -42,6 +43,28 @@ SERVICES = (
 )
 CONFIGURE_LIMIT = 400  # seconds
 HEALTHY_LIMIT = 60
+FAILOVER_LIMIT = (
+    25  # upstream looks once a minute, and answers with that, unless it is made to look
+)
+FRESH = 3  # seconds
+# What each service that looks at its servers says about when it looked, asked now; one a line.
+LOOKED = """
+import json, ssl, urllib.request
+from datetime import UTC, datetime
+from backendai_ctl import facts, listeners
+from backendai_ctl.nodes import here
+from backendai_ctl.site.load import load
+known = facts.load()
+ctx = here.context(known, load(known.paths.site_file, known))
+for name in {services!r}:
+    url = listeners.health_url(ctx, ctx.facts.components[name])
+    with urllib.request.urlopen(url, context=ssl._create_unverified_context()) as answer:
+        data = json.loads(answer.read())
+    data = json.loads(data) if isinstance(data, str) else data
+    for check in (data.get("connectivity") or {{}}).get("connectivity_checks", []):
+        looked = datetime.fromisoformat(check["last_checked_at"])
+        print(name, check["component_id"], (datetime.now(UTC) - looked).total_seconds())
+"""
 SITE = f"""\
 [database]
 mode = "external"
@@ -128,6 +151,13 @@ class Site:
             found.add((program[1] if program else "", int(line.split()[4].rpartition(":")[2])))
         return found
 
+    def ages(self) -> dict[tuple[str, str], float]:
+        """Service and what it looked at -> how many seconds ago it looked."""
+        code = LOOKED.format(services=SERVICES)
+        lines = self.host.check([PYTHON, "-I", "-c", code]).stdout.splitlines()
+        rows = [line.split() for line in lines]
+        return {(row[0], row[1]): float(row[2]) for row in rows}
+
     def wait_moved(self, old: int, new: int) -> None:
         """Until the services are connected to port `new` of the servers, and none to `old`."""
         until, found = time.monotonic() + 2 * HEALTHY_LIMIT, set[int]()
@@ -188,6 +218,15 @@ def test_all_services_are_healthy(site: Site) -> None:
         *(("postgresql", "external"), ("valkey", "external"), ("etcd", "external")),
         ("tunnel", "local"),
     }
+
+
+def test_a_service_that_is_asked_how_it_is_looks(site: Site) -> None:
+    """Twice, for once a minute anything is fresh."""
+    for _ in range(2):
+        ages = site.ages()
+        assert {"manager", "storage-proxy", "webserver"} <= {service for service, _ in ages}
+        assert not {what: age for what, age in ages.items() if age > FRESH}
+        time.sleep(2 * FRESH)
 
 
 def test_doctor_is_green(site: Site) -> None:
@@ -266,9 +305,11 @@ def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:
     before = site.started()
     site.configure(BY_SENTINEL)
     site.wait_healthy()
+    began = time.monotonic()
     external_servers.stop(site.servers, "valkey-one")
     site.wait_moved(6379, 6380)
     site.wait_healthy()
+    assert time.monotonic() - began < FAILOVER_LIMIT
     cache = site.finding("cache")
     assert cache["level"] == "ok" and f"{ADDRESS}:6380" in cache["saw"], cache
     assert site.started() == before
