@@ -19,6 +19,9 @@ LONGEST_FIRST = (
     "tests/hosts/test_every_step_survives_every_fault.py",
     "tests/hosts/site/",
     "tests/hosts/nodes/",
+    "tests/hosts/bundle/",
+    "tests/hosts/test_migration_never_loses_a_row.py",
+    "tests/hosts/test_external_servers_by_site_file.py",
     "tests/hosts/test_cpython_passes_its_own_tests.py",
 )
 

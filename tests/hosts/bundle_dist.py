@@ -32,15 +32,18 @@ class Bundle:
         return dict(line.split("=", 1) for line in lines)[key]
 
 
-def find(folder: Path, place: Path) -> Bundle:
-    """The bundle in `folder`, unpacked below `place`; NoArtefacts if there is not just one."""
+def find(folder: Path) -> Path:
+    """The tar in `folder`; NoArtefacts if there is not just one."""
     tars = sorted(folder.glob("backendai-*-debian*-*.tar"))
     if len(tars) != 1:
         found = ", ".join(tar.name for tar in tars) or "no bundle"
         raise NoArtefacts(f"{found} in {folder}: run ./pants package //:bundle first")
-    subprocess.run(["tar", "xf", str(tars[0]), "-C", str(place)], check=True, timeout=CARRY_LIMIT)
+    return tars[0]
+
+
+def unpack(tar: Path, place: Path) -> None:
+    subprocess.run(["tar", "xf", str(tar), "-C", str(place)], check=True, timeout=CARRY_LIMIT)
     place.chmod(0o755)  # pytest's own folders are private, apt reads it as another user
-    return Bundle(tars[0], place / tars[0].stem)
 
 
 def check(host: Host, folder: str, fingerprint: str) -> Result:

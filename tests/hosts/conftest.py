@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -33,8 +32,9 @@ import artefacts  # noqa: E402
 import bundle_dist  # noqa: E402
 import locked  # noqa: E402
 import stack as stacks  # noqa: E402
+from both import once  # noqa: E402
 from host import Host  # noqa: E402
-from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, disks, install, unmet  # noqa: E402
+from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, install, unmet  # noqa: E402
 from suites import REPO, SUITES  # noqa: E402
 
 from dist import add_option, folder, unavailable  # noqa: E402
@@ -70,9 +70,11 @@ def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory)
         debian = locked.debs(REPOSITORY, "services")
     except locked.NotInCache as missing:
         unavailable(str(missing))
-    made = artefacts.index(dist, tmp_path_factory.mktemp("repositories"), debian)
-    yield made
-    shutil.rmtree(made)  # large, and pytest would keep it for three runs
+    # Large: pytest would keep it for three runs.
+    with once(
+        tmp_path_factory, "repositories", lambda place: artefacts.index(dist, place, debian)
+    ) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -80,13 +82,12 @@ def bundle(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[bundle_dist.Bundle]:
     """The bundle beside the packages under test, unpacked once for all scenarios."""
-    place = tmp_path_factory.mktemp("bundle")
     try:
-        yield bundle_dist.find(folder(request.config), place)
+        tar = bundle_dist.find(folder(request.config))
     except artefacts.NoArtefacts as missing:
         unavailable(str(missing))
-    finally:
-        shutil.rmtree(place)
+    with once(tmp_path_factory, "bundle", lambda place: bundle_dist.unpack(tar, place)) as place:
+        yield bundle_dist.Bundle(tar, place / tar.stem)
 
 
 @pytest.fixture(scope="session")
@@ -123,11 +124,13 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[stacks.Stack]:
     """Debian 13 with every package of ours and the servers they use, nothing configured."""
-    with (
-        disks(tmp_path_factory, "stack") as folder,
-        stacks.make(hosts, dist, repositories, folder) as made,
-    ):
-        yield made
+    with once(
+        tmp_path_factory,
+        "stack",
+        lambda place: stacks.make(hosts, dist, repositories, place),
+        stacks.unmake,
+    ) as place:
+        yield stacks.of(place)
 
 
 @pytest.fixture(scope="module")

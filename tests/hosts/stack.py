@@ -63,10 +63,9 @@ def step_names(host: Host) -> list[str]:
     return host.check([PYTHON, "-I", "-c", code]).stdout.split()
 
 
-@contextmanager
-def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -> Iterator[Stack]:
-    """Install everything once; the root is an overlay below `folder` until the block ends."""
-    disk, root = folder / "disk", folder / "root"
+def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -> None:
+    """Install everything once; the root is an overlay below `folder`."""
+    disk, root = folder / "disk", of(folder).root
     for place in (disk, root):
         place.mkdir(parents=True)
     with hosts.boot("trixie", binds={repositories: REPO}, privileged=True, upper=disk) as host:
@@ -75,7 +74,11 @@ def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -
         manager.install(host, [*SERVERS, *(f"backendai-{name}" for name in COMPONENTS)])
     lower = f"lowerdir={disk / 'u'}:{roots.root('trixie')}"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", lower, str(root)], check=True)
-    try:
-        yield Stack(root)
-    finally:
-        subprocess.run(["umount", "-l", str(root)], check=False)
+
+
+def of(folder: Path) -> Stack:
+    return Stack(folder / "root")
+
+
+def unmake(folder: Path) -> None:
+    subprocess.run(["umount", "-l", str(of(folder).root)], check=False)
