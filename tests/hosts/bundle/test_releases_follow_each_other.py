@@ -51,6 +51,12 @@ def rpms(host: Host) -> dict[str, str]:
     return dict(tuple(row.split()) for row in rows)  # type: ignore[misc]
 
 
+def asked_for(host: Host) -> set[str]:
+    """Our packages that dnf keeps for their own sake."""
+    said = host.check(["dnf", "-q", "repoquery", "--userinstalled", "--qf", "%{name}"], limit=120)
+    return {name for name in said.stdout.split() if name.startswith("backendai-")}
+
+
 def test_forth_and_back_on_debian(hosts: Hosts, two: tuple[bundles.Bundle, bundles.Bundle]) -> None:
     old, new = two
     with hosts.boot("trixie", binds={old.folder: "/old", new.folder: MEDIUM}) as host:
@@ -121,6 +127,8 @@ def test_forth_and_back_on_enterprise_linux(
     with hosts.boot("el9", binds={old.folder: "/old", new.folder: MEDIUM}) as host:
         assert run(host, "/old", "--role", "client").returncode == 0
         at_old = rpms(host)
+        assert run(host, "/old", "--role", "client").returncode == 0
+        assert asked_for(host) == {"backendai-client"}
         assert set(at_old.values()) == {EARLIER}
         forth = run(host, MEDIUM, "--role", "common")
         assert forth.returncode == 0, forth
@@ -130,4 +138,5 @@ def test_forth_and_back_on_enterprise_linux(
         refused(run(host, "/old", "--role", "client"), "older than the newest seen")
         back = run(host, "/old", "--allow-older", "--role", "client")
         assert back.returncode == 0, back
+        assert asked_for(host) == {"backendai-client"}
         assert rpms(host) == at_old
