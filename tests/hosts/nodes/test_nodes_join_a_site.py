@@ -33,6 +33,32 @@ try:
 except TimeoutError:
     print("dropped")
 """
+# The status of each [path, port, body, token] that is asked of the app proxy at an address.
+PROXY = """
+import json, ssl, sys, urllib.error, urllib.request
+context = ssl._create_unverified_context()
+for path, port, body, token in json.loads(sys.argv[2]):
+    headers = {"Content-Type": "application/json", **({"X-BackendAI-Token": token} if token else {})}
+    data = json.dumps(body).encode() if body else None
+    asked = urllib.request.Request(f"https://{sys.argv[1]}:{port}{path}", data, headers)
+    try:
+        print(urllib.request.urlopen(asked, context=context, timeout=30).status)
+    except urllib.error.HTTPError as refused:
+        print(refused.code)
+"""
+NUMBER = "00000000-0000-0000-0000-000000000001"
+WAY = {  # to etcd
+    "login_session_token": None,
+    "kernel_host": "127.0.0.1",
+    "kernel_port": 2379,
+    "session": {
+        "id": NUMBER,
+        "user_uuid": NUMBER,
+        "group_id": NUMBER,
+        "access_key": "AKIA",
+        "domain_name": "default",
+    },
+}
 CLIENT = {
     "BACKEND_ENDPOINT_TYPE": "session",
     "BACKEND_ENDPOINT": f"https://{ADDRESSES['mgmt']}:8090",
@@ -140,6 +166,22 @@ def test_another_run_changes_nothing_anywhere(nodes: Site) -> None:
     for host in nodes.hosts.values():
         assert changed(host) == []
     assert state() == before
+
+
+def test_the_app_proxy_tells_its_state_to_its_host_and_the_manager(nodes: Site) -> None:
+    """And gives ways to apps to the manager alone."""
+    token = nodes.mgmt.sh("cat /etc/backendai/secrets/appproxy-api")
+    state = [("/status", 10200), ("/health", 10200), ("/", 10201), ("/status", 10201)]
+    asked: list[tuple[str, int, object, str]] = [(*place, None, "") for place in state]
+    asked += [("/v2/conf", 10200, WAY, ""), ("/v2/conf", 10200, WAY, "guessed")]
+    asked += [("/status", 10200, None, token)]
+
+    def ask(host: Host) -> list[int]:
+        call = [VENV_PYTHON, "-I", "-c", PROXY, ADDRESSES["mgmt"], json.dumps(asked)]
+        return [int(status) for status in host.check(call).stdout.split()]
+
+    assert ask(nodes.hosts["compute1"]) == [403, 403, 403, 403, 401, 401, 200]
+    assert ask(nodes.mgmt) == [200, 200, 200, 200, 401, 401, 200]
 
 
 def test_the_client_sees_both_agents_alive(nodes: Site) -> None:
