@@ -33,6 +33,7 @@ TABLE: Mapping[str, str] = {
     "ai.backend.appproxy.worker.api.health": "inquiries",
     "ai.backend.appproxy.worker.proxy.backend.http": "apps",
     "ai.backend.appproxy.worker.proxy.frontend.http.base": "apps",
+    "ai.backend.manager.actions.v2.single_entity.validator.rbac": "rights",
     "ai.backend.manager.clients.appproxy.client": "tokens",
     "ai.backend.manager.repositories.ops.v2.user.write": "members",
     "ai.backend.manager.services.session.service": "tokens",
