@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from host import Host, Result
-from scenario import EMAIL, INSIDE, PYTHON
+from scenario import EMAIL, HERE, INSIDE, PYTHON
 from site_host import SiteHost
 
 IMAGE_ROOT = "/srv/image-root"  # where hosts see the root that the image is made of
@@ -176,9 +176,15 @@ def load_image(host: Host, labels: Mapping[str, str] = LABELS) -> None:
     host.check(["backend.ai", "mgr", "image", "rescan", "local"], env=env, limit=180)
 
 
-def inside(host: Host, session: str, argv: Sequence[str], *, stay: bool = False) -> Result:
-    """Run something in the container of a session, as its user does; `stay`: do not wait for it."""
+def inside(host: Host, session: str, program: str, *words: str, stay: bool = False) -> str:
+    """Run a program of tests/hosts/inside in a session's container, as its user; what it prints.
+
+    `stay`: leave it running there.
+    """
     label = f"label=ai.backend.session-id={session}"
-    container = host.check(["docker", "ps", "-q", "--filter", label]).stdout.split()
-    assert len(container) == 1, container
-    return host.run(["docker", "exec", *(["-d"] if stay else []), container[0], *argv])
+    (container,) = host.check(["docker", "ps", "-q", "--filter", label]).stdout.split()
+    user = host.sh("stat -c %u:%g /vfroot/volume1")
+    text = (HERE / "inside" / program).read_text()
+    call = ["docker", "exec", "--user", user, *(["-d"] if stay else []), container]
+    python = LABELS["runtime-path"]
+    return host.check([*call, python, "-c", text, *words], limit=180).stdout

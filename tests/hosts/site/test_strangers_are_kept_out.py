@@ -1,0 +1,86 @@
+"""Promise: a stranger, a session and an account of the host get nothing that is not theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import people as everybody
+import pytest
+from people import People
+from scenario import INSIDE, VENV_PYTHON
+from site_host import SiteHost
+
+APP_PORT = 9000
+STRANGER = "stranger"  # an account of the host
+# Asks the coordinator for a way to a port of the site's own host, as its manager asks for apps.
+ASK = """
+import json, ssl, sys, urllib.error, urllib.request, uuid
+number = str(uuid.uuid4())
+session = {"id": number, "user_uuid": number, "project_id": number, "access_key": "AKIA",
+           "domain_name": "default"}
+body = {"login_session_token": None, "kernel_host": "127.0.0.1", "kernel_port": 8081, "session": session}
+asked = urllib.request.Request(sys.argv[1], json.dumps(body).encode(),
+                               {"Content-Type": "application/json"}, method="POST")
+trust = ssl.create_default_context(cafile="/etc/backendai/tls/trust.crt")
+try:
+    print(urllib.request.urlopen(asked, context=trust, timeout=30).status)
+except urllib.error.HTTPError as refused:
+    print(refused.code)
+"""
+
+
+@pytest.fixture(scope="module")
+def session(people: People) -> Iterator[str]:
+    """A session of Ann's, with an app that shows what it is sent."""
+    with people.ann.session("ann-shows", "--preopen", str(APP_PORT)) as running:
+        host = people.ann.host
+        everybody.inside(host, running, "echo.py", str(APP_PORT), stay=True)
+        yield running
+
+
+def test_a_stranger_gets_no_way_through_the_app_proxy(allinone: SiteHost) -> None:
+    asked = [VENV_PYTHON, "-I", "-c", ASK, "https://localhost:10200/v2/conf"]
+    assert allinone.host.check(asked).stdout.strip() == "401"
+
+
+def test_its_owner_opens_the_terminal_of_a_session(people: People, session: str) -> None:
+    """By the manager, which asks the app proxy for a way."""
+    visits = people.ann.browse(app=[session, "ttyd", None])["visits"]
+    assert all("ttyd" in text for _, text in visits)
+
+
+def test_another_user_opens_nothing_of_it(people: People, session: str) -> None:
+    start = {"app": "ttyd", "port": None, "login_session_token": None}
+    posts = [[f"/func/session/{session}/start-service", start]]
+    status, said = people.ben.browse(posts=posts)["answers"][0]
+    assert status in (403, 404), said
+
+
+def test_the_web_login_does_not_reach_the_app_of_a_session(people: People, session: str) -> None:
+    told = people.ann.browse(app=[session, str(APP_PORT), APP_PORT])
+    logins = [value for name, value in told["before"].items() if name == "AIOHTTP_SESSION"]
+    assert len(logins) == 1
+    for _, text in told["visits"]:
+        headers = json.loads(text)
+        assert headers and logins[0] not in text
+        cookies = [value for name, value in headers if name == "cookie"]
+        assert "AIOHTTP_SESSION" not in "".join(cookies)
+
+
+def test_the_app_of_a_session_sets_no_web_login(people: People, session: str) -> None:
+    told = people.ann.browse(app=[session, str(APP_PORT), APP_PORT])
+    assert told["cookies"]["AIOHTTP_SESSION"] == told["before"]["AIOHTTP_SESSION"]
+    assert told["cookies"]["mine"] == "kept"  # its own cookies are its own business
+
+
+def test_an_account_of_the_host_gives_the_agent_no_orders(allinone: SiteHost) -> None:
+    """Neither an answer, nor code of the caller's that the agent would run as it reads the message."""
+    host = allinone.host
+    host.sh(f"id {STRANGER} >/dev/null 2>&1 || useradd --create-home {STRANGER}")
+    order = [VENV_PYTHON, "-I", f"{INSIDE}/call_agent.py", "127.0.0.1", "6001", "/tmp/ordered"]
+    assert host.check(order, user=STRANGER).stdout.strip() in ("", "refused")
+    assert (
+        host.sh("find / -xdev -name ordered -path '*/tmp/*' -print; find /tmp -name ordered") == ""
+    )
+    assert host.check(["systemctl", "is-active", "backendai-agent"]).stdout.strip() == "active"
