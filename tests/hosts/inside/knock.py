@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 PATIENCE = 1.5  # seconds
 
@@ -17,7 +18,8 @@ PATIENCE = 1.5  # seconds
 def main(what: str, doors: list[str]) -> None:
     places = [(a.strip("[]"), int(p)) for a, _, p in (door.rpartition(":") for door in doors)]
     if what == "knock":
-        print(json.dumps({door: knock(place) for door, place in zip(doors, places, strict=True)}))
+        with ThreadPoolExecutor(len(places)) as at_once:
+            print(json.dumps(dict(zip(doors, at_once.map(knock, places), strict=True))))
         return
     servers = [socket.create_server(place, family=family(place)) for place in places]
     for server in servers[1:]:
