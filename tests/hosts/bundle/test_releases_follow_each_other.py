@@ -12,7 +12,7 @@ import earlier
 import pytest
 from bundles import MEDIUM
 from host import Host, Result
-from installing import refused
+from installing import KEYRING, refused
 from scenario import Hosts
 
 EARLIER = "26.9.2-1"
@@ -23,14 +23,20 @@ ELSEWHERE = ("runtime", "common", "client")
 
 @pytest.fixture(scope="module")
 def two(
-    dist: artefacts.Dist, key: bundles.Key, tmp_path_factory: pytest.TempPathFactory
+    dist: artefacts.Dist,
+    key: bundles.Key,
+    other_key: bundles.Key,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[bundles.Bundle, bundles.Bundle]]:
-    """A bundle of an earlier release without the client, and one of the packages under test."""
+    """A bundle of an earlier release without the client, and one of the packages under test.
+
+    The later one announces another key, for the releases that follow.
+    """
     folder = tmp_path_factory.mktemp("two")
     had = [name for name in bundles.SMALL if name != "client"]
     before = earlier.release(dist, had, EARLIER, folder / "packages", rpms=False)
     old = bundles.make(folder / "old", before, key, packages=had, number=1, version=EARLIER)
-    yield old, bundles.make(folder / "new", dist, key, number=2)
+    yield old, bundles.make(folder / "new", dist, key, number=2, trusted=[other_key])
 
 
 def run(host: Host, folder: str, *words: str) -> Result:
@@ -86,6 +92,9 @@ def test_forth_and_back_on_debian(hosts: Hosts, two: tuple[bundles.Bundle, bundl
         assert "Go back" in back.stdout
         assert "Done:" in back.stdout
         assert debs(host) == at_old
+        # What it knows of keys does not go back.
+        keys = f"{MEDIUM}/keys/backendai-archive-keyring.gpg"
+        assert host.run(["cmp", keys, KEYRING]).returncode == 0
 
         # A package that the older release does not have cannot stay beside it: nothing is changed.
         assert run(host, MEDIUM, "--role", "client", "--no-recommends").returncode == 0

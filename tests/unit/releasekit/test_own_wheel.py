@@ -16,6 +16,7 @@ def spec(tmp_path: Path) -> WheelSpec:
     package.mkdir(parents=True)
     (package.parent / "__init__.py").write_text("def main():\n    print('ours')\n")
     (package / "__init__.py").write_text("")
+    (package / "judge.sh").write_text("exit 0\n")
     (package.parent / "notes.txt").write_text("not a module")
     return WheelSpec(
         name="our-own",
@@ -41,10 +42,11 @@ def test_an_installer_takes_it(spec: WheelSpec, tmp_path: Path) -> None:
     assert "Requires-Dist: click\n" in metadata and "License-Expression: MIT\n" in metadata
 
 
-def test_it_holds_the_modules_and_nothing_else(spec: WheelSpec) -> None:
+def test_it_holds_modules_and_scripts_and_nothing_else(spec: WheelSpec) -> None:
     with zipfile.ZipFile(build(spec)) as wheel:
         names = [name for name in wheel.namelist() if ".dist-info/" not in name]
-        assert names == ["our_own/__init__.py", "our_own/inner/__init__.py"]
+        inner = ["our_own/inner/__init__.py", "our_own/inner/judge.sh"]
+        assert names == ["our_own/__init__.py", *inner]
         assert wheel.testzip() is None
 
 
