@@ -221,12 +221,16 @@ def test_all_services_are_healthy(site: Site) -> None:
 
 
 def test_a_service_that_is_asked_how_it_is_looks(site: Site) -> None:
-    """Twice, for once a minute anything is fresh."""
-    for _ in range(2):
-        ages = site.ages()
-        assert {"manager", "storage-proxy", "webserver"} <= {service for service, _ in ages}
-        assert not {what: age for what, age in ages.items() if age > FRESH}
-        time.sleep(2 * FRESH)
+    """Twice, for once a minute anything is fresh. Who waits a second in vain is told the next time."""
+    for pause in (0, 2 * FRESH):
+        time.sleep(pause)
+        for _ in range(4):
+            ages = site.ages()
+            assert {"manager", "storage-proxy", "webserver"} <= {service for service, _ in ages}
+            late = {what: age for what, age in ages.items() if age > FRESH}
+            if not late:
+                break
+        assert not late
 
 
 def test_doctor_is_green(site: Site) -> None:
