@@ -43,9 +43,8 @@ SERVICES = (
 )
 CONFIGURE_LIMIT = 400  # seconds
 HEALTHY_LIMIT = 60
-FAILOVER_LIMIT = (
-    25  # upstream looks once a minute, and answers with that, unless it is made to look
-)
+# Upstream looks once a minute, and answers with that, unless it is made to look.
+FAILOVER_LIMIT = 25
 FRESH = 3  # seconds
 # What each service that looks at its servers says about when it looked, asked now; one a line.
 LOOKED = """
