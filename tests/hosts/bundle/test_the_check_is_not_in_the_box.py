@@ -7,9 +7,11 @@ nothing else is promised of it.
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import bundle_dist
 import bundles
 import pytest
 from host import Host, Result
@@ -113,3 +115,12 @@ def test_a_host_with_an_earlier_release_finds_it_by_one_command(
 
 def test_the_document_has_a_command_for_every_verifier() -> None:
     assert {line.split()[0] for line in COMMANDS} == {*VERIFIERS.values(), "tar", "backendai-ctl"}
+
+
+def test_the_release_under_test_has_its_signature_beside_it(bundle: bundle_dist.Bundle) -> None:
+    signer = bundle.unpacked / "lib/signer.sh"
+    keys = bundle.unpacked / "keys/backendai-archive-keyring.gpg"
+    argv = ["sh", *map(str, (signer, "check", keys, f"{bundle.tar}.sig", bundle.tar))]
+    said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split()
+    assert said[:1] == ["good"]
+    assert said[-1] == bundle.fact("fingerprint")
