@@ -110,9 +110,11 @@ class Route:
         if master == self.master:
             return
         self.master = master
-        for writer, address in self.led.items():
-            if address != master:
-                writer.transport.abort()
+        astray = [writer for writer, address in self.led.items() if address != master]
+        for writer in astray:
+            writer.transport.abort()
+        if astray:
+            self.say(f"{master[0]}:{master[1]} is the master now; {len(astray)} connections ended")
 
     async def _connect(self, host: str, port: int) -> Stream:
         name = host if self.context else None

@@ -291,7 +291,7 @@ def test_a_connection_to_a_master_of_the_past_is_ended(tmp_path: Path, free_port
         node = stack.enter_context(listening(sentinel))
         masters.append(one)
         route = row(free_port, f"127.0.0.1:{node}", service="mine")
-        stack.enter_context(running(tmp_path, route))
+        said = stack.enter_context(running(tmp_path, route))
         client = stack.enter_context(socket.create_connection(("127.0.0.1", free_port), LIMIT))
         client.sendall(b"hello")
         assert client.recv(5) == b"hello"
@@ -303,6 +303,7 @@ def test_a_connection_to_a_master_of_the_past_is_ended(tmp_path: Path, free_port
         assert ended(client)
         assert time.monotonic() - began < LIMIT
         assert send(free_port, b"anew") == b"anew"
+        assert f"cache: 127.0.0.1:{two} is the master now; 1 connections ended" in said.read_text()
 
 
 def ended(client: socket.socket) -> bool:
