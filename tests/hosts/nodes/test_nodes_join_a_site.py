@@ -68,7 +68,7 @@ CLIENT = {
 FILES = """
 find /etc/backendai /etc/systemd/system /etc/valkey /etc/default /etc/postgresql /vfroot \
     /var/lib/backendai/ctl -printf '%p %T@ %C@ %m %u\\n' 2>/dev/null | sort
-systemctl show 'backendai-*.service' -p Id -p ExecMainStartTimestampMonotonic
+systemctl show 'backendai-[!f]*.service' backendai-firewall.service -p Id -p ExecMainStartTimestampMonotonic
 """
 REVISIONS = """
 from backendai_ctl import facts
@@ -243,6 +243,13 @@ def test_rules_for_the_firewall_name_the_nodes(nodes: Site) -> None:
     assert ADDRESSES["mgmt"] in text
 
 
+def test_sessions_are_kept_from_the_nodes_without_being_asked(nodes: Site) -> None:
+    for name in ("compute1", "compute2"):
+        rules = nodes.hosts[name].sh("nft list table inet backendai")
+        assert "chain containers" in rules and "chain incoming" not in rules
+        assert all(ADDRESSES[node] in rules for node in ("mgmt", "storage1"))
+
+
 @pytest.fixture
 def stranger(nodes: Site) -> Iterator[None]:
     """An address that the site file does not name, on a node; rules are gone afterwards."""
@@ -285,7 +292,9 @@ def test_loaded_rules_let_in_nodes_alone_and_follow_the_site_file(nodes: Site) -
 def test_doctor_is_content_with_every_node(nodes: Site) -> None:
     for host in nodes.hosts.values():
         host.check(["backendai-ctl", "doctor"])
-    assert {row["state"] for row in ctl(nodes.mgmt, "node", "list")["nodes"]} == {"joined"}
+    rows = ctl(nodes.mgmt, "node", "list")["nodes"]
+    assert {row["state"] for row in rows} == {"joined"}
+    assert {row["firewall"] for row in rows} == {False}, "which is warned of"
 
 
 def test_doctor_names_the_node_that_cannot_be_reached(nodes: Site) -> None:

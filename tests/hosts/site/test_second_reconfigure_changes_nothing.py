@@ -37,7 +37,9 @@ def _state(site: SiteHost) -> dict[str, str]:
         "etcd": host.check([PYTHON, "-I", "-c", REVISIONS]).stdout,
         "database": host.sh(psql, cwd="/"),
         "services": host.sh(
-            "systemctl show 'backendai-*.service' -p Id -p ExecMainStartTimestampMonotonic"
+            # One unit is there to look again and again: backendai-firewall-watch.
+            "systemctl show 'backendai-[!f]*.service' backendai-firewall.service"
+            " -p Id -p ExecMainStartTimestampMonotonic"
         ),
     }
 
