@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.facts import Facts
@@ -102,7 +103,7 @@ def take(facts: Facts, bundle: Bundle, *, force: bool = False) -> tuple[Site, li
     """The site, and the files to be written, the site file last. Nothing is written.
 
     Raises SiteFaults if the site file does not fit this host, BadRequest if this host is another
-    node or a site of its own.
+    node or a site of its own, Problem if somebody else has the services' account here.
     """
     text = bundle.files.get("site.toml", "")
     paths = {name: facts.paths.config / name for name in bundle.files}  # / keeps absolute ones
@@ -112,6 +113,7 @@ def take(facts: Facts, bundle: Bundle, *, force: bool = False) -> tuple[Site, li
     if not force:
         _refuse_older(facts, bundle)
         _refuse_host(facts, site, bundle.node)
+    accounts.refuse(here.with_user(facts, site))
     allowed = {*_allowed(), *map(str, files_of(site, facts, bundle.node))}
     for name in bundle.files:
         if name not in allowed:

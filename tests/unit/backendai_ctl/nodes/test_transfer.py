@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import Accounts
 from cryptography import x509
 
 from backendai_ctl import tls
@@ -205,6 +206,16 @@ def test_a_site_of_its_own_is_not_taken_over(mgmt: Context, other: Facts) -> Non
     (other.paths.secrets / "etcd-root-password").write_text("x\n")
     with pytest.raises(BadRequest, match="a site of its own"):
         transfer.take(other, transfer.export(mgmt, "gpu1"))
+
+
+def test_a_host_where_somebody_else_has_the_account_is_left_as_it_is(
+    mgmt: Context, other: Facts, host_accounts: Accounts
+) -> None:
+    given = transfer.export(mgmt, "gpu1")
+    host_accounts.set(["alice:x:1100:1000::/home/alice:/bin/sh"], ["alice:x:1000:"])
+    with pytest.raises(Problem, match="is the account alice's"):
+        transfer.take(other, given)
+    assert not other.paths.config.exists()
 
 
 def test_a_second_management_node_joins_until_its_manager_was_started(
