@@ -52,7 +52,7 @@ FORBID = "".join(
     for table in ("domains", "groups", "keypair_resource_policies")
 )
 UNDO = {
-    "create-user": "userdel bai 2>/dev/null; groupdel bai 2>/dev/null || :",
+    "create-user": "userdel bai 2>/dev/null || :; groupdel bai 2>/dev/null || :",
     "prepare-cache": TAKE_BACK.replace("{module}", "prepare_cache"),
     "prepare-etcd": TAKE_BACK.replace("{module}", "prepare_etcd"),
     "seed-etcd": TAKE_BACK.replace("{module}", "seed_etcd"),
