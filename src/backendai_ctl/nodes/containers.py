@@ -25,6 +25,7 @@ from backendai_ctl.storage import backends, shared
 from backendai_ctl.system.names import resolve_all
 
 CHAIN = "containers"
+_RULES = "from_containers"
 INTERFACES = Path("/sys/class/net")
 # Whoever may mount by his address: also of servers that the site file does not name.
 _NFS = "111, 2049"
@@ -85,13 +86,7 @@ def chain(ctx: Context, wanted: Closed) -> list[str]:
     own = ports(x.ports for x in every if x not in users and x.bound != "bridge")
     served = ports(x.ports for x in users)
     lines = [
-        f"  chain {CHAIN} {{",
-        "    type filter hook prerouting priority mangle; policy accept;",
-        '    meta iifkind != "bridge" accept',
-    ]
-    if cabled := bridges_with_a_cable():
-        lines.append(f"    iifname {{ {', '.join(cabled)} }} accept")
-    lines += [
+        f"  chain {_RULES} {{",
         # What others began goes on: apps of sessions, and whatever a container answers to this host.
         "    ct direction reply accept",
         "    ct state related accept",
@@ -111,6 +106,12 @@ def chain(ctx: Context, wanted: Closed) -> list[str]:
         family = _FAMILIES[version]
         lines += [f"    {family} daddr @nodes{version} drop"]
         lines += [f"    {family} daddr @closed{version} drop"]
+    lines += ["  }", f"  chain {CHAIN} {{"]
+    lines.append("    type filter hook prerouting priority mangle; policy accept;")
+    if cabled := bridges_with_a_cable():
+        lines.append(f"    iifname {{ {', '.join(cabled)} }} accept")
+    # Not `!= "bridge" accept`: loopback and network cards have no kind, and match neither.
+    lines.append(f'    meta iifkind "bridge" jump {_RULES}')
     return [*lines, "  }"]
 
 

@@ -96,6 +96,15 @@ def test_a_node_without_an_agent_has_no_such_rules(at: At) -> None:
     assert "chain containers {" not in firewall.text(at("mgmt"), of_nodes=True)
 
 
+def test_only_what_comes_from_a_bridge_is_looked_at(ctx: Context) -> None:
+    """Loopback and network cards have no kind: a rule that asks for another one never matches them."""
+    found = lines(ctx)
+    hook = found[found.index("chain containers {") :]
+    assert 'meta iifkind "bridge" jump from_containers' in hook
+    assert not any(line.endswith("drop") for line in hook)
+    assert [line for line in found if "iifkind" in line and "jump" not in line] == []
+
+
 def test_what_others_began_goes_on(ctx: Context) -> None:
     found = lines(ctx)
     first = next(n for n, line in enumerate(found) if line.endswith("drop"))
