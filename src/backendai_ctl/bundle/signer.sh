@@ -74,7 +74,7 @@ packets() { # FILE: a line for each OpenPGP packet, TAG OFFSET LENGTH; for a sig
           size = number(at, width); at += width
         }
         if (at + size > total) broken()
-        print tag, at, size, (tag == 2 ? signature(at, at + size) : tag == 6 ? number(at + 1, 4) : "")
+        print tag, at, size, (tag == 2 ? signature(at, at + size) : tag == 6 || tag == 14 ? number(at + 1, 4) : "")
         at += size
       }
     }'
@@ -89,26 +89,43 @@ fingerprint_at() { # FILE OFFSET LENGTH of a key: RFC 4880, section 12.2
   } | sha1sum | cut -c 1-40 | tr a-f A-F
 }
 
-key_in() { # KEYRING FINGERPRINT: fine, absent, revoked, expired or bad, and why
+state_of() { # OFFSET MADE ISSUER ENDS REVOCATION CERTIFICATION: of the key in that packet, by the signatures after it
+  awk -v from="$1" -v made="$2" -v id="$3" -v ends="$4" -v ends_it="$5" -v vouches="$6" -v now="$(date +%s)" '
+    $1 ~ ends { here = $2 == from }
+    here && $1 == 2 && $4 ~ ends_it { revoked = 1 }
+    here && $1 == 2 && $4 ~ vouches && $7 == id && $5 >= last { last = $5; seconds = $6 }
+    END { print revoked ? "revoked" : !last ? "bad" : seconds && made + seconds <= now ? "expired" : "fine" }' "$scratch/packets"
+}
+
+# Signatures by kind, RFC 4880, section 5.2.1: of a primary key 32 revokes it, its certifications of names say
+# when it expires, the last one counts; of a subkey 40 revokes, and 24 says so.
+key_in() { # KEYRING FINGERPRINT [KEYID]: fine, absent, revoked, expired or bad, and why. KEYID is what signs for it
   packets "$1" >"$scratch/packets" || { echo "bad the keyring cannot be read" && return; }
-  states=''
-  # shellcheck disable=SC2094  # it is only read
+  states='' ours='' primary=$(echo "$2" | cut -c 25-)
+  subkey=${3:-$primary} found=''
   while read -r tag offset size created _; do
-    if [ "$tag" != 6 ] || [ "$(fingerprint_at "$1" "$offset" "$size")" != "$2" ]; then continue; fi
-    # Of this key are the packets up to the next one. 32 is a revocation; of the key's own certifications
-    # the last one says when it expires, in seconds after it was made.
-    states="$states $(awk -v from="$offset" -v made="$created" -v now="$(date +%s)" -v id="$(echo "$2" | cut -c 25-)" '
-      $1 == 6 { here = $2 == from }
-      here && $1 == 2 && $4 == 32 { revoked = 1 }
-      here && $1 == 2 && ($4 >= 16 && $4 <= 19 || $4 == 31) && $7 == id && $5 >= last { last = $5; seconds = $6 }
-      END { print revoked ? "revoked" : !last ? "bad" : seconds && made + seconds <= now ? "expired" : "fine" }' "$scratch/packets")"
-  done <"$scratch/packets"
+    case $tag-$ours in
+      6-*)
+        ours=''
+        [ "$(fingerprint_at "$1" "$offset" "$size")" = "$2" ] || continue
+        ours=yes
+        states="$states $(state_of "$offset" "$created" "$primary" '^6$' '^32$' '^(16|17|18|19|31)$')"
+        [ "$subkey" != "$primary" ] || found=yes
+        ;;
+      14-yes)
+        [ "$(fingerprint_at "$1" "$offset" "$size" | cut -c 25-)" = "$subkey" ] || continue
+        states="$states $(state_of "$offset" "$created" "$primary" '^(6|14)$' '^40$' '^24$')" found=yes
+        ;;
+    esac
+  done <<.
+$(cat "$scratch/packets")
+.
   case $states in
     '') echo "absent" ;;
     *revoked*) echo "revoked the key was revoked" ;;
     *expired*) echo "expired the key has expired" ;;
     *bad*) echo "bad the key vouches for no name" ;;
-    *) echo "fine" ;;
+    *) if [ -n "$found" ]; then echo "fine"; else echo "bad the subkey that signed is not of that key"; fi ;;
   esac
 }
 
@@ -166,7 +183,12 @@ check() { # KEYRING SIGNATURE FILE
   done
   [ "$verifier" != none ] || verdict bad "none of sqv, gpgv and gpg is on this machine"
   case $1 in /*) ;; *) keys=./$1 && shift && set -- "$keys" "$@" ;; esac
-  [ "$(packets "$2" | cut -d ' ' -f 1)" = 2 ] || verdict bad "it is not one OpenPGP signature"
+  packet=$(packets "$2")
+  case $packet in
+    "2 "*[0-9A-F]) ;;
+    *) verdict bad "it is not one OpenPGP signature" ;;
+  esac
+  [ "$(echo "$packet" | wc -l)" -eq 1 ] || verdict bad "it is not one OpenPGP signature"
   if [ "$verifier" = sqv ]; then said=$(by_sqv "$@"); else said=$(by_gnupg "$@"); fi
   case $said in
     revoked) verdict revoked "the key was revoked" ;;
@@ -176,7 +198,7 @@ check() { # KEYRING SIGNATURE FILE
     ????????????????????????????????????????) ;;
     *) verdict bad "the verifier said nothing" ;;
   esac
-  state=$(key_in "$1" "$said")
+  state=$(key_in "$1" "$said" "${packet##* }")
   [ "$state" = fine ] || verdict "${state%% *}" "${state#* }"
   verdict good "$said"
 }

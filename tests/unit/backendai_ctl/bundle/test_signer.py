@@ -165,6 +165,28 @@ def test_a_revoked_key_signs_nothing_for_whatever_reason(
     assert judge.check(key.public() + other.public(), other.sign(b"data"), b"data") == other_good
 
 
+def test_a_subkey_signs_for_its_key_until_it_is_revoked_or_expires(
+    judge: Judge, make: MakeKey
+) -> None:
+    key = make()
+    good = f"good {key.fingerprint}"
+    key.gpg("--batch", "--passphrase=", "--quick-add-key", key.fingerprint, "ed25519", "sign")
+    rows = key.gpg("--batch", "--with-colons", "--list-keys").decode().splitlines()
+    subkey = [row.split(":")[9] for row in rows if row.startswith("fpr")][1]
+    by_primary = key.sign(b"data", f"--local-user={key.fingerprint}!")
+    by_subkey = key.sign(b"data", f"--local-user={subkey}!")
+    assert judge.check(key.public(), by_primary, b"data") == good
+    assert judge.check(key.public(), by_subkey, b"data") == good
+    words = ("--command-fd=0", "--edit-key", key.fingerprint)
+    key.gpg(*words, data=b"key 1\nrevkey\ny\n2\n\ny\nsave\n", at=LATER)
+    assert judge.check(key.public(), by_subkey, b"data") == "revoked"
+    assert judge.check(key.public(), by_primary, b"data") == good
+    late = make()
+    quick = ("--passphrase=", "--quick-add-key", late.fingerprint, "ed25519", "sign", END)
+    late.gpg("--batch", *quick)
+    assert judge.check(late.public(), late.sign(b"data"), b"data") == "expired"
+
+
 def test_what_expired_does_not_count(judge: Judge, make: MakeKey) -> None:
     expired, key = make(expires=END), make(expires="20990101T000000")
     assert judge.check(expired.public(), expired.sign(b"data"), b"data") == "expired"
