@@ -90,13 +90,18 @@ def encoded(file: Path) -> str:
 
 def test_our_own_modules_are_those_of_the_checkout(unpacked: Unpacked, debs: Packages) -> None:
     sources = artefacts.REPOSITORY / "src"
-    for package in ("backendai_ctl", "backendai_serve"):
+    owners = {
+        "backendai_command": "backendai-common",
+        "backendai_ctl": "backendai-ctl",
+        "backendai_serve": "backendai-ctl",
+    }
+    for package, owner in owners.items():
         found = {path.relative_to(sources) for path in (sources / package).rglob("*.py")}
         inside = (unpacked.site / package).rglob("*.py")
         assert found == {path.relative_to(unpacked.site) for path in inside}
         for path in found:
             assert (unpacked.site / path).read_bytes() == (sources / path).read_bytes(), path
-            assert f"{SITE}/{path}" in debs["backendai-ctl"].members
+            assert f"{SITE}/{path}" in debs[owner].members
 
 
 def test_scripts_start_the_private_interpreter_isolated(unpacked: Unpacked, debs: Packages) -> None:

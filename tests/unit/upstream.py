@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import zipfile
 from collections.abc import Iterable
@@ -80,6 +81,12 @@ class Upstream:
         )
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
+
+
+def shared(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a test run have in common."""
+    base = factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "upstream"
 
 
 def unpack(folder: Path, wanted: Iterable[str]) -> Upstream:

@@ -7,7 +7,6 @@ from site_host import SiteHost
 CLIENT = {
     "BACKEND_ENDPOINT_TYPE": "session",
     "BACKEND_ENDPOINT": "https://localhost:8090",
-    "SSL_CERT_FILE": "/etc/backendai/tls/ca.crt",
 }
 FOLDER = "promise"
 

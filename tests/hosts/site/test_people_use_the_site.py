@@ -84,3 +84,10 @@ def test_the_web_ui_has_a_project_for_who_was_made_in_it(people: People, screens
         assert "No resource group" not in page.get("text", "")
     assert "by-browser" in seen.pages["folder"]["text"]
     assert "Start Session" in seen.pages["start"]["text"]
+
+
+def test_the_client_says_what_it_lacks(people: People) -> None:
+    assert people.ann.host.run(["sh", "-c", "command -v ssh"]).returncode != 0
+    said = people.ann.run("ssh", "no-session")
+    assert said.returncode == 1 and "hint: apt install openssh-client" in said.stderr, said
+    assert "Traceback" not in said.stdout + said.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from upstream import Upstream, unpack
+from upstream import Upstream, shared, unpack
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 LIMIT = 20  # seconds
@@ -116,7 +115,5 @@ def kept(tmp_path: Path, systemd: Systemd) -> Kept:
 @pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     """Code of the services that are changed."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     services = ("appproxy-coordinator", "appproxy-worker", "manager", "webserver")
-    return unpack(shared / "upstream", [f"backend-ai-{name}" for name in services])
+    return unpack(shared(tmp_path_factory), [f"backend-ai-{name}" for name in services])

@@ -124,6 +124,13 @@ def test_imports_go_one_way() -> None:
         "releasekit": ("bootstrap", "packager", "pants"),
         "packager": ("bootstrap",),
         "backendai_ctl": ("ai", "backendai_serve", "bootstrap", "packager", "releasekit"),
+        "backendai_command": (
+            "backendai_ctl",
+            "backendai_serve",
+            "bootstrap",
+            "packager",
+            "releasekit",
+        ),
         "backendai_serve": ("backendai_ctl", "bootstrap", "packager", "releasekit"),
         "starter": ("bootstrap", "packager", "releasekit"),
     }

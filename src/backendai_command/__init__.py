@@ -1,0 +1,1 @@
+"""The command `backend.ai` of a host. Standard library only."""
