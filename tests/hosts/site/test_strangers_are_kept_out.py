@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import people as everybody
 import pytest
+from host import Host
 from people import People
 from scenario import INSIDE, VENV_PYTHON
+from sealed import ADDRESS
 from site_host import SiteHost
 
 APP_PORT = 9000
+NFS = 2049
+METADATA = 40128  # for containers
 STRANGER = "stranger"  # an account of the host
 # Asks the coordinator for a way to a port of the site's own host, as its manager asks for apps.
 ASK = """
@@ -72,6 +77,30 @@ def test_the_app_of_a_session_sets_no_web_login(people: People, session: str) ->
     told = people.ann.browse(app=[session, str(APP_PORT), APP_PORT])
     assert told["cookies"]["AIOHTTP_SESSION"] == told["before"]["AIOHTTP_SESSION"]
     assert told["cookies"]["mine"] == "kept"  # its own cookies are its own business
+
+
+@contextmanager
+def listening(host: Host, port: int) -> Iterator[None]:
+    """A server on every address of the host, as an administrator's own may be."""
+    unit = "test-server.service"
+    serve = [VENV_PYTHON, "-I", "-m", "http.server", str(port), "-d", "/var/empty"]
+    host.check(["mkdir", "-p", "/var/empty"])
+    host.check(["systemd-run", "--quiet", f"--unit={unit}", "--", *serve])
+    try:
+        host.sh(f"until ss -Hltn sport = :{port} | grep -q .; do sleep 0.2; done")
+        yield
+    finally:
+        host.check(["systemctl", "stop", unit])
+
+
+def test_a_session_reaches_no_server_of_its_host(allinone: SiteHost, session: str) -> None:
+    """By no address that the host has; what is meant for containers answers."""
+    host = allinone.host
+    bridge = host.sh("docker network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}'")
+    meant = f"{bridge}:{METADATA}"
+    with listening(host, NFS):
+        closed = [f"{address}:{NFS}" for address in (bridge, ADDRESS)]
+        assert everybody.inside(host, session, "reach.py", meant, *closed).split() == [meant]
 
 
 def test_an_account_of_the_host_gives_the_agent_no_orders(allinone: SiteHost) -> None:
