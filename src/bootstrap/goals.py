@@ -55,7 +55,7 @@ TYPED = (
         ("src/bootstrap", "src/devtools", "src/packager", "src/releasekit", "src/starter"),
         "pants-test",
     ),
-    Typed(("src/backendai_ctl", "src/backendai_serve")),
+    Typed(("src/backendai_command", "src/backendai_ctl", "src/backendai_serve")),
     Typed(("tests/hosts",), path="src:tests:tests/hosts"),
     Typed(("tests/packages",), path="src:tests:tests/packages"),
 )

@@ -26,7 +26,7 @@ Packages = Mapping[str, Package]
 # Files the agent mounts into every container.
 MOUNTED = ("ai/backend/runner/", "ai/backend/kernel/", "ai/backend/helpers/")
 # Our own distributions: built here, in no lock.
-OURS = ("backendai-ctl",)
+OURS = ("backendai-command", "backendai-ctl")
 SHEBANG = f"#!{ENVIRONMENT}/bin/python -I"
 OWN = "backendai-packaged\n"
 
@@ -108,7 +108,7 @@ def test_scripts_start_the_private_interpreter_isolated(unpacked: Unpacked, debs
     binaries = f"{ENVIRONMENT}/bin/"
     modes = {path: m.mode for deb in debs.values() for path, m in deb.paths("file").items()}
     names = [path for path in modes if path.startswith(binaries)]
-    assert {f"{binaries}{name}" for name in ("backend.ai", "alembic", "backendai-ctl")} <= {*names}
+    assert {f"{binaries}{name}" for name in ("backend.ai", "alembic", *OURS)} <= {*names}
     for path in names:
         head = (unpacked.root / path.lstrip("/")).read_bytes().split(b"\n", 1)[0]
         if head.startswith(b"#!") and b"python" in head:

@@ -95,8 +95,9 @@ def test_fmt_mends_what_lint_finds(checkout: Path) -> None:
 
 def test_check_is_strict(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (checkout / "src/backendai_ctl").mkdir()
-    (checkout / "src/backendai_serve").mkdir()
-    (checkout / "src/backendai_serve/a.py").write_text("x = 1\n")
+    for other in ("src/backendai_command", "src/backendai_serve"):  # checked with it
+        (checkout / other).mkdir()
+        (checkout / other / "a.py").write_text("x = 1\n")
     wrong = checkout / "src/backendai_ctl/wrong.py"
     wrong.write_text("def f(a):\n    return a\n")
     assert goals.run(checkout, ["check", "src/backendai_ctl/wrong.py"], venv) == 1
