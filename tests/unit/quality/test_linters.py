@@ -42,14 +42,20 @@ def test_the_code_is_formatted() -> None:
     passes(BIN / "ruff", "format", "--no-cache", "--check", ".")
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy learned of libraries in one of its runs, for the others."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.parametrize("typed", goals.TYPED, ids=lambda typed: typed.folders[0])
-def test_mypy_strict_finds_nothing(typed: goals.Typed, tmp_path: Path) -> None:
+def test_mypy_strict_finds_nothing(typed: goals.Typed, learned: Path) -> None:
     pants = os.environ.get("BACKENDAI_PANTS_PYTHON")
     if typed.group != "test" and not pants:
         pytest.skip("BACKENDAI_PANTS_PYTHON is not set: run by scripts/test")
     argv = typed.argv(ROOT, BIN / "mypy", lambda _group: Path(pants or "").parents[1])
     environment = {**os.environ, "MYPYPATH": typed.path}
-    argv[1:1] = ["--cache-dir", str(tmp_path)]
+    argv[1:1] = ["--cache-dir", str(learned)]
     done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
