@@ -133,11 +133,25 @@ def stack(
         yield stacks.of(place)
 
 
+@pytest.fixture(scope="session")
+def configured_stack(
+    stack: stacks.Stack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[stacks.Stack]:
+    """The stack with all steps of backendai-ctl done: they take a minute, a copy a second."""
+    with once(
+        tmp_path_factory,
+        "configured",
+        lambda place: stacks.make_configured(stack, place),
+        stacks.unmake,
+    ) as place:
+        yield stacks.configured_of(stack, place)
+
+
 @pytest.fixture(scope="module")
-def configured(stack: stacks.Stack) -> Iterator[Host]:
+def configured(configured_stack: stacks.Stack) -> Iterator[Host]:
     """A host of the module's own: all steps of backendai-ctl done, no service of ours started."""
-    with stack.boot() as host:
-        stacks.configure(host)
+    with configured_stack.boot() as host:
+        host.sh(f"rm {stacks.UNTOUCHED}")
         yield host
 
 

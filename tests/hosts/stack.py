@@ -34,14 +34,16 @@ COMPONENTS = (
     "ctl",
 )
 CONFIGURE_LIMIT = 300  # seconds
+UNTOUCHED = "/etc/backendai/no-configure"  # a boot finishes nothing while it is there
 PYTHON = "/opt/backendai/current/bin/python"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The root; `boot` gives a fresh host on it."""
+    """The root, and the folders it shows, topmost first; `boot` gives a fresh host on it."""
 
     root: Path
+    layers: tuple[Path, ...]
 
     @contextmanager
     def boot(self, *, name: str = "stack", upper: Path | None = None) -> Iterator[Host]:
@@ -65,20 +67,40 @@ def step_names(host: Host) -> list[str]:
 
 def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -> None:
     """Install everything once; the root is an overlay below `folder`."""
-    disk, root = folder / "disk", of(folder).root
+    disk, root = folder / "disk", folder / "root"
     for place in (disk, root):
         place.mkdir(parents=True)
     with hosts.boot("trixie", binds={repositories: REPO}, privileged=True, upper=disk) as host:
         manager = family("trixie", dist)
         manager.add_repository(host)
         manager.install(host, [*SERVERS, *(f"backendai-{name}" for name in COMPONENTS)])
-    lower = f"lowerdir={disk / 'u'}:{roots.root('trixie')}"
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", lower, str(root)], check=True)
+    _mount(of(folder))
 
 
 def of(folder: Path) -> Stack:
-    return Stack(folder / "root")
+    return Stack(folder / "root", (folder / "disk/u", roots.root("trixie")))
+
+
+def make_configured(stack: Stack, folder: Path) -> None:
+    """On top of the stack: all steps of backendai-ctl done, no service of ours started."""
+    made = configured_of(stack, folder)
+    for place in (folder / "disk", made.root):
+        place.mkdir(parents=True)
+    with stack.boot(upper=folder / "disk") as host:
+        configure(host)
+        host.sh(f"touch {UNTOUCHED}")
+    _mount(made)
+
+
+def configured_of(stack: Stack, folder: Path) -> Stack:
+    return Stack(folder / "root", (folder / "disk/u", *stack.layers))
+
+
+def _mount(made: Stack) -> None:
+    """All layers side by side: the kernel stacks overlays no deeper than that and a host's own."""
+    lower = "lowerdir=" + ":".join(map(str, made.layers))
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", lower, str(made.root)], check=True)
 
 
 def unmake(folder: Path) -> None:
-    subprocess.run(["umount", "-l", str(of(folder).root)], check=False)
+    subprocess.run(["umount", "-l", str(folder / "root")], check=False)
