@@ -89,7 +89,8 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
     assert "port 1234" in unit
     assert "\nMemoryMax=3G\n" in unit
     # Its own folders, and none of anybody else's.
-    assert "TemporaryFileSystem=/etc/backendai:ro /var/lib/backendai:ro /run:ro\n" in unit
+    hidden = "/etc/backendai:ro /etc/backendai/tls:ro /var/lib/backendai:ro /run/backendai:ro"
+    assert f"\nTemporaryFileSystem={hidden}\nTemporaryFileSystem=/run:ro /run/systemd:ro\n" in unit
     assert "\nBindPaths=/var/lib/backendai/one /run/backendai/one\n" in unit
     assert "\nInaccessiblePaths=-/var/backups/backendai -/vfroot\n" in unit
     assert "docker" not in unit
