@@ -8,6 +8,7 @@ from pathlib import Path
 import browser
 import pytest
 from bundle_dist import Bundle
+from host import Host
 from old_database import sql
 from scenario import Hosts, disks
 from site_host import UNITS, SiteHost, site_host
@@ -60,14 +61,19 @@ ALTER DATABASE backendai SET search_path = trap, pg_catalog, public;
 """
 
 
+def issued(name: str) -> tuple[str, str]:
+    """A certificate with its issuer, an authority of that name, and its key."""
+    authority, key = tls.new_key(), tls.new_key()
+    issuer = tls.authority(authority, name)
+    own = tls.issue(issuer, authority, key, ["localhost"]) + issuer
+    return own.decode(), key.decode()
+
+
 @pytest.fixture(scope="module")
 def preseeded(
     hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
-    authority, key = tls.new_key(), tls.new_key()
-    issuer = tls.authority(authority, "Authority of the cluster")
-    own = tls.issue(issuer, authority, key, ["localhost"]) + issuer
-    given = {CERTIFICATE: own.decode(), KEY: key.decode()}
+    given = dict(zip((CERTIFICATE, KEY), issued("Authority of the cluster"), strict=True))
     with (
         disks(tmp_path_factory, "preseeded") as folder,
         site_host(hosts, bundle, folder, name="preseeded", site_file=SITE, given=given) as site,
@@ -120,10 +126,28 @@ def test_users_are_shown_the_certificate_of_the_operator(preseeded: SiteHost) ->
     host = preseeded.host
     own = host.check(["cat", CERTIFICATE]).stdout
     for port in (9443, STORAGE_CLIENT, COORDINATOR):
-        ask = f"import ssl; print(ssl.get_server_certificate(('localhost', {port})))"
-        shown = host.check([PYTHON, "-I", "-c", ask]).stdout.strip()
-        assert own.startswith(shown), port
+        assert own.startswith(shown(host, port)), port
     assert host.run(["test", "-e", "/etc/backendai/tls/ca.key"]).returncode  # no authority is made
+
+
+def test_a_certificate_that_the_operator_renewed_is_taken_over_by_upkeep(
+    preseeded: SiteHost,
+) -> None:
+    host = preseeded.host
+    assert host.sh("systemctl is-active backendai-upkeep.timer") == "active"
+    certificate, key = issued("Next authority of the cluster")
+    host.write(CERTIFICATE, certificate)
+    host.write(KEY, key)
+    host.check(["systemctl", "start", "backendai-upkeep.service"], limit=300)
+    preseeded.wait_healthy()
+    for port in (9443, STORAGE_CLIENT, COORDINATOR):
+        assert certificate.startswith(shown(host, port)), port
+
+
+def shown(host: Host, port: int) -> str:
+    """The certificate that users are shown."""
+    ask = f"import ssl; print(ssl.get_server_certificate(('localhost', {port})))"
+    return host.check([PYTHON, "-I", "-c", ask]).stdout.strip()
 
 
 def test_nothing_tried_to_leave_the_host(preseeded: SiteHost) -> None:
