@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests_packager import component
+from tests_packager import VERSION, component
 
 SITE = "opt/backendai/26.9.6/lib/python3.13/site-packages"
 
@@ -26,7 +26,7 @@ def deb_paths(deb: Path) -> list[str]:
 
 def test_a_distribution_that_one_component_needs_is_in_its_package_alone(miniature: Any) -> None:
     dist = miniature.build("c/one:backendai-one.deb", "deb")
-    paths = deb_paths(dist / "backendai-one_26.9.6-1_amd64.deb")
+    paths = deb_paths(dist / f"backendai-one_{VERSION}_amd64.deb")
     assert f"{SITE}/one/__init__.py" in paths
     assert f"{SITE}/one/__pycache__/__init__.cpython-313.pyc" in paths
     assert not [path for path in paths if "shared" in path]
@@ -34,30 +34,30 @@ def test_a_distribution_that_one_component_needs_is_in_its_package_alone(miniatu
 
 def test_a_distribution_that_two_components_need_is_in_common(miniature: Any) -> None:
     dist = miniature.build("packaging/common:backendai-common.deb", "deb")
-    paths = deb_paths(dist / "backendai-common_26.9.6-1_amd64.deb")
+    paths = deb_paths(dist / f"backendai-common_{VERSION}_amd64.deb")
     assert f"{SITE}/shared/__init__.py" in paths
     assert "opt/backendai/26.9.6/pyvenv.cfg" in paths
 
 
 def test_packages_of_ours_depend_on_each_other_by_exact_version(miniature: Any) -> None:
     dist = miniature.build("c/one:backendai-one.deb", "deb")
-    depends = deb_field(dist / "backendai-one_26.9.6-1_amd64.deb", "Depends")
-    assert depends == "backendai-common (= 26.9.6-1), backendai-runtime (= 26.9.6-1)"
+    depends = deb_field(dist / f"backendai-one_{VERSION}_amd64.deb", "Depends")
+    assert depends == f"backendai-common (= {VERSION}), backendai-runtime (= {VERSION})"
 
 
 def test_a_package_that_takes_files_over_breaks_and_replaces_the_older_one(miniature: Any) -> None:
     miniature.write({"c/one/BUILD": component("one", replaces=["backendai-old"])})
-    deb = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
-    assert deb_field(deb, "Replaces") == deb_field(deb, "Breaks") == "backendai-old (<< 26.9.6-1)"
+    deb = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
+    assert deb_field(deb, "Replaces") == deb_field(deb, "Breaks") == f"backendai-old (<< {VERSION})"
 
 
 def test_the_rpm_says_the_same_as_the_deb_and_names_no_build_host(miniature: Any) -> None:
     dist = miniature.build("c/one:backendai-one.rpm", "rpm")
-    rpm = dist / "backendai-one-26.9.6-1.x86_64.rpm"
+    rpm = dist / f"backendai-one-{VERSION}.x86_64.rpm"
     lead = rpm.read_bytes()
     assert b"localhost" in lead
     assert b"backendai-common" in lead
-    assert b"26.9.6-1" in lead
+    assert f"{VERSION}".encode() in lead
 
 
 def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
@@ -70,7 +70,7 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
         "memory": "3G",
     }
     miniature.write({"c/one/BUILD": component("one", **fields)})
-    deb = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
+    deb = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
     assert "usr/lib/systemd/system/backendai-one.service" in deb_paths(deb)
     unit = subprocess.run(
         f"dpkg-deb --fsys-tarfile {deb} | tar -xO ./usr/lib/systemd/system/backendai-one.service",
@@ -98,17 +98,17 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
     subprocess.run(["dpkg-deb", "--control", str(deb), str(control)], check=True)
     assert "/var/lib/backendai/ctl/ready/one" in (control / "postinst").read_text("utf-8")
     assert (control / "triggers").read_text("utf-8") == "activate-noawait backendai-configure\n"
-    assert "backendai-ctl (= 26.9.6-1)" in deb_field(deb, "Depends")
+    assert f"backendai-ctl (= {VERSION})" in deb_field(deb, "Depends")
 
 
 def test_the_same_sources_give_the_same_bytes_in_another_build_root(
     miniature: Any, request: Any
 ) -> None:
-    first = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
+    first = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
     data = first.read_bytes()
     first.unlink()
     miniature.runner.write_files({"c/one/README": "not part of anything"})
-    again = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
+    again = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
     assert again.read_bytes() == data
 
 
@@ -133,9 +133,9 @@ def test_what_packages_of_the_distribution_are_called_is_said_for_each_format(
 ) -> None:
     suggests = {"deb": ["docker.io"], "rpm": ["docker-ce"]}
     miniature.write({"c/one/BUILD": component("one", suggests=suggests)})
-    deb = miniature.build("c/one:backendai-one.deb", "deb") / "backendai-one_26.9.6-1_amd64.deb"
+    deb = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
     assert deb_field(deb, "Suggests") == "docker.io"
-    rpm = miniature.build("c/one:backendai-one.rpm", "rpm") / "backendai-one-26.9.6-1.x86_64.rpm"
+    rpm = miniature.build("c/one:backendai-one.rpm", "rpm") / f"backendai-one-{VERSION}.x86_64.rpm"
     assert b"docker-ce" in rpm.read_bytes() and b"docker.io" not in rpm.read_bytes()
 
 
@@ -156,7 +156,7 @@ backendai_package(
 
 def test_our_own_python_is_a_distribution_like_any_other(miniature: Any) -> None:
     write_own(miniature)
-    deb = miniature.build("c/own:backendai-own.deb", "deb") / "backendai-own_26.9.6-1_amd64.deb"
+    deb = miniature.build("c/own:backendai-own.deb", "deb") / f"backendai-own_{VERSION}_amd64.deb"
     paths = deb_paths(deb)
     assert f"{SITE}/our_own/__pycache__/__init__.cpython-313.pyc" in paths
     assert f"{SITE}/our_own-26.9.6.dist-info/entry_points.txt" in paths
@@ -167,7 +167,7 @@ def test_our_own_python_is_a_distribution_like_any_other(miniature: Any) -> None
 
 def test_the_facts_of_components_and_files_of_an_unpacked_wheel_are_shared(miniature: Any) -> None:
     write_own(miniature)
-    deb = miniature.build("c/own:backendai-own.deb", "deb") / "backendai-own_26.9.6-1_amd64.deb"
+    deb = miniature.build("c/own:backendai-own.deb", "deb") / f"backendai-own_{VERSION}_amd64.deb"
     share = "usr/share/backendai"
     assert [path for path in deb_paths(deb) if path.startswith(share) and path[-1] != "/"] == [
         f"{share}/components/one.json",

@@ -20,7 +20,7 @@ TABLE = (REPOSITORY / "packaging/release.toml").read_text("utf-8")
 
 def test_the_table_of_the_repository_reads() -> None:
     table = release.parse(TABLE)
-    assert table.full_version == f"{table.version}-1"
+    assert table.full_version.startswith(f"{table.version}-")
     assert table.fill("{current}/x") == "/opt/backendai/current/x"
     assert table.mtime % 60 == 0
 

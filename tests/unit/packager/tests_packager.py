@@ -20,13 +20,14 @@ from pants.engine.fs import DigestContents
 from pants.engine.internals.native_engine import Digest
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
-from packager import register
+from packager import register, release
 from packager.manifest import ReleaseFieldSet
 from packager.nfpm.rules import DebFieldSet, RpmFieldSet
 from packager.pex import PexFieldSet
 from releasekit.files import fingerprint
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+VERSION = release.parse((REPOSITORY / "packaging/release.toml").read_text("utf-8")).full_version
 CACHE = Path(
     os.environ.get("BACKENDAI_CACHE")
     or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "backendai-packaged")

@@ -65,13 +65,20 @@ def test_rules_of_nodes_stay_when_the_operator_has_them(
     assert "chain incoming" not in firewall.path(ctx).read_text(), "a single host has no nodes"
 
 
-def test_what_may_not_look_loads_them_again(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The boot's backendai-reconfigure.service."""
+def test_what_may_not_look_believes_the_note_of_the_unit(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """backendai-reconfigure.service and backendai-upkeep.service: nft does not work there."""
     STEP.apply(ctx)
     monkeypatch.setattr(systemd, "booted", lambda: True)
     monkeypatch.setattr(loaded, "may_look", lambda: False)
+    monkeypatch.setattr(loaded, "NOTE", tmp_path / "note")
     (change,) = STEP.check(ctx)
     assert "load it again" in change.how
+    loaded.NOTE.write_text("set made_from_0123456789abcdef {")
+    assert STEP.check(ctx), "rules of another file"
+    loaded.NOTE.write_text(firewall.path(ctx).read_text())
+    assert STEP.check(ctx) == []
 
 
 def test_that_nft_refuses_them_is_told_in_its_words(
