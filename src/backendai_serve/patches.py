@@ -25,6 +25,7 @@ from typing import Any
 TABLE: Mapping[str, str] = {
     "aiomonitor": "monitors",
     "ai.backend.common.health_checker.probe": "probes",
+    "ai.backend.common.identity": "clouds",
     "ai.backend.common.msgpack": "pickles",
     "ai.backend.logging.logger": "pickles",
     "ai.backend.appproxy.coordinator.server": "inquiries",

@@ -30,6 +30,7 @@ from backendai_ctl.system.run import Done, run
 
 LIMIT = 6 * 3600  # seconds, for a dump, a restore or a migration of a large database
 
+_CHANGED = "import sys; from backendai_serve.__main__ import serve; serve(sys.argv[1:])"
 _INI = """\
 [alembic]
 script_location = {scripts}
@@ -89,9 +90,10 @@ class Programs:
         return self._run(python, "-I", "-m", "alembic", "-c", str(self.ini()), *words, env=answers)
 
     def backend_ai(self, *words: str, env: dict[str, str] | None = None) -> Done:
-        """Run `backend.ai`. Its exit status proves little: look at what it should have done."""
-        command = str(self.target.ctx.paths.current / "bin/backend.ai")
-        return self._run(command, *words, env=env or {})
+        """Run `backend.ai`, changed as services are. Its exit status proves little: look at what it did."""
+        paths = self.target.ctx.paths
+        call = [str(paths.python), "-I", "-c", _CHANGED, str(paths.current / "bin/backend.ai")]
+        return self._run(*call, *words, env=env or {})
 
     def dump(self, out: IO[bytes]) -> str:
         """Write a dump of the database; what went wrong, or nothing."""
