@@ -151,7 +151,8 @@ def exclusive(ctx: Context) -> Iterator[None]:
     """Hold the lock of this host: one run at a time. Pending if another one is at work."""
     files.make_folder(ctx.paths.ctl, mode=0o755)
     for record in ctx.paths.ctl.glob("*.json"):  # of a release that let everybody read them
-        record.chmod(record.stat().st_mode & 0o640)
+        if (mode := record.stat().st_mode & 0o777) & ~0o640:
+            record.chmod(mode & 0o640)
     with (ctx.paths.ctl / "lock").open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,7 +44,7 @@ START_LIMIT = 240  # seconds; 10 to 15 are normal
 class Person:
     """Somebody with an account, at a shell and at a browser of the site's host."""
 
-    host: Host
+    site: SiteHost
     name: str
     email: str
     password: str
@@ -109,6 +109,11 @@ class Person:
             )
 
     @property
+    def host(self) -> Host:
+        """Another one after a reboot."""
+        return self.site.host
+
+    @property
     def home(self) -> str:
         return f"/srv/people/{self.name}"
 
@@ -124,10 +129,9 @@ class People:
 
 def invite(site: SiteHost) -> People:
     """Make the accounts, as an administrator does, and sign everybody in."""
-    host = site.host
-    admin = Person(host, "admin", EMAIL, site.secret("admin-password"))
+    admin = Person(site, "admin", EMAIL, site.secret("admin-password"))
     ann, ben = (
-        Person(host, name, f"{name}@example.org", f"{name}-Has-1-password")
+        Person(site, name, f"{name}@example.org", f"{name}-Has-1-password")
         for name in ("ann", "ben")
     )
     admin.sign_in()

@@ -151,6 +151,9 @@ def test_records_that_an_earlier_release_left_open_are_closed(ctx: Context) -> N
     with module.exclusive(ctx):
         modes = {path.stat().st_mode & 0o777 for path in ctx.paths.ctl.glob("*.json")}
     assert modes == {0o640}
+    touched = [path.stat().st_ctime_ns for path in ctx.paths.ctl.glob("*.json")]
+    with module.exclusive(ctx):
+        assert [path.stat().st_ctime_ns for path in ctx.paths.ctl.glob("*.json")] == touched
 
 
 def test_marks_of_services_hide_what_they_are_made_of(
