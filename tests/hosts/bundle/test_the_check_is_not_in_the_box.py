@@ -13,6 +13,7 @@ from pathlib import Path
 
 import bundle_dist
 import bundles
+import forged
 import pytest
 from host import Host, Result
 from installing import refused
@@ -29,10 +30,11 @@ ABROAD = "/stick"
 
 @dataclass(frozen=True)
 class Tars:
-    """A folder with a published tar, good/NAME.tar, and evil/NAME.tar, both with a signature beside."""
+    """A folder with a published tar, good/NAME.tar, and evil ones, each with a signature beside."""
 
     folder: Path
     name: str
+    forger: str  # the fingerprint of who made forged/NAME.tar
 
 
 def tar(made: bundles.Bundle, folder: Path, key: bundles.Key) -> Path:
@@ -61,16 +63,29 @@ def tars(
     replaced = tar(evil, folder / "evil", other_key)
     Path(f"{replaced}.sig").write_bytes(Path(f"{good}.sig").read_bytes())
     tar(evil, folder / "signed", other_key)  # by a key of the deceiver's own
-    return Tars(folder, small_bundle.name)
+
+    # By such a key, too, but the signature says of itself that it is of the published one.
+    forger = forged.Forger()
+    for file in (evil.folder / "keys").iterdir():
+        file.write_bytes(forger.public())
+    claimed = tar(evil, folder / "forged", other_key)
+    signature = forger.sign(claimed.read_bytes(), claims=key.fingerprint)
+    Path(f"{claimed}.sig").write_bytes(signature)
+    return Tars(folder, small_bundle.name, forger.fingerprint)
 
 
-def documented(host: Host, verifier: str, tars: Tars, which: str) -> Result:
-    """The commands of the document for this verifier, in the folder of the tar."""
+def documented(host: Host, verifier: str, tars: Tars, which: str, *, talks: bool = False) -> Result:
+    """The commands of the document for this verifier, in the folder of the tar.
+
+    `talks`: with what the verifier says for people.
+    """
     words = [line for line in COMMANDS if line.split()[0] in ("tar", verifier)]
     assert len(words) == 2
     script = " && ".join(words).replace("NAME", tars.name).replace(">release", ">/tmp/release")
     script = script.replace("./release-keys", "/tmp/release-keys")
     script = script.replace("--keyring release-keys", "--keyring /tmp/release-keys")
+    if talks:
+        script = script.replace(" 2>/dev/null", "")
     return host.run(["sh", "-c", script], cwd=f"{ABROAD}/{which}")
 
 
@@ -80,16 +95,21 @@ def test_the_hosts_own_programs_find_it_before_it_is_unpacked(
 ) -> None:
     with hosts.boot(suite, binds={tars.folder: ABROAD}) as host:
         good = documented(host, VERIFIERS[suite], tars, "good")
-        assert good.returncode == 0, good
-        assert key.fingerprint in good.stdout + good.stderr
+        assert (good.returncode, good.stdout.split()) == (0, [key.fingerprint]), good
         replaced = documented(host, VERIFIERS[suite], tars, "evil")
-        assert replaced.returncode, replaced
+        assert replaced.stdout == "", replaced
 
         # Signed by whoever made it, with a key of that name in it: the fingerprint is not the published.
         signed = documented(host, VERIFIERS[suite], tars, "signed")
-        said = signed.stdout + signed.stderr
-        assert signed.returncode or key.fingerprint not in said, signed
-        assert other_key.fingerprint in said or signed.returncode
+        assert signed.stdout.split() in ([], [other_key.fingerprint]), signed
+
+        # The same, and gpgv itself talks of the published key.
+        claimed = documented(host, VERIFIERS[suite], tars, "forged")
+        assert claimed.stdout.split() in ([], [tars.forger]), claimed
+        if VERIFIERS[suite] == "gpgv":
+            assert claimed.stdout.split() == [tars.forger]
+            talk = documented(host, "gpgv", tars, "forged", talks=True).stderr
+            assert f"key {key.fingerprint}" in talk and "Good signature" in talk
 
         # What it checks itself by is content.
         host.check(["tar", "xf", f"{ABROAD}/evil/{tars.name}.tar", "-C", "/tmp"])
@@ -108,7 +128,7 @@ def test_a_host_with_an_earlier_release_finds_it_by_one_command(
         host.check(["/medium/install.sh", "--role", "ctl", "--no-recommends"], env=env, limit=300)
         said = host.check([*verify, f"{ABROAD}/good/{tars.name}.tar"]).stdout
         assert "which this host trusts" in said
-        for which in ("evil", "signed"):
+        for which in ("evil", "signed", "forged"):
             result = host.run([*verify, f"{ABROAD}/{which}/{tars.name}.tar"])
             refused(result, "is not signed by a key that this host trusts")
 
