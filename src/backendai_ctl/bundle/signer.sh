@@ -17,7 +17,8 @@
 #
 # The verifiers differ about keys that were replaced or have expired: sqv takes what they signed before,
 # and whoever stole such a key can date a signature back. So KEYRING itself is read for that, and a key
-# that does not count today does not count. More than one signature is bad: which one would be meant?
+# that does not count today does not count. More than one signature is bad: which one would be meant? So is
+# one that names more than one key: half of these names are not signed, and verifiers try each.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -34,6 +35,7 @@ packets() { # FILE: a line for each OpenPGP packet, TAG OFFSET LENGTH; for a sig
     function number(at, count,  i, sum) { for (i = 0; i < count; i++) sum = sum * 256 + byte[at + i]; return sum + 0 }
     function hex(at, count,  i, text) { for (i = 0; i < count; i++) text = text sprintf("%02X", byte[at + i]); return text }
     function broken() { print "broken"; failed = 1; exit 1 }
+    function names(id) { issuer = issuer == "-" || issuer == id ? id : "?" } # all of them one key
     function subpackets(at, end,  size, kind) {
       while (at < end) {
         size = byte[at++]
@@ -42,8 +44,8 @@ packets() { # FILE: a line for each OpenPGP packet, TAG OFFSET LENGTH; for a sig
         kind = byte[at] % 128
         if (kind == 2) made = number(at + 1, 4)
         if (kind == 9) expires = number(at + 1, 4)
-        if (kind == 16) issuer = hex(at + 1, 8)
-        if (kind == 33 && byte[at + 1] == 4) issuer = hex(at + 14, 8)
+        if (kind == 16) names(size == 9 ? hex(at + 1, 8) : "?")
+        if (kind == 33) names(size == 22 && byte[at + 1] == 4 ? hex(at + 14, 8) : "?")
         at += size
       }
     }
@@ -186,6 +188,7 @@ check() { # KEYRING SIGNATURE FILE
   packet=$(packets "$2")
   case $packet in
     "2 "*[0-9A-F]) ;;
+    "2 "*"?") verdict bad "it does not name one key as its maker" ;;
     *) verdict bad "it is not one OpenPGP signature" ;;
   esac
   [ "$(echo "$packet" | wc -l)" -eq 1 ] || verdict bad "it is not one OpenPGP signature"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.forged import naming
+
 SIGNER = Path(__file__).resolve().parents[4] / "src/backendai_ctl/bundle/signer.sh"
 VERIFIERS = ("sqv", "gpgv", "gpg")
 TOOLS = [
@@ -185,6 +187,30 @@ def test_a_subkey_signs_for_its_key_until_it_is_revoked_or_expires(
     quick = ("--passphrase=", "--quick-add-key", late.fingerprint, "ed25519", "sign", END)
     late.gpg("--batch", *quick)
     assert judge.check(late.public(), late.sign(b"data"), b"data") == "expired"
+
+
+def test_a_signature_names_one_key(judge: Judge, make: MakeKey) -> None:
+    """Outside of what is signed anybody can name another key, such as one that was not revoked."""
+    key, other = make(), make()
+    key.gpg("--batch", "--passphrase=", "--quick-add-key", key.fingerprint, "ed25519", "sign")
+    rows = key.gpg("--batch", "--with-colons", "--list-keys").decode().splitlines()
+    subkey = [row.split(":")[9] for row in rows if row.startswith("fpr")][1]
+    by_primary = key.sign(b"data", f"--local-user={key.fingerprint}!")
+    by_subkey = key.sign(b"data", f"--local-user={subkey}!")
+    good = f"good {key.fingerprint}"
+    assert judge.check(key.public(), naming(by_primary, key.fingerprint), b"data") == good
+    assert judge.check(key.public(), naming(by_subkey, subkey), b"data") == good
+    for signature, named in (
+        (by_primary, subkey),
+        (by_primary, other.fingerprint),
+        (by_subkey, key.fingerprint),
+        (by_primary, key.fingerprint[-8:]),  # a key's number is longer
+    ):
+        for ours in (naming(signature, named), naming(signature, named, first=True)):
+            assert judge.check(key.public(), ours, b"data") == "bad"
+    words = ("--command-fd=0", "--edit-key", key.fingerprint)
+    key.gpg(*words, data=b"key 1\nrevkey\ny\n2\n\ny\nsave\n", at=LATER)
+    assert judge.check(key.public(), naming(by_subkey, key.fingerprint), b"data") == "bad"
 
 
 def test_what_expired_does_not_count(judge: Judge, make: MakeKey) -> None:
