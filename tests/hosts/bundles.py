@@ -59,17 +59,14 @@ class Key:
         # A short name: the agent's socket is in it, and its path may have 107 bytes.
         self.home = Path(tempfile.mkdtemp(prefix="k", dir=folder))
         self._gpg("--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", expires)
-        listing = self._gpg("--with-colons", "--list-keys").decode().splitlines()
-        self.fingerprint = next(row.split(":")[9] for row in listing if row.startswith("fpr"))
+        self.fingerprint = self.using = self._fingerprints()[0]
 
     def signer(self, *others: Key, public: bytes = b"") -> Signer:
         """Signs with this key; hosts shall trust the keys of `others` too. `public`: these instead."""
         public = public or b"".join(key.public() for key in (self, *others))
         gpg = shutil.which("gpg") or "gpg"
         # Not from_environment: by today's clock a key that has expired cannot sign.
-        return Signer(
-            gpg, str(self.home), self.fingerprint, "local", public, RELEASED, self.fingerprint
-        )
+        return Signer(gpg, str(self.home), self.fingerprint, "local", public, RELEASED, self.using)
 
     def public(self) -> bytes:
         return self._gpg("--export")
@@ -79,6 +76,24 @@ class Key:
         with self._copy() as copy:
             words = ("--command-fd=0", "--no-tty", "--gen-revoke", self.fingerprint)
             copy._gpg("--import", data=copy._gpg(*words, data=b"y\n2\n\ny\n", at=LATER))
+            return copy.public()
+
+    def add_subkey(self) -> None:
+        """Another key below it, which signs in its place from now on."""
+        words = ("--quick-add-key", self.fingerprint, "ed25519", "sign", "never")
+        self._gpg("--passphrase", "", *words)
+        self.using = self._fingerprints()[-1]
+
+    def _fingerprints(self) -> list[str]:
+        """Of the key, then of those below it."""
+        listing = self._gpg("--with-colons", "--list-keys").decode().splitlines()
+        return [row.split(":")[9] for row in listing if row.startswith("fpr")]
+
+    def with_subkey_revoked(self) -> bytes:
+        """The public key as it is published after its subkey was replaced by another (reason 2)."""
+        with self._copy() as copy:
+            words = ("--command-fd=0", "--no-tty", "--edit-key", self.fingerprint)
+            copy._gpg(*words, data=b"key 1\nrevkey\ny\n2\n\ny\nsave\n", at=LATER)
             return copy.public()
 
     @contextmanager

@@ -146,13 +146,16 @@ check_signature() { # The keys that the host has count more than what the bundle
     refuse "MANIFEST.sig is no valid signature of MANIFEST ($verifier: $detail)" "$hint"
   fi
   say "Signed by the key  $(spaced "$signer")"
-  known=absent
+  known=absent taken=absent
   if [ -f "$trusted" ]; then
-    judge key "$trusted" "$signer"
+    judge_manifest "$trusted" # by the keys of the host: a subkey, too, may be revoked there alone
+    taken=$verdict why=$detail
+    judge key "$trusted" "$signer" # what it knows of that key, if it does not know that subkey
     known=$verdict
+    case $known in fine | absent) ;; *) why=$detail ;; esac
   fi
-  case $known in fine | absent) ;; *)
-    refuse "this host does not take that key any more: $trusted says: $detail" \
+  case $taken-$known in good-fine | absent-fine | absent-absent) ;; *)
+    refuse "this host does not take that key any more: $trusted says: $why" \
       "get a release that was signed by the publisher's present key"
     ;;
   esac
@@ -161,8 +164,7 @@ check_signature() { # The keys that the host has count more than what the bundle
       "get the bundle from who published that fingerprint; do not install this one"
     say "  which is the fingerprint you gave."
   elif [ -f "$trusted" ]; then
-    judge_manifest "$trusted"
-    [ "$verdict" = good ] ||
+    [ "$taken" = good ] ||
       refuse "this host trusts another key: $trusted does not hold the one that signed this bundle" \
         "if the publisher changed keys, compare the fingerprint above with the published one, then add: --fingerprint '$(spaced "$signer")'"
     say "  which this host trusts since an earlier release."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bundles
+import forged
 import pytest
 from bundles import MEDIUM, STATE
 from installing import KEYRING, no_source, refused
@@ -47,4 +48,33 @@ def test_a_key_that_does_not_count_any_more(
                 assert "revoked" in said
         if suite != "el9":
             assert no_source(host)
+        assert host.run(["test", "-e", STATE]).returncode == 1
+
+
+@pytest.mark.parametrize("suite", VERIFIERS)
+def test_a_subkey_that_does_not_count_any_more(
+    suite: str, hosts: Hosts, light: bundles.Bundle, tmp_path: Path
+) -> None:
+    """Its key counts as before: whoever compares fingerprints sees the published one."""
+    key = bundles.Key(tmp_path)
+    key.add_subkey()
+    revoked = key.with_subkey_revoked()
+    signed = bundles.resealed(bundles.copy(light, tmp_path / "signed"), key)
+    named = bundles.resealed(bundles.copy(light, tmp_path / "named"), key, revoked)
+    key.stop()
+    signature = named.folder / "MANIFEST.sig"
+    signature.write_bytes(forged.naming(signature.read_bytes(), key.fingerprint))
+    (tmp_path / "revoked.gpg").write_bytes(revoked)
+    binds = {signed.folder: "/signed", named.folder: "/named", tmp_path: "/keys"}
+    told = ["--fingerprint", key.fingerprint]
+    with hosts.boot(suite, binds=binds) as host:
+        host.check(["/signed/verify.sh", *told])
+        for words in ([], told):  # that says beside the signature that the key itself made it
+            refused(host.run(["/named/verify.sh", *words]), "no valid signature")
+
+        host.check(["install", "-D", "-m", "644", "/keys/revoked.gpg", KEYRING])
+        for script in ("verify.sh", "install.sh"):
+            for words in ([], told):
+                said = refused(host.run([f"/signed/{script}", *words]), "not take that key any")
+                assert "revoked" in said and "--fingerprint" not in said
         assert host.run(["test", "-e", STATE]).returncode == 1
