@@ -129,7 +129,9 @@ class _Reader:
             if not 100 < size - 1 <= _LONGEST:
                 raise _Odd("a long name is not as it would be written")
             self._same(block, header(b"././@LongLink", LONG_NAME, mode=0, size=size, mtime=0))
-            long = self._exactly(size)[:-1]
+            long = self._exactly(size - 1)
+            if self._exactly(1) != b"\0":  # tar reads a name up to its first NUL
+                raise _Odd("a long name is not as it would be written")
             self._zeros(-size % BLOCK)
             block = self._exactly(BLOCK)
         kind, mode = block[156:157], _value(block[100:108])

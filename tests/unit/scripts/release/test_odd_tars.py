@@ -192,10 +192,12 @@ def test_a_long_name_is_read_as_it_is_written(
     succeeded(run_release("verify", path))
     with tarfile.open(path) as tar:
         info = tar.getmember(f"{path.stem}/{name}")
-    whole = bytearray(path.read_bytes())
-    whole[info.offset + 512 + 60] ^= 1  # a letter of the long name
-    path.write_bytes(whole)
-    refused(run_release("verify", path), "byte ")
+    whole, start = path.read_bytes(), info.offset + 512
+    for at in (60, len(info.name)):  # a letter of the long name, and what ends it
+        odd = bytearray(whole)
+        odd[start + at] ^= ord("a")
+        path.write_bytes(odd)
+        refused(run_release("verify", path), "byte ")
 
 
 def test_the_header_is_that_of_the_standard_library() -> None:
