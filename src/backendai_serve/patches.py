@@ -35,6 +35,7 @@ TABLE: Mapping[str, str] = {
     "ai.backend.appproxy.worker.proxy.backend.http": "apps",
     "ai.backend.appproxy.worker.proxy.frontend.http.base": "apps",
     "ai.backend.manager.actions.v2.single_entity.validator.rbac": "rights",
+    "ai.backend.manager.api.gql_legacy.scaling_group": "tokens",
     "ai.backend.manager.clients.appproxy.client": "tokens",
     "ai.backend.manager.repositories.ops.v2.user.write": "members",
     "ai.backend.manager.services.session.service": "tokens",

@@ -1,18 +1,21 @@
-"""Has the manager show the coordinator its token wherever it asks.
+"""Has the manager show the coordinator its token wherever it asks, and show it to nobody else.
 
 The manager keeps the token beside the address of the coordinator, in `scaling_groups`. It shows it for
 inference endpoints, but not where it asks for a way to the app of a session. So upstream's coordinator
-has a setting to hand these out to anybody, which a site must not use.
+has a setting to hand these out to anybody, which a site must not use. And whoever has signed in may ask
+the manager for `ScalingGroupNode`, token and all; `ScalingGroup` is for superadministrators.
 """
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
-from backendai_serve.patches import exchanged
+from backendai_serve.patches import Unfit, exchanged, part
 
 CLIENT = "ai.backend.manager.clients.appproxy.client"
 SERVICE = "ai.backend.manager.services.session.service"
+GROUPS = "ai.backend.manager.api.gql_legacy.scaling_group"
 
 
 async def of_group(repository: Any, group: str) -> str:
@@ -64,4 +67,13 @@ def when_it_asks_for_an_app(text: str) -> str:
     )
 
 
+def in_no_answer(module: ModuleType) -> None:
+    """Nodes of resource groups have no token, however somebody gets to one."""
+    node = part(module, "ScalingGroupNode")
+    if "wsproxy_api_token" not in node._meta.fields:
+        raise Unfit(GROUPS, "ScalingGroupNode has no wsproxy_api_token")
+    node.resolve_wsproxy_api_token = staticmethod(lambda node, info: None)
+
+
 SOURCES = {CLIENT: when_it_asks_for_the_state, SERVICE: when_it_asks_for_an_app}
+EXECUTED = {GROUPS: in_no_answer}

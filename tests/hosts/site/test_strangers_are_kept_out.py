@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,11 @@ try:
 except urllib.error.HTTPError as refused:
     print(refused.code)
 """
+TOKEN = """
+query ($a: _Any!) {
+  _entities(representations: [$a]) { ... on ScalingGroupNode { wsproxy_addr wsproxy_api_token } }
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,16 @@ def session(people: People) -> Iterator[str]:
 def test_a_stranger_gets_no_way_through_the_app_proxy(allinone: SiteHost) -> None:
     asked = [VENV_PYTHON, "-I", "-c", ASK, "https://localhost:10200/v2/conf"]
     assert allinone.host.check(asked).stdout.strip() == "401"
+
+
+def test_no_user_is_told_what_lets_the_manager_in(people: People) -> None:
+    """With the coordinator's token anybody would get a way to any server."""
+    group = base64.b64encode(b"ScalingGroupNode:default").decode()
+    asked = {"query": TOKEN, "variables": {"a": {"__typename": "ScalingGroupNode", "id": group}}}
+    status, said = people.ann.browse(posts=[["/func/admin/graphql", asked]])["answers"][0]
+    assert status == 200 and "https://" in json.dumps(said), said  # its address: it was found
+    token = people.ann.host.check(["cat", "/etc/backendai/secrets/appproxy-api"]).stdout.strip()
+    assert token and token not in json.dumps(said)
 
 
 def test_its_owner_opens_the_terminal_of_a_session(people: People, session: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from upstream import Upstream
 
 START = """
@@ -72,6 +73,47 @@ async def main():
 
 asyncio.run(main())
 """
+ASKED = """
+import asyncio, base64, contextlib, json, uuid
+from importlib import import_module
+from pkgutil import iter_modules
+from types import SimpleNamespace
+from ai.backend.manager import models
+from ai.backend.manager.api.gql_legacy import schema
+from ai.backend.manager.models.user import UserRole
+
+for found in iter_modules(models.__path__):  # as the manager does, for the relations between them
+    for name in (found.name, f"{found.name}.row"):
+        with contextlib.suppress(ImportError):
+            import_module(f"ai.backend.manager.models.{name}")
+group = SimpleNamespace(
+    name="default", description="", is_active=True, is_public=True, created_at=None,
+    wsproxy_addr="https://site:10200", wsproxy_api_token="of-the-group", driver="static", driver_opts={},
+    scheduler="fifo", scheduler_opts={}, use_host_network=False,
+)
+class Session:
+    async def scalar(self, query):
+        return group
+
+class Database:
+    @contextlib.asynccontextmanager
+    async def begin_readonly_session(self):
+        yield Session()
+
+number = base64.b64encode(b"ScalingGroupNode:default").decode()
+user = {"domain_name": "default", "uuid": uuid.uuid4(), "role": UserRole.USER}
+query = (
+    "query($it: _Any!) { _entities(representations: [$it]) {"
+    " ... on ScalingGroupNode { wsproxy_addr wsproxy_api_token } } }"
+)
+result = asyncio.run(schema.graphene_schema.execute_async(
+    query, variable_values={"it": {"__typename": "ScalingGroupNode", "id": number}},
+    context_value=SimpleNamespace(db=Database(), user=user),
+    middleware=[schema.GQLMutationPrivilegeCheckMiddleware(), schema.GQLExceptionMiddleware()],
+))
+assert not result.errors, result.errors
+print(json.dumps(result.data))
+"""
 ROW = """
 from ai.backend.manager.repositories.session.repository import SessionRepository
 from ai.backend.manager.repositories.session.db_source.db_source import SessionDBSource
@@ -100,6 +142,14 @@ def test_the_manager_shows_its_token_wherever_it_asks(upstream: Upstream) -> Non
 def test_upstream_alone_shows_none(upstream: Upstream) -> None:
     """What the other test shows is ours."""
     assert {token for _, _, token in start(upstream, changed=False)["asked"]} == {""}
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_no_user_is_told_the_token(upstream: Upstream, changed: bool) -> None:
+    """Upstream alone tells it to everybody."""
+    answer = upstream.run(ASKED, changed=changed)
+    assert "https://site:10200" in answer
+    assert ("of-the-group" in answer) is not changed, answer
 
 
 def test_the_repository_has_the_database_where_it_is_asked(upstream: Upstream) -> None:
