@@ -18,9 +18,9 @@ from host import Host
 from scenario import HERE as HARNESS
 from scenario import VENV_PYTHON, ctl
 
-HERE, STORE, NAS, CONTAINER, BRIDGE = (
+HERE, STORE, NAS, CONTAINER, PEER, BRIDGE = (
     *("10.98.0.1", "10.98.0.2", "10.98.0.3"),
-    *("172.30.0.2", "172.30.0.1"),
+    *("172.30.0.2", "172.30.0.3", "172.30.0.1"),
 )
 HERE6, STORE6 = "fd98::1", "fd98::2"
 TABLE = "nft list table inet backendai"
@@ -58,7 +58,7 @@ inside() {{ name=$1; shift; ip netns exec "$name" "$@"; }}
 ip link add br-0123456789ab type bridge
 ip address add {BRIDGE}/16 dev br-0123456789ab
 ip address add fd30::1/64 dev br-0123456789ab nodad
-for name in store container; do
+for name in store container peer; do
   ip netns add $name
   ip link add to-$name type veth peer name eth0 netns $name
   inside $name ip link set lo up
@@ -66,6 +66,8 @@ for name in store container; do
   ip link set to-$name up
 done
 ip link set to-container master br-0123456789ab
+ip link set to-peer master br-0123456789ab
+inside peer ip address add {PEER}/16 dev eth0
 ip link set br-0123456789ab up
 ip address add {HERE}/24 dev to-store
 ip address add {HERE6}/64 dev to-store nodad
@@ -95,7 +97,8 @@ table ip dockerlike {{
 }}
 """
 OF_USERS = (f"{STORE}:8090", f"{STORE}:6021", f"{STORE}:10210", f"{HERE}:8090", f"{STORE}:3128")
-OPEN = (*OF_USERS, f"{STORE}:53", f"{BRIDGE}:40128")
+NEIGHBOUR = f"{PEER}:2049"  # another container, on the same bridge
+OPEN = (*OF_USERS, f"{STORE}:53", f"{BRIDGE}:40128", NEIGHBOUR)
 CLOSED = (
     *(f"{STORE}:{port}" for port in (22, 2049, 6022, 6379, 10201, 30001)),
     *(f"{NAS}:988", f"[{STORE6}]:2049", f"[{STORE6}]:988", "10.98.0.4:2049", "10.98.0.4:111"),
@@ -116,10 +119,11 @@ def here(stack: stacks.Stack) -> Iterator[Host]:
         host.sh(NETWORK)
         docker_like(host)
         doors = [*OPEN, *CLOSED]
-        there = [d for d in doors if not d.startswith((HERE, BRIDGE))]
+        there = [d for d in doors if not d.startswith((HERE, BRIDGE, PEER))]
         mine = [d for d in doors if d.startswith((HERE, BRIDGE))]
         listen(host, "store", f"ip netns exec store {LISTEN} {' '.join(there)}")
         listen(host, "here", f"{LISTEN} {' '.join(mine)}")
+        listen(host, "peer", f"ip netns exec peer {LISTEN} {NEIGHBOUR}")
         listen(host, "container", f"ip netns exec container {LISTEN} {CONTAINER}:8888")
         yield host
 

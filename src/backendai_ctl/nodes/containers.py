@@ -83,22 +83,29 @@ def chain(ctx: Context, wanted: Closed) -> list[str]:
     users = [
         x for x in every if x.bound == "listen" and (x.component, x.what) not in _NOT_FOR_USERS
     ]
-    own = ports(x.ports for x in every if x not in users and x.bound != "bridge")
+    # Other applications of this host keep their ports, which the site has on other nodes perhaps.
+    here = [x for x in listeners.expected(ctx) if x.ports != listeners.ANY_PORT]
+    own = ports(x.ports for x in here if x not in users and x.bound != "bridge")
     served = ports(x.ports for x in users)
     lines = [
         f"  chain {_RULES} {{",
         # What others began goes on: apps of sessions, and whatever a container answers to this host.
+        "    ct direction reply tcp flags & (syn | ack) == syn drop",  # which is no answer
         "    ct direction reply accept",
         "    ct state related accept",
-        "    ip saddr @nodes4 accept",
-        "    ip6 saddr @nodes6 accept",
+        # A node that is reached by a bridge, a virtual machine perhaps, and not who says to be one.
+        *(f"    {_FAMILIES[v]} saddr @nodes{v} fib saddr . iif oif exists accept" for v in (4, 6)),
         *(f"    {_family(a)} daddr {a} tcp dport {port} accept" for a, port in wanted.opened),
-        f"    tcp dport {{ {_NFS} }} drop",
-        f"    udp dport {{ {_NFS} }} drop",
         "    tcp dport 53 accept",  # containers are told the name servers of the host
         "    udp dport 53 accept",
-        f"    fib daddr type local tcp dport {{ {own} }} drop",
+        f"    fib daddr type local tcp dport {{ {_NFS} }} drop",
+        f"    fib daddr type local udp dport {{ {_NFS} }} drop",
+        *([f"    fib daddr type local tcp dport {{ {own} }} drop"] if own else []),
         "    fib daddr type local accept",
+        # Containers of one bridge are each other's business: bridged packets come by here as well.
+        "    fib daddr . iif oif exists accept",
+        f"    tcp dport {{ {_NFS} }} drop",
+        f"    udp dport {{ {_NFS} }} drop",
         f"    ip daddr @nodes4 tcp dport {{ {served} }} accept",
         f"    ip6 daddr @nodes6 tcp dport {{ {served} }} accept",
     ]

@@ -76,11 +76,31 @@ def test_every_server_that_the_site_file_names_is_closed(facts: Facts) -> None:
 
 def test_without_nodes_and_servers_this_host_itself_is_closed(ctx: Context) -> None:
     found = lines(ctx)
-    own = next(line for line in found if line.startswith("fib daddr type local tcp dport"))
-    closed = {word.strip(",") for word in own.split()}
-    assert {"5432", "6379", "2379", "6001", "6022", "2049", "30000-31000", "10201"} <= closed
+    own = [line for line in found if line.startswith("fib daddr type local tcp dport")]
+    closed = {word.strip(",") for line in own for word in line.split()}
+    assert {"5432", "6379", "2379", "6001", "6022", "30000-31000", "10201"} <= closed
     assert not {"8090", "6021", "10200", "10205-10300", "40128"} & closed
+    assert "fib daddr type local tcp dport { 111, 2049 } drop" in found
     assert "tcp dport { 111, 2049 } drop" in found
+
+
+def test_ports_that_the_site_has_elsewhere_are_other_peoples_here(at: At) -> None:
+    """A container of another application may use that one's PostgreSQL on a compute node."""
+    own = [x for x in lines(at("gpu1")) if x.startswith("fib daddr type local tcp dport")]
+    closed = {word.strip(",") for line in own for word in line.split()}
+    assert "6001" in closed and "5432" not in closed
+
+
+def test_neighbours_on_a_bridge_are_let_be_after_what_is_for_this_host(ctx: Context) -> None:
+    found = lines(ctx)
+    neighbours = found.index("fib daddr . iif oif exists accept")
+    assert found.index("fib daddr type local accept") < neighbours
+    assert neighbours < found.index("tcp dport { 111, 2049 } drop")
+
+
+def test_nobody_is_a_node_by_saying_so(at: At) -> None:
+    said = [line for line in lines(at("gpu1")) if "saddr @nodes" in line]
+    assert len(said) == 2 and all("fib saddr . iif oif exists accept" in line for line in said)
 
 
 def test_nodes_are_closed_but_for_what_serves_users(at: At) -> None:
@@ -107,14 +127,14 @@ def test_only_what_comes_from_a_bridge_is_looked_at(ctx: Context) -> None:
 
 def test_what_others_began_goes_on(ctx: Context) -> None:
     found = lines(ctx)
-    first = next(n for n, line in enumerate(found) if line.endswith("drop"))
+    first = next(n for n, x in enumerate(found) if x.endswith("drop") and "dport" in x)
     assert found.index("ct direction reply accept") < first
 
 
 def test_the_operator_opens_and_closes_what_he_names(facts: Facts) -> None:
     text = '[agent]\nopen_to_sessions = ["192.0.2.1:3128", "[2001:db8::1]:80"]\n'
     found = lines(single(facts, text + 'closed_to_sessions = ["198.51.100.0/24"]\n'))
-    first = next(n for n, line in enumerate(found) if line.endswith("drop"))
+    first = next(n for n, x in enumerate(found) if x.endswith("drop") and "dport" in x)
     assert found.index("ip daddr 192.0.2.1 tcp dport 3128 accept") < first
     assert found.index("ip6 daddr 2001:db8::1 tcp dport 80 accept") < first
     assert "elements = { 198.51.100.0/24 }" in found
