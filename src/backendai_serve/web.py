@@ -3,8 +3,8 @@
 The web UI talks with the web server at its own origin alone. Upstream lets the pages of every other
 origin read answers with the user's login. And pages of session apps have the site's host name: for
 `SameSite` they are the site, so browsers are asked where a request comes from (Sec-Fetch-Site, which
-they send over TLS). Whoever else speaks HTTP, the client of the command line or a single sign-on
-without a browser, sends no such header and is not concerned.
+they send over TLS), and where they do not say, which page asks (Origin). Whoever else speaks HTTP, the
+client of the command line or a single sign-on without a browser, sends neither and is not concerned.
 """
 
 from __future__ import annotations
@@ -24,9 +24,25 @@ REMEMBER_TLS = "max-age=2592000"  # seconds: 30 days
 
 def foreign(request: Any) -> bool:
     """Whether the page of another origin has a browser act with the user's login."""
-    acts = request.method not in SAFE or "websocket" in request.headers.get("Upgrade", "").lower()
-    page = request.headers.get("Sec-Fetch-Site", "")
-    return acts and page in ("same-site", "cross-site") and not request.path.startswith(SIGN_ON)
+    headers = request.headers
+    acts = request.method not in SAFE or "websocket" in headers.get("Upgrade", "").lower()
+    if not acts or request.rel_url.raw_path.startswith(SIGN_ON):  # as the router reads it
+        return False
+    site, origin = headers.get("Sec-Fetch-Site"), headers.get("Origin")
+    if site is not None:
+        return site in ("same-site", "cross-site")
+    return origin is not None and not _own(origin, headers)
+
+
+def _own(origin: str, headers: Any) -> bool:
+    """Whether a page has the name and port that it asks: a proxy of the site's may end TLS or tell them."""
+    names = {headers.get(name, "").lower() for name in ("Host", "X-Forwarded-Host")}
+    return origin.lower().partition("://")[2] in names - {""}
+
+
+def astray(request: Any) -> bool:
+    """Whether a path leads out of its folder: whom it is passed on to would resolve it anew."""
+    return ".." in request.path.replace("\\", "/").split("/")
 
 
 async def harden(request: Any, response: Any) -> None:
@@ -67,6 +83,8 @@ def _refuse(module: Any) -> None:
 
     @functools.wraps(policies)
     async def middleware(request: Any, handler: Any) -> Any:
+        if astray(request):
+            raise part(module, "web").HTTPBadRequest(reason="The path has a segment ..")
         if foreign(request):
             raise part(module, "web").HTTPForbidden(reason="A page of another origin asks")
         return await policies(request, handler)

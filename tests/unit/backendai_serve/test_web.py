@@ -17,6 +17,7 @@ import asyncio, json, socket, ssl, tomllib
 from types import SimpleNamespace
 import aiohttp
 from aiohttp import web
+from yarl import URL
 from ai.backend.web import server
 from ai.backend.web.config.unified import SecurityConfig
 
@@ -53,6 +54,7 @@ async def main():
     server.webserver_healthcheck = plain
     server.login_handler = plain
     async with server.webapp_ctx(config, app):
+        address = f"127.0.0.1:{port}"
         base = ("https" if TLS else "http") + f"://127.0.0.1:{port}"
         evil = {"Origin": "https://evil.example"}
         preflight = {**evil, "Access-Control-Request-Method": "POST"}
@@ -68,11 +70,31 @@ async def main():
             ("link", "GET", "/func/ping", {"Sec-Fetch-Site": "cross-site"}),
             ("websocket", "GET", "/func/ping", {"Sec-Fetch-Site": "same-site", "Upgrade": "websocket"}),
             ("sign-on", "POST", "/func/saml/acs", {"Sec-Fetch-Site": "cross-site"}),
+            *(
+                (f"detour {path} {headers}", "POST", path, headers)
+                for path in (
+                    "/func/saml%2f..%2fadmin/graphql", "/func/saml/..%2fadmin/graphql",
+                    "/func/saml/%2e%2e/admin/graphql", "/func/saml/../admin/graphql",
+                    "/func/saml%2f.%2e%2fadmin/graphql", "/func/saml/..%5cadmin/graphql",
+                )
+                for headers in ({"Sec-Fetch-Site": "same-site"}, {})
+            ),
+            ("not quite sign-on", "POST", "/func/saml%2fadmin", {"Sec-Fetch-Site": "same-site"}),
+            ("own page, unsaid", "POST", "/server/login", {"Origin": base}),
+            ("behind a proxy that ends TLS", "POST", "/server/login", {"Origin": f"https://{address}"}),
+            ("behind a proxy", "POST", "/server/login",
+                {"Origin": "https://Outside.example:8", "X-Forwarded-Host": "outside.example:8"}),
+            ("another, unsaid", "POST", "/server/login", evil),
+            ("another port, unsaid", "POST", "/server/login", {"Origin": "http://127.0.0.1:1"}),
+            ("of nowhere", "POST", "/server/login", {"Origin": "null"}),
+            ("websocket, unsaid", "GET", "/func/ping", {**evil, "Upgrade": "websocket"}),
+            ("sign-on, unsaid", "POST", "/func/saml/acs", evil),
             ("localhost", "GET", "/func/ping", {"Host": f"localhost:{port}"}),
             ("unsafe file", "GET", "/func/.git", {}),
         ):
             async with aiohttp.ClientSession() as client:
-                async with client.request(method, base + path, headers=headers, ssl=False) as answer:
+                url = URL(base + path, encoded=True)
+                async with client.request(method, url, headers=headers, ssl=False) as answer:
                     asked[name] = [answer.status, {k.lower(): v for k, v in answer.headers.items()}]
     made = server.RedisStorage(None, max_age=1, secure=TLS)
     response = web.Response()
@@ -121,9 +143,38 @@ def test_pages_of_other_origins_read_nothing(encrypted: dict[str, Any]) -> None:
 
 def test_pages_of_other_origins_change_nothing(encrypted: dict[str, Any]) -> None:
     said = {name: answer[0] for name, answer in encrypted["asked"].items()}
-    for name in ("app of a session", "another site", "websocket", "unsafe file"):
+    for name in (
+        "app of a session",
+        "another site",
+        "websocket",
+        "unsafe file",
+        "not quite sign-on",
+    ):
         assert said[name] == 403, name
     for name in ("page", "login", "client", "link", "sign-on", "streamed"):
+        assert said[name] == 200, name
+
+
+def test_no_path_leads_out_of_its_folder(encrypted: dict[str, Any]) -> None:
+    said = [a[0] for name, a in encrypted["asked"].items() if name.startswith("detour")]
+    assert len(said) == 12 and set(said) == {400}
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_browser_that_says_no_more_is_known_by_its_page(
+    upstream: Upstream, folder: Path, tls: bool
+) -> None:
+    asked = serve(upstream, folder, tls=tls)["asked"]
+    said = {name: answer[0] for name, answer in asked.items()}
+    for name in ("another, unsaid", "another port, unsaid", "of nowhere", "websocket, unsaid"):
+        assert said[name] == 403, name
+    for name in (
+        "own page, unsaid",
+        "behind a proxy that ends TLS",
+        "behind a proxy",
+        "sign-on, unsaid",
+        "client",
+    ):
         assert said[name] == 200, name
 
 
