@@ -1,4 +1,5 @@
 #!/bin/sh
+trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exit 1' EXIT
 # install.sh - put this bundle on a host: check it, keep it, make it a source of packages, install roles.
 #
 #   ./install.sh [--role NAME]... [--site FILE] [options]

@@ -1,4 +1,5 @@
 #!/bin/sh
+trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exit 1' EXIT
 # verify.sh - check this bundle. It changes nothing and opens no network connection.
 #
 # It finds damage, and parts that are missing, added or exchanged. It came in the bundle itself, so it

@@ -34,7 +34,7 @@ wrong() { # WHAT [HINT]: the request makes no sense. Exit status 2.
 }
 
 usage() { # The comment at the head of the script is its help.
-  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+  sed -n '3,/^[^#]/s/^# \{0,1\}//p' "$0"
 }
 
 whole() { # NAME: lib/NAME.sh was read to its end, which says so
