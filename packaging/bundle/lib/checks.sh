@@ -337,19 +337,20 @@ of_user() { # KEY DEFAULT: of the table [user] of the site file
   found=''
   [ ! -f "$site_file" ] || found=$(awk -v key="$1" '
     function take(text) {
-      if (text !~ "^[ \t]*" key "[ \t]*=") return
+      if (text !~ "^[ \t]*[\"\047]?" key "[\"\047]?[ \t]*=") return
       sub(/^[^=]*=/, "", text)
       gsub(/#.*|["\047 \t\r]/, "", text)
       if (key != "name") gsub(/_/, "", text)
       print text
     }
-    /^[ \t]*\[/ { table = $0; gsub(/#.*|[][ \t\r]/, "", table); next }
-    table == "" && /^[ \t]*user[ \t]*=[ \t]*\{/ {
+    /^[ \t]*\[/ { table = $0; gsub(/#.*|[]["\047 \t\r]/, "", table); next }
+    table == "" && /^[ \t]*["\047]?user["\047]?[ \t]*=[ \t]*\{/ {
       sub(/^[^{]*\{/, "")
       for (i = split($0, part, /[,}]/); i; i--) take(part[i])
     }
-    table == "" && sub(/^[ \t]*user[ \t]*\.[ \t]*/, "") { take($0) }
+    table == "" && sub(/^[ \t]*["\047]?user["\047]?[ \t]*\.[ \t]*/, "") { take($0) }
     table == "user" { take($0) }' "$site_file")
+  case $1-$found in ?id-0x*) found=$(printf %d "$found") ;; esac
   printf '%s\n' "${found:-$2}"
 }
 

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import tomllib
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "packaging/bundle"
@@ -68,3 +69,30 @@ def test_every_refusal_has_a_cure() -> None:
 
 def test_the_scripts_are_executable() -> None:
     assert all((FOLDER / script).stat().st_mode & 0o100 for script in SCRIPTS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[user]\nuid = 2_100 # ours\nname = 'svc'\n",
+        'user = { uid = 2100, name = "svc" }\n',
+        "user.uid = 2100\nuser.name = 'svc'\n",
+        "[user]\n\"uid\" = 2100\n'name' = 'svc'\n",
+        '[ "user" ]\n  uid=0x834\n  name="svc"\n[site]\nname = "x"\n',
+        "\"user\" . \"uid\" = 2100\n'user'.'name' = 'svc'\n",
+        "'user' = { 'uid' = 2100, \"name\" = 'svc' }\n[database]\nname = 'other'\n",
+    ],
+)
+def test_the_account_of_a_site_file_is_seen_however_it_is_written(
+    text: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(text)
+    script = (
+        f"here={tmp_path} parts=''; . {FOLDER}/lib/checks.sh; site_file={file}\n"
+        "of_user name bai; of_user uid 1100; of_user gid none"
+    )
+    done = subprocess.run(["dash", "-uc", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["svc", "2100", "none"]
+    known = tomllib.loads(text)["user"]
+    assert known == {"uid": 2100, "name": "svc"}
