@@ -134,7 +134,7 @@ place() { # FILE TARGET: move a finished file to its place, whole or not at all
 
 place_keys() { # Those of this bundle, which was signed by one that the host trusts or was told
   # An older release may not know of the next key, nor that one was revoked.
-  if [ "$number" -lt "$newest" ] && [ "$known" = fine ]; then return; fi
+  if [ "$known" = fine ] && { [ "$number" -lt "$newest" ] || newer_keyring; }; then return; fi
   for ending in asc gpg; do
     cp "$work/backendai-archive-keyring.$ending" "$stage/keys.$ending" ||
       refuse "the keys cannot be copied to $stage" "free space there and run it again"

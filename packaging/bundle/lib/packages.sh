@@ -27,17 +27,24 @@ check_versions() { # Before any change: what is installed can come along
       [ "$(older_of "$has" "$version_of")" = "$has" ] || back=$has
     fi
   done <"$work/before"
+  if [ -n "$back" ] && [ -z "$allow_older" ]; then
+    refuse "packages of ours here are of $back, newer than $version in this bundle" \
+      "install the newest release; to go back on purpose add --allow-older"
+  fi
   if [ -z "$roles$site$serve" ] || [ -z "$others" ]; then return 0; fi
   if [ -z "$back" ]; then
     say "All packages of ours here go on from $others to $version together. Their services restart; where"
     say "the database changes, backendai-ctl dumps it first."
-  elif [ -n "$allow_older" ]; then
+  else
     say "All packages of ours here go back from $back to $version together. The database stays as the newer"
     say "release left it: docs/OPERATING.md, \"Go back\", says which dump leads back."
-  else
-    refuse "packages of ours here are of $back, newer than $version in this bundle" \
-      "install the newest release; to go back on purpose add --allow-older"
   fi
+}
+
+newer_keyring() { # A package of a later release has the keys of this host, whether this script saw that release or not
+  has=$(version_in "$work/before" "$keyring_package") its=$(version_in "$work/offered" "$keyring_package")
+  its=${its:-$version}
+  [ -n "$has" ] && [ "$has" != "$its" ] && [ "$(older_of "$has" "$its")" = "$its" ]
 }
 
 taken() { # PACKAGE...: NAME VERSION of these and of all of ours that are installed

@@ -50,7 +50,9 @@ def test_a_host_takes_the_release_that_the_new_key_signs(
         tmp_path / "announcing", dist, key, number=2, revision="2", trusted=[other_key]
     )
     last = make(tmp_path / "last", dist, other_key, number=3, revision="3", trusted=[key])
+    older = bundles.resealed(bundles.copy(light, tmp_path / "earlier"), key, version="26.9.2-1")
     binds = {light.folder: MEDIUM, announcing.folder: "/announcing", last.folder: "/last"}
+    binds[older.folder] = "/earlier"
     with hosts.boot("trixie", binds=binds) as host:
         assert install(host, "--role", "runtime").returncode == 0
         point = f"sed -i 's,^URIs: .*,URIs: file:%s/apt,' {SOURCE}"
@@ -63,6 +65,9 @@ def test_a_host_takes_the_release_that_the_new_key_signs(
         host.sh(point % "/announcing")  # signed by the old key: what a mirror of the site serves
         host.check(UPDATE)
         host.check(["apt-get", "install", "-y", "-q", PACKAGE])
+        assert host.sh(f"dpkg --verify {PACKAGE}") == ""
+        # No script saw that release, so the number does not tell that this one is older.
+        host.check(["/earlier/install.sh"])
         assert host.sh(f"dpkg --verify {PACKAGE}") == ""
 
         host.sh(point % "/last")
