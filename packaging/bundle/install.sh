@@ -26,7 +26,8 @@ trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exi
 #   --uninstall-source    remove the source and its key; packages, bundles and settings stay
 #   -h, --help            show this
 #
-# Exit status: 0 done, 1 refused or failed (the reason and a cure are printed), 2 a wrong request.
+# Exit status: 0 done, 1 refused, failed, or installed but not configured (the reason and a cure are
+# printed), 2 a wrong request.
 set -u
 finished='' parts='' work=''
 # shellcheck disable=SC2317  # by the trap
@@ -49,7 +50,7 @@ whole checks || exit 127
 . "$here/lib/packages.sh"
 whole packages
 
-roles='' site='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install
+roles='' site='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install unconfigured=''
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -240,10 +241,12 @@ install_roles() {
   fi
 }
 
-finish_configuration() { # Where everything of ours came while the site file was not checked yet
-  if [ -z "$site" ] || [ -n "$root" ] || [ -n "${BACKENDAI_NO_CONFIGURE:-}" ]; then return 0; fi
-  if [ ! -e /var/lib/backendai/ctl/pending ] || [ ! -d /run/systemd/system ]; then return 0; fi
-  backendai-ctl reconfigure || say "Not everything is configured, see above; then run: backendai-ctl reconfigure"
+finish_configuration() { # Packages fail no package manager: what they left pending is tried, and told, here
+  if [ -z "$roles$site" ] || [ -n "$root" ] || [ ! -d /run/systemd/system ]; then return 0; fi
+  if [ ! -e /var/lib/backendai/ctl/pending ] || [ ! -x /usr/bin/backendai-ctl ]; then return 0; fi
+  # It stays pending, too, where a host is to join a site, or where its operator wants it so.
+  case $(backendai-ctl hook triggered --dry-run || echo failed) in *"not configured:"*) return 0 ;; esac
+  backendai-ctl reconfigure || unconfigured=yes
 }
 
 offer() {
@@ -319,6 +322,13 @@ install_site
 install_roles
 rm -rf "$stage"
 finish_configuration
+if [ -n "$unconfigured" ]; then
+  printf 'installed, but not configured: %s\nhint: %s\n' "what hinders is listed above; see: backendai-ctl status" \
+    "mend that, then run: backendai-ctl reconfigure" >&2
+  finished=yes
+  if [ -n "$serve" ]; then offer; fi # other nodes may be what it waits for
+  exit 1
+fi
 say "Done: Backend.AI $version is a source of packages on this host${roles:+, installed:$roles}."
 if [ -z "$roles" ] && [ -n "$others" ]; then say "Installed are packages of ours of $others: --role NAME brings all of them to $version."; fi
 if [ -z "$roles" ] && [ -z "$serve" ]; then say "Next: ./install.sh --list-roles, then --role NAME; or use apt or dnf as for any package."; fi

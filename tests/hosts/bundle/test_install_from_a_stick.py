@@ -101,6 +101,22 @@ def test_a_site_file_is_checked_before_services_are_configured_by_it(
         assert host.sh("cat /etc/backendai/site.toml") == "# mine"
 
 
+def test_installed_is_not_configured(hosts: Hosts, small_bundle: bundles.Bundle) -> None:
+    """Packages fail no package manager; an operator, and a script of theirs, is told all the same."""
+    call = ("--role", "storage-node", "--no-recommends")
+    with hosts.boot("trixie", binds={small_bundle.folder: MEDIUM}) as host:
+        joins = install(host, *call)  # a node that waits for its site is as it should be
+        assert joins.returncode == 0 and "Done:" in joins.stdout, joins
+        # There before, by a release that took it.
+        host.write("/etc/backendai/site.toml", '[agent]\naddress = "10.0.0.5"\n')
+        result = install(host, *call)
+        assert "installed, but not configured" in result.stderr
+        refused(result, "backendai-ctl status")
+        assert "Done:" not in result.stdout
+        env = {"BACKENDAI_NO_CONFIGURE": "1"}
+        host.check([f"{MEDIUM}/install.sh", *call], env=env, limit=300)
+
+
 def test_accounts_in_the_way_are_found_before_any_change(
     hosts: Hosts, small_bundle: bundles.Bundle
 ) -> None:
