@@ -137,7 +137,7 @@ def make(
     packages: Sequence[str] = SMALL,
     debian: Sequence[Path] = (),
     number: int = 1,
-    revision: str = "1",
+    revision: str = "",
     version: str = "",
     extra: Mapping[str, str] | None = None,
     rpms: bool = False,
@@ -146,7 +146,7 @@ def make(
     """A bundle below `folder` with these packages of ours. `extra`: path in it -> text."""
     release = tomllib.loads((REPOSITORY / "packaging/release.toml").read_text("utf-8"))["release"]
     spec = bundle.BundleSpec(
-        version=version or f"{release['version']}-{revision}",
+        version=version or f"{release['version']}-{revision or release['revision']}",
         number=number,
         date=release["date"][:10],
         distribution="debian13",
