@@ -13,7 +13,10 @@ export function limitDocuments({ max_tokens: tokens, max_depth: depth }) {
       setParseFn((source, options) => {
         checkText(source, tokens, depth);
         const document = parseFn(source, options);
-        if (fieldDepth(document) > depth) throw tooDeep(depth);
+        const fragments = fragmentsOf(document);
+        if (fieldDepth(document, fragments) > depth) throw tooDeep(depth);
+        if (fullSize(document, fragments) > tokens)
+          throw refusal(`has more than ${tokens} tokens once each fragment is in its place`);
         return document;
       });
     },
@@ -32,13 +35,17 @@ function checkText(source, tokens, depth) {
   }
 }
 
-// Fields inside fields, those of fragments included. One that contains itself is for validation.
-function fieldDepth(document) {
+function fragmentsOf(document) {
   const fragments = new Map();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION)
       fragments.set(definition.name.value, definition);
   }
+  return fragments;
+}
+
+// Fields inside fields, those of fragments included. One that contains itself is for validation.
+function fieldDepth(document, fragments) {
   const known = new Map(); // fragment -> its depth; 0 while it is being measured
   const below = (node) => deepest((node.selectionSet?.selections ?? []).map(measure));
   function measure(node) {
@@ -52,6 +59,31 @@ function fieldDepth(document) {
     return known.get(name);
   }
   return deepest(document.definitions.map(below));
+}
+
+// Nodes but names, of which a document has no more than tokens. Every use of a fragment counts, for
+// plans and their queries hold each: used twice on every level, its size is a power of the levels.
+function fullSize(document, fragments) {
+  const known = new Map(); // fragment -> its size; 0 while it is being counted
+  function size(node) {
+    let sum = 1;
+    for (const key in node) {
+      const part = node[key];
+      if (Array.isArray(part)) for (const child of part) sum += size(child);
+      else if (part?.kind && part.kind !== Kind.NAME) sum += size(part);
+    }
+    return node.kind === Kind.FRAGMENT_SPREAD ? sum + used(node.name.value) : sum;
+  }
+  function used(name) {
+    if (!known.has(name)) {
+      known.set(name, 0);
+      known.set(name, fragments.has(name) ? size(fragments.get(name)) : 0);
+    }
+    return known.get(name); // huge sums lose digits, or become Infinity: larger than any limit
+  }
+  return document.definitions
+    .filter((definition) => definition.kind !== Kind.FRAGMENT_DEFINITION)
+    .reduce((sum, definition) => sum + size(definition), 0);
 }
 
 function deepest(depths) {

@@ -41,6 +41,26 @@ function chain(length) {
   return `{ agents { ...f0 } } ${links.join(' ')} fragment f${length} on Agent { id }`;
 }
 
+// Fragments that use the next one several times.
+function fan(width, levels, use = (next, index) => `a${index}: more { ...f${next} }`) {
+  const uses = (next) => Array.from({ length: width }, (_, index) => use(next, index)).join(' ');
+  const links = Array.from(
+    { length: levels },
+    (_, level) => `fragment f${level} on Agent { ${uses(level + 1)} }`,
+  );
+  return `{ agents { ...f0 } } ${links.join(' ')} fragment f${levels} on Agent { id }`;
+}
+
+function spreads(length) {
+  const links = Array.from(
+    { length },
+    (_, index) => `fragment f${index} on Agent { ...f${index + 1} }`,
+  );
+  return `{ agents { ...f0 } } ${links.join(' ')} fragment f${length} on Agent { id }`;
+}
+
+const values = `{ ${'a: ping(b: [{c: "d"}]) '.repeat(20)}}`;
+const MULTIPLIED = /has more than 10000 tokens once each fragment is in its place/;
 const REFUSED = [
   ['many fields', `{ ${'ping '.repeat(200_000)} }`, /has more than 10000 tokens/],
   ['one field more than is allowed', `{ ${'ping '.repeat(9_999)} }`, /has more than 10000 tokens/],
@@ -52,6 +72,14 @@ const REFUSED = [
   ],
   ['deep values', `{ ping(a: ${'['.repeat(60)}${']'.repeat(60)}) }`, /nested deeper than 50/],
   ['depth by fragments', chain(60), /nested deeper than 50 levels/],
+  ['fields by fragments', fan(12, 7), MULTIPLIED],
+  ['more than any number by fragments', fan(30, 45), MULTIPLIED],
+  ['spreads by fragments', fan(12, 7, (next) => `...f${next}`), MULTIPLIED],
+  [
+    'values by a fragment',
+    `{ ${'...f '.repeat(200)} } fragment f on Query ${values}`,
+    MULTIPLIED,
+  ],
 ];
 
 async function byWebsocket(query) {
@@ -112,8 +140,11 @@ test('what is just below the limits is answered', async () => {
   assert.equal((await ask(gateway, `{ ${aliases.join(' ')} }`)).data.a2999, 'pong');
   const comment = await ask(gateway, `{ ping } # ${'x'.repeat(MEBIBYTE - 1000)}`);
   assert.equal(comment.data.ping, 'pong');
-  const { errors } = await ask(gateway, chain(45));
-  assert.match(errors[0].message, /Cannot query field "more"/);
+  for (const query of [chain(45), fan(12, 2)]) {
+    const { errors } = await ask(gateway, query);
+    assert.match(errors[0].message, /Cannot query field "more"/);
+  }
+  assert.equal((await ask(gateway, spreads(1_200))).errors, undefined);
 });
 
 test('a fragment that contains itself is left to validation', async () => {
