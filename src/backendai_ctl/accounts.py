@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from backendai_ctl.errors import Problem
+from backendai_ctl.errors import OutOfTime, Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.system.run import check, run
 
 GETENT = "getent"
 _LIMIT = 20  # seconds; a directory may be slow
+_LIMIT_OF_ALL = 5  # seconds for the whole list; who is there matters less than whom we ask for
 _CLOSED = ("nologin", "false")  # shells with which nobody logs in
 
 
@@ -57,7 +58,11 @@ class Known:
 
 
 def known(facts: Facts) -> Known:
-    """What the host's name service says. A directory may list nobody, so it is asked by key, too."""
+    """What the host's name service says, of whom it lists and by key.
+
+    A directory may list nobody, or so many that it takes minutes: then those with our name and numbers
+    are all that is known.
+    """
     accounts = []
     for row in _rows("passwd", facts.user, facts.uid):
         name, _, uid, gid, _, home, shell = row
@@ -71,8 +76,12 @@ def known(facts: Facts) -> Known:
 
 def _rows(database: str, name: str, number: int) -> list[list[str]]:
     width = {"passwd": 7, "group": 4}[database]
-    said = [run([GETENT, database, *keys], limit=_LIMIT) for keys in ((), (name, str(number)))]
-    lines = (line.split(":") for done in said for line in done.stdout.splitlines())
+    try:
+        listed = run([GETENT, database], limit=_LIMIT_OF_ALL).stdout
+    except OutOfTime:
+        listed = ""
+    asked = run([GETENT, database, name, str(number)], limit=_LIMIT).stdout
+    lines = (line.split(":") for said in (listed, asked) for line in said.splitlines())
     return [row for row in lines if len(row) == width and row[2].isdigit()]
 
 

@@ -101,6 +101,21 @@ def test_somebody_elses_is_never_taken_for_it(
     assert (row["what"], row["hint"]) == (caught.value.what, caught.value.hint)
 
 
+def test_a_directory_that_takes_long_to_list_everybody_is_asked_by_key(
+    ctx: Context, host_accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = host_accounts.folder / "getent"
+    keyed = (
+        f'#!/bin/sh\n[ $# -gt 1 ] || exec sleep 60\ngrep -Ew "^$2|$3" {host_accounts.folder}/"$1"\n'
+    )
+    program.write_text(keyed)
+    monkeypatch.setattr(accounts, "_LIMIT_OF_ALL", 0.2)
+    assert problem(ctx) is None and accounts.known(ctx.facts).account("bai")
+    host_accounts.set([ALICE], ["alice:x:1000:"])
+    found = problem(ctx)
+    assert found and "number 1100 of the services' user bai is the account alice's" in found.what
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
 def test_nothing_is_given_to_an_account_that_is_not_ours(
     ctx: Context, host_accounts: Accounts
