@@ -26,6 +26,17 @@ OUTSIDE = (
     "/etc/systemd/system/vfroot-volume1.automount",
     "/etc/exports.d/backendai.exports",
 )
+# In place of the unit that loads rules of the firewall, for a host without nft.
+RULES = """\
+# Written by backendai-ctl
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/true
+
+[Install]
+WantedBy=sysinit.target
+"""
 # What dpkg may call scripts with besides the usual; see each script's own table.
 ODD = {
     "postinst": ("abort-upgrade 1", "", "nonsense"),
@@ -203,6 +214,12 @@ def test_rpm_configures_at_the_end_of_its_transaction(
         manager.add_repository(made)
         manager.install(made, PACKAGES)
         assert active(made)
+        # rpm knows no purge: rules of the firewall have to end with a removal.
+        rules = "backendai-nft.service"
+        made.write(f"/etc/systemd/system/{rules}", RULES)
+        made.sh(f"systemctl daemon-reload; systemctl enable --now {rules}")
         made.check(["rpm", "-e", *PACKAGES], limit=LIMIT)
+        for asked, said in (("is-active", "inactive"), ("is-enabled", "disabled")):
+            assert made.sh(f"systemctl {asked} {rules} || :") == said
         assert made.sh("systemctl is-system-running") == "running"
         assert exists(made, "/etc/backendai/secrets")

@@ -1,17 +1,11 @@
-"""What maintainer scripts ask for, and the scripts themselves."""
+"""What maintainer scripts ask for."""
 
 from __future__ import annotations
 
-import ast
 import json
-import os
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
-import jinja2
 import pytest
 from click.testing import CliRunner
 
@@ -21,10 +15,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Pending, Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.reconfigure import Report
-from backendai_ctl.steps import prepare_cache, prepare_database, prepare_etcd
 from backendai_ctl.steps.journal import Journal, Outcome
-from backendai_ctl.storage import exports
-from backendai_ctl.system import files
 
 Runs = list[Context]
 
@@ -244,147 +235,3 @@ def test_a_dry_run_tells_and_does_nothing(
     done = CliRunner().invoke(hook.command, ["boot", "--dry-run"])
     assert "no-configure exists" in done.stdout
     assert runs == [] and mark.exists()
-
-
-PACKAGING = Path(__file__).parents[3] / "packaging"
-ABSOLUTE = ("/etc/", "/run/systemd/", "/usr/bin/")  # what scripts name by itself
-
-
-def generated() -> list[str]:
-    """What packaging/ctl/BUILD has a purge remove."""
-    for node in ast.walk(ast.parse((PACKAGING / "ctl/BUILD").read_text("utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "generated":
-            return [str(path) for path in ast.literal_eval(node.value)]
-    raise AssertionError("no `generated`")
-
-
-@dataclass(frozen=True)
-class Scripts:
-    """Maintainer scripts of backendai-ctl, run on a folder instead of a host."""
-
-    root: Path
-    facts: Facts
-
-    def run(self, moment: str, *words: str) -> str:
-        """Run one and give what it called; it always ends well."""
-        text = (PACKAGING / "templates/maintainer.sh.j2").read_text("utf-8")
-        environment = jinja2.Environment(
-            undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        paths = {k: getattr(self.facts.paths, k) for k in ("config", "state", "run", "volumes")}
-        environment.filters["fill"] = lambda text: text.format_map(paths)
-        script = environment.from_string(text).render(
-            paths=paths,
-            package="backendai-ctl",
-            moment=moment,
-            services=["backendai.target"],
-            has_folders=False,
-            configured=True,
-            handler=True,
-            marks=["{state}/ctl/ready/tunnel"],
-            generated=generated(),
-        )
-        for path in ABSOLUTE:
-            script = script.replace(f" {path}", f" {self.root}{path}")
-        (self.root / "calls").write_text("")
-        done = subprocess.run(
-            ["/bin/sh", "-c", script, "script", *words],
-            env={"PATH": f"{self.root}/bin:{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stderr) == (0, ""), done
-        return (self.root / "calls").read_text()
-
-    def write(self, path: str | Path, text: str = files.HEAD) -> Path:
-        made = self.root / str(path).lstrip("/")
-        files.write(made, text)
-        return made
-
-
-@pytest.fixture
-def scripts(facts: Facts, tmp_path: Path) -> Scripts:
-    made = Scripts(tmp_path / "host", facts)
-    for path in ("bin/systemctl", "bin/dpkg-trigger", "usr/bin/backendai-ctl"):
-        call = f'#!/bin/sh\necho {Path(path).name} "$@" >>{made.root}/calls\n'
-        made.write(path, call).chmod(0o755)
-    (made.root / "run/systemd/system").mkdir(parents=True)
-    return made
-
-
-@pytest.mark.parametrize("what", ["remove", "deconfigure"])
-def test_a_removal_that_is_called_off_is_pending(scripts: Scripts, facts: Facts, what: str) -> None:
-    ready = facts.paths.ctl / "ready/tunnel"
-    files.write(ready, "what it was started with\n")
-    assert "systemctl stop backendai.target" in scripts.run("preremove", what)
-    assert not ready.exists()
-    assert "dpkg-trigger --no-await backendai-configure" in scripts.run(
-        "postinstall", f"abort-{what}"
-    )
-    assert (facts.paths.ctl / "pending").exists()
-    assert not ready.exists()  # empty, it would be no new service, and left disabled
-
-
-def test_installing_this_package_alone_again_asks_for_the_trigger(
-    scripts: Scripts, facts: Facts
-) -> None:
-    assert "dpkg-trigger" in scripts.run("postinstall", "configure", "26.9.6-1")
-    assert (facts.paths.ctl / "pending").read_text() == ""
-    calls = scripts.run("postinstall", "triggered", "backendai-configure")
-    assert calls == "backendai-ctl hook triggered backendai-ctl\n"
-    assert scripts.run("postinstall", "abort-upgrade", "26.9.6-2") == ""
-
-
-def test_what_cannot_be_removed_fails_no_package_manager(scripts: Scripts, facts: Facts) -> None:
-    (facts.paths.ctl / "ready/tunnel").mkdir(parents=True)
-    failing = scripts.write("bin/rm", "#!/bin/sh\nexit 1\n")
-    failing.chmod(0o755)
-    scripts.run("preremove", "remove")
-    scripts.write("etc/systemd/system/vfroot-volume1.mount")
-    scripts.run("postremove", "purge")
-
-
-def test_purge_knows_what_steps_write_outside_of_our_folders(facts: Facts, ctx: Context) -> None:
-    drop_in = "/etc/systemd/system/{}.d/{}"
-    paths = [
-        drop_in.format(prepare_cache.UNIT, prepare_cache.DROP_IN),
-        drop_in.format(prepare_etcd.UNIT, prepare_etcd.DROP_IN),
-        drop_in.format(prepare_database.UNIT, prepare_database.NAME),
-        f"/etc/postgresql/17/main/conf.d/{prepare_database.NAME}",
-        f"/etc/postgresql/17/main/{prepare_database.RULES}",
-        str(exports.FILE),
-        str(exports.SETTINGS),
-        str(prepare_cache.config(ctx)),
-    ]
-    given = [path.format(config=facts.paths.config, state="") for path in generated()]
-    assert [p for p in paths if not any(fnmatch(p, pattern) for pattern in given)] == []
-
-
-def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> None:
-    system = "etc/systemd/system"
-    link = scripts.write(f"{system}/multi-user.target.wants/srv-a\\x2db.automount")
-    ours = [
-        link,
-        scripts.write(f"{system}/srv-a\\x2db.mount"),
-        scripts.write(f"{system}/srv-a\\x2db.automount"),
-        scripts.write(f"{system}/backendai-volumes@.service"),
-        scripts.write(f"{system}/backendai-firewall.service", "# Written by backendai-ctl node\n"),
-        scripts.write(f"{system}/etcd.service.d/backendai.conf"),
-        scripts.write("etc/postgresql/17/main/conf.d/backendai.conf"),
-        scripts.write("etc/postgresql/17/main/backendai_hba.conf"),
-    ]
-    theirs = [
-        scripts.write(f"{system}/srv-c.mount", "[Mount]\n"),
-        scripts.write(f"{system}/valkey-server.service.d/limits.conf", "[Service]\n"),
-        scripts.write("etc/postgresql/17/main/pg_hba.conf", "local all all peer\n"),
-    ]
-    files.write(facts.paths.ctl / "rpcbind-masked", "")
-    scripts.run("postremove", "remove")
-    assert all(path.exists() for path in ours)
-    calls = scripts.run("postremove", "purge").splitlines()
-    assert [path for path in ours if path.exists()] == []
-    assert all(path.exists() for path in theirs)
-    assert not (scripts.root / system / "etcd.service.d").exists()
-    assert "systemctl stop srv-a\\x2db.mount" in calls
-    assert "systemctl --no-reload unmask rpcbind.socket rpcbind.service" in calls
-    assert calls[-1] == "systemctl daemon-reload"
