@@ -40,7 +40,7 @@ UNITS = {
     "etcd": "etcd.service",
     "docker": "docker.service",
     "tunnel": tunnels.UNIT,
-    "firewall": "backendai-firewall.service",
+    "firewall": "backendai-nft.service",
 }
 # What a client of HTTP/2, so of gRPC, says first, and the kind of frame that answers.
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)

@@ -24,7 +24,7 @@ HERE, STORE, NAS, CONTAINER, PEER, BRIDGE = (
 )
 HERE6, STORE6 = "fd98::1", "fd98::2"
 TABLE = "nft list table inet backendai"
-WATCH = "backendai-firewall-watch"
+WATCH = "backendai-nft-watch"
 LOOKS_AGAIN = 60  # seconds; its timer says 30, the machine may be loaded
 SITE = f"""\
 [site]
@@ -215,7 +215,7 @@ def test_rules_that_are_gone_are_seen_and_come_back_by_themselves(here: Host) ->
     ids=["deleted", "flushed"],
 )
 def test_reconfigure_looks_at_the_kernel(here: Host, harm: str) -> None:
-    here.sh(f"systemctl stop {WATCH}.timer; {harm}; systemctl is-active backendai-firewall")
+    here.sh(f"systemctl stop {WATCH}.timer; {harm}; systemctl is-active backendai-nft")
     assert step(here) == "done"
     assert step(here) == "same" and confined(here)
     assert here.sh(f"systemctl is-active {WATCH}.timer") == "active"
@@ -236,6 +236,73 @@ def test_a_name_without_an_address_opens_nothing(here: Host) -> None:
     assert "10.98.0.4" in here.sh(TABLE)
 
 
+# What `node firewall --apply` of 26.9.6-1 leaves, in short.
+EARLIER = "backendai-firewall.service"
+EARLIER_UNIT = """\
+# Written by backendai-ctl node firewall --apply.
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/nft --file /etc/backendai/firewall.nft
+ExecStop=/usr/sbin/nft delete table inet backendai
+
+[Install]
+WantedBy=sysinit.target
+"""
+EARLIER_RULES = """\
+table inet backendai
+delete table inet backendai
+table inet backendai {
+  chain incoming {
+    type filter hook prerouting priority mangle; policy accept;
+    tcp dport 6022 drop
+  }
+}
+"""
+
+
+def test_rules_of_nodes_that_an_earlier_release_loaded_stay(here: Host) -> None:
+    here.sh(
+        f"systemctl disable --now {WATCH}.timer {WATCH} backendai-nft;"
+        " rm /etc/systemd/system/backendai-nft*"
+    )
+    here.write(f"/etc/systemd/system/{EARLIER}", EARLIER_UNIT)
+    here.write("/etc/backendai/firewall.nft", EARLIER_RULES)
+    here.sh(f"systemctl daemon-reload; systemctl enable --now {EARLIER}")
+    assert step(here) == "done"
+    rules = here.sh(TABLE)
+    assert "chain incoming" in rules and "chain containers" in rules
+    assert here.sh(f"systemctl list-units --all --no-legend {EARLIER}") == ""
+    assert "No such file" in here.sh(f"ls /etc/systemd/system/*/{EARLIER} 2>&1 || :")
+    assert step(here) == "same" and confined(here)
+    here.check(["backendai-ctl", "node", "firewall", "--remove"])
+    assert "chain incoming" not in here.sh(TABLE) and confined(here)
+
+
+def test_an_earlier_release_that_comes_back_finds_no_rules_that_it_was_asked_for(
+    here: Host,
+) -> None:
+    """What it takes for its own it would remove, or make into rules of nodes; the watch ends itself."""
+    assert "No such file" in here.sh(f"ls /etc/systemd/system/{EARLIER} 2>&1 || :")
+    here.sh("rm /etc/backendai/firewall.nft; nft delete table inet backendai")
+    until = time.monotonic() + LOOKS_AGAIN
+    while here.sh(f"systemctl is-active {WATCH}.timer || :") != "inactive":
+        assert time.monotonic() < until, here.sh(f"systemctl status '{WATCH}*' || :")
+        time.sleep(0.5)
+    assert here.sh("systemctl --failed --no-legend 'backendai-nft*'") == ""
+    assert step(here) == "done" and confined(here)
+
+
+def test_no_rules_outlive_their_package(here: Host) -> None:
+    """A removal that is called off is told by the kernel, and mended like anything else."""
+    here.sh("sh /var/lib/dpkg/info/backendai-ctl.prerm remove")
+    assert "backendai" not in here.sh("nft list tables")
+    left = "systemctl list-units --no-legend 'backendai-nft*'; ls /etc/systemd/system/*.wants"
+    assert "nft" not in here.sh(left).replace("nftables", "")
+    assert step(here) == "done" and confined(here)
+    assert here.sh(f"systemctl is-active {WATCH}.timer") == "active"
+
+
 def test_taken_back_with_the_agent(here: Host) -> None:
     assert "confine-containers" in here.check(["backendai-ctl", "purge", "--dry-run"]).stdout
     code = (
@@ -245,5 +312,5 @@ def test_taken_back_with_the_agent(here: Host) -> None:
     )
     here.check([VENV_PYTHON, "-I", "-c", code])
     assert "backendai" not in here.sh(
-        "nft list tables; ls /etc/systemd/system /run | grep fire || :"
+        "nft list tables; ls /etc/systemd/system /run | grep -e fire -e nft || :"
     )

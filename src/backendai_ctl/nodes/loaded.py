@@ -20,13 +20,17 @@ from backendai_ctl.system import files, systemd
 from backendai_ctl.system.run import run
 
 UNIT = UNITS["firewall"]
-WATCH = "backendai-firewall-watch.service"
-TIMER = "backendai-firewall-watch.timer"
+WATCH = "backendai-nft-watch.service"
+TIMER = "backendai-nft-watch.timer"
+# Of 26.9.6-1, by which that release tells that the operator asked for rules of nodes: where it comes back,
+# it must not find one that nobody asked it for.
+EARLIER = "backendai-firewall.service"
 NFT = "/usr/sbin/nft"
-NOTE = Path("/run/backendai-firewall/loaded")
+NOTE = Path("/run/backendai-nft/loaded")
 STATUS = Path("/proc/self/status")
 _CAP_NET_ADMIN = 12
 LIMIT = 20  # seconds for nft
+_CTL = "/usr/bin/backendai-ctl"  # a link, which is there through an upgrade, whatever it leads to
 # Others empty the whole ruleset when they start: nftables.service, firewalld.service on some hosts.
 _OTHERS = "nftables.service firewalld.service"
 _UNIT = f"""\
@@ -39,6 +43,7 @@ Before=network-pre.target shutdown.target
 After={_OTHERS}
 ReloadPropagatedFrom={_OTHERS}
 Conflicts=shutdown.target
+ConditionPathExists={{rules}}
 
 [Service]
 Type=oneshot
@@ -54,7 +59,8 @@ ExecStop=-{NFT} delete table {firewall.TABLE}
 [Install]
 WantedBy=sysinit.target
 """
-# After a start of the others, and every half minute: `nft flush ruleset` tells nobody.
+# After a start of the others, and every half minute: `nft flush ruleset` tells nobody. It ends by itself
+# where an earlier release took the rules away, or whoever could change them is not installed any more.
 _WATCH = f"""\
 [Unit]
 Description=Backend.AI: load the rules of the firewall again where they are gone
@@ -63,7 +69,8 @@ After={_OTHERS} {UNIT}
 [Service]
 Type=oneshot
 LogLevelMax=notice
-ExecStart=/bin/sh -c 'now=$$({NFT} --stateless list table {firewall.TABLE} 2>/dev/null); \\
+ExecStart=/bin/sh -c '[ -e {{rules}} ] && [ -L {_CTL} ] || exec systemctl stop {TIMER}; \\
+  now=$$({NFT} --stateless list table {firewall.TABLE} 2>/dev/null); \\
   [ -n "$$now" ] && [ "$$now" = "$$(cat {NOTE})" ] && exit 0; \\
   echo "<4>the kernel has not the rules that were loaded: loading them again"; \\
   exec systemctl reload-or-restart {UNIT}'
@@ -71,9 +78,11 @@ ExecStart=/bin/sh -c 'now=$$({NFT} --stateless list table {firewall.TABLE} 2>/de
 [Install]
 WantedBy={_OTHERS}
 """
-_TIMER = """\
+_TIMER = f"""\
 [Unit]
 Description=Backend.AI: look again and again whether the rules of the firewall are in the kernel
+ConditionPathExists={{rules}}
+ConditionPathIsSymbolicLink={_CTL}
 
 [Timer]
 OnActiveSec=30
@@ -95,14 +104,23 @@ def wanted(ctx: Context, *, of_nodes: bool) -> list[units.File]:
 
 
 def _units(rules: str) -> list[units.File]:
-    texts = {UNIT: _UNIT.format(rules=rules), WATCH: _WATCH, TIMER: _TIMER}
-    return [units.File(units.FOLDER / name, files.HEAD + text) for name, text in texts.items()]
+    texts = {UNIT: _UNIT, WATCH: _WATCH, TIMER: _TIMER}
+    return [
+        units.File(units.FOLDER / name, files.HEAD + text.format(rules=rules))
+        for name, text in texts.items()
+    ]
+
+
+def _earlier() -> units.File:
+    return units.File(units.FOLDER / EARLIER, "")
 
 
 def changes(ctx: Context) -> list[Change]:
     """What is to be done that the rules of this host are those that it needs, and in the kernel."""
     files_ = wanted(ctx, of_nodes=_of_nodes(ctx))
     found = [Change(str(file.path), "write and load it") for file in files_ if not file.same]
+    if _earlier().path.exists():
+        found.append(Change(EARLIER, f"have {UNIT} in its place"))
     if found or not systemd.booted():
         return found
     why = amiss(ctx) if may_look() else _noted_otherwise(ctx)
@@ -157,11 +175,26 @@ def load(ctx: Context, *, of_nodes: bool | None = None) -> None:
                 f"the rules were not loaded: {_said()}", hint="is nf_tables in this kernel?"
             )
         systemd.systemctl("start", TIMER)
+    _retire()
+
+
+def _retire() -> None:
+    """Take away the unit of an earlier release, last, and not its rules: ours replaced them at once.
+
+    Without its file it is stopped without its ExecStop=, which would delete the table.
+    """
+    if _earlier().path.exists():
+        systemd.systemctl("--no-reload", "disable", EARLIER)
+        units.remove([_earlier()])
+        if systemd.booted():
+            run(["systemctl", "stop", EARLIER], limit=90)  # fails where it did not run
 
 
 def unload(ctx: Context) -> bool:
     """Take the rules back; whether there were any."""
-    made = [units.File(firewall.path(ctx), ""), *_units("")]
+    # Backwards: the earlier unit before ours, as its ExecStop= fails where there is no table any more.
+    unit, *watch = _units("")
+    made = [units.File(firewall.path(ctx), ""), unit, _earlier(), *watch]
     there = [file.path for file in made if file.path.exists()]
     if names := [path.name for path in there if path.parent == units.FOLDER]:
         if systemd.booted():

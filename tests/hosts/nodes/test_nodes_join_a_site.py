@@ -68,7 +68,7 @@ CLIENT = {
 FILES = """
 find /etc/backendai /etc/systemd/system /etc/valkey /etc/default /etc/postgresql /vfroot \
     /var/lib/backendai/ctl -printf '%p %T@ %C@ %m %u\\n' 2>/dev/null | sort
-systemctl show 'backendai-[!f]*.service' backendai-firewall.service -p Id -p ExecMainStartTimestampMonotonic
+systemctl show 'backendai-[!n]*.service' backendai-nft.service -p Id -p ExecMainStartTimestampMonotonic
 """
 REVISIONS = """
 from backendai_ctl import facts
@@ -280,7 +280,7 @@ def test_loaded_rules_let_in_nodes_alone_and_follow_the_site_file(nodes: Site) -
     nodes.mgmt.check([*firewall, "--apply"])
     assert (knock(), step()) == (["accepted", "dropped"], "same")
     # As if they were of a site file that said something else.
-    nodes.mgmt.sh(f"sed -i '/ drop$/d' {RULES}; systemctl reload backendai-firewall")
+    nodes.mgmt.sh(f"sed -i '/ drop$/d' {RULES}; systemctl reload backendai-nft")
     assert knock() == ["accepted", "accepted"]
     assert (step(), step()) == ("done", "same")
     assert knock() == ["accepted", "dropped"]

@@ -37,8 +37,8 @@ def _state(site: SiteHost) -> dict[str, str]:
         "etcd": host.check([PYTHON, "-I", "-c", REVISIONS]).stdout,
         "database": host.sh(psql, cwd="/"),
         "services": host.sh(
-            # One unit is there to look again and again: backendai-firewall-watch.
-            "systemctl show 'backendai-[!f]*.service' backendai-firewall.service"
+            # One unit is there to look again and again: backendai-nft-watch.
+            "systemctl show 'backendai-[!n]*.service' backendai-nft.service"
             " -p Id -p ExecMainStartTimestampMonotonic"
         ),
     }

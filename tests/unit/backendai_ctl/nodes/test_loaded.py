@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,41 @@ def test_units_are_ours_and_come_after_those_who_empty_the_ruleset(
         assert f"{setting}nftables.service firewalld.service" in texts[loaded.UNIT]
     assert "WantedBy=nftables.service firewalld.service" in texts[loaded.WATCH]
     assert f"--file {firewall.path(ctx)}" in texts[loaded.UNIT]
+
+
+def test_no_unit_has_the_name_by_which_an_earlier_release_tells_that_it_was_asked(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """26.9.6-1 takes it away from a single host, and loads rules of nodes elsewhere."""
+    monkeypatch.setattr(units, "FOLDER", tmp_path)
+    assert loaded.EARLIER not in {file.path.name for file in loaded.wanted(ctx, of_nodes=False)}
+
+
+@pytest.mark.parametrize("missing", ["rules", "program"])
+def test_the_watch_ends_where_there_is_nothing_to_hold(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """The rules went with an earlier release, or the packages did."""
+    program, rules = tmp_path / "backendai-ctl", firewall.path(ctx)
+    program.symlink_to("/nonexistent")  # as in the middle of an upgrade
+    rules.touch()
+    texts = {file.path.name: file.text for file in loaded.wanted(ctx, of_nodes=False)[1:]}
+    for condition in (f"PathExists={rules}", "PathIsSymbolicLink=/usr/bin/backendai-ctl"):
+        assert f"Condition{condition}\n" in texts[loaded.TIMER]
+    assert f"ConditionPathExists={rules}\n" in texts[loaded.UNIT], "no failure at boot"
+    started = re.search(r"ExecStart=/bin/sh -c '(.*?)'\n", texts[loaded.WATCH], re.DOTALL)
+    assert started
+    call = started[1].replace("\\\n", "").replace("$$", "$")
+    call = call.replace("/usr/bin/backendai-ctl", str(program)).replace(loaded.NFT, "false")
+    calls = tmp_path / "calls"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{calls}\n')
+    systemctl.chmod(0o755)
+
+    def look() -> str:
+        subprocess.run(["/bin/sh", "-c", call], env={"PATH": f"{tmp_path}:/bin"}, check=True)
+        return calls.read_text().splitlines()[-1]
+
+    assert look() == f"reload-or-restart {loaded.UNIT}"
+    (rules if missing == "rules" else program).unlink()
+    assert look() == f"stop {loaded.TIMER}"

@@ -14,7 +14,7 @@ from backendai_ctl.site.schema import Node, Site
 from backendai_ctl.steps import units
 from backendai_ctl.steps.apply_firewall import STEP
 from backendai_ctl.steps.plan import NAMES
-from backendai_ctl.system import systemd
+from backendai_ctl.system import files, systemd
 from backendai_ctl.system.run import Done
 
 Calls = list[tuple[str, ...]]
@@ -79,6 +79,37 @@ def test_undo_takes_them_back(facts: Facts, calls: Calls) -> None:
     assert ("stop", loaded.TIMER, loaded.WATCH, loaded.UNIT) in calls
     assert not firewall.asked_for(ctx) and not firewall.path(ctx).exists()
     assert list(units.FOLDER.iterdir()) == []
+
+
+def asked_of_an_earlier_release(facts: Facts) -> Path:
+    """What `node firewall --apply` of 26.9.6-1 leaves."""
+    files.write(facts.paths.config / "firewall.nft", "table inet backendai {\n  chain incoming {\n")
+    files.write(
+        units.FOLDER / loaded.EARLIER, "# Written by backendai-ctl node firewall --apply.\n"
+    )
+    return units.FOLDER / loaded.EARLIER
+
+
+def test_rules_that_an_earlier_release_was_asked_for_stay(facts: Facts, calls: Calls) -> None:
+    """Its unit ends without its ExecStop=, which deletes the table, once ours has loaded them."""
+    unit = asked_of_an_earlier_release(facts)
+    ctx = of_nodes(facts, mgmt="10.77.0.1", gpu1="10.77.0.11")
+    assert loaded.EARLIER in [change.what for change in STEP.check(ctx)]
+    STEP.apply(ctx)
+    assert "chain incoming" in firewall.path(ctx).read_text() and not unit.exists()
+    ours = calls.index(("reload-or-restart", loaded.UNIT))
+    gone = calls.index(("--no-reload", "disable", loaded.EARLIER))
+    assert ours < gone
+    assert calls[gone + 1 :] == [("daemon-reload",), ("stop", loaded.EARLIER)]
+    assert STEP.check(ctx) == []
+
+
+def test_what_an_earlier_release_left_is_taken_back_as_well(facts: Facts, calls: Calls) -> None:
+    unit = asked_of_an_earlier_release(facts)
+    ctx = of_nodes(facts, mgmt="10.77.0.1")
+    STEP.undo(ctx)
+    assert calls[:2] == [("stop", loaded.EARLIER), ("--no-reload", "disable", loaded.EARLIER)]
+    assert not unit.exists() and not firewall.path(ctx).exists()
 
 
 def test_rules_of_nodes_go_with_the_nodes(facts: Facts, calls: Calls) -> None:
