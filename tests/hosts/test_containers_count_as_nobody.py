@@ -262,6 +262,7 @@ table inet backendai {
 
 
 def test_rules_of_nodes_that_an_earlier_release_loaded_stay(here: Host) -> None:
+    here.write("/etc/backendai/site.toml", SITE)
     here.sh(
         f"systemctl disable --now {WATCH}.timer {WATCH} backendai-nft;"
         " rm /etc/systemd/system/backendai-nft*"
@@ -289,7 +290,7 @@ def test_an_earlier_release_that_comes_back_finds_no_rules_that_it_was_asked_for
     while here.sh(f"systemctl is-active {WATCH}.timer || :") != "inactive":
         assert time.monotonic() < until, here.sh(f"systemctl status '{WATCH}*' || :")
         time.sleep(0.5)
-    assert here.sh("systemctl --failed --no-legend 'backendai-nft*'") == ""
+    assert here.sh("systemctl list-units --failed --no-legend 'backendai-nft*'") == ""
     assert step(here) == "done" and confined(here)
 
 
