@@ -25,6 +25,9 @@ LOG = logging.getLogger(__name__)
 SHARED, OURS = "ai.backend.common.", "ai.backend."
 TYPES = "ai.backend.common.types"
 DOCKER = "ai.backend.common.docker"
+# Bytes; a set of a thousand resource slots, the largest thing, has half of it.
+MOST = 65536
+SHOWN = 300  # characters of a reason
 FIELDS = ("name", "project", "tag", "registry", "architecture", "is_local")  # of an image reference
 
 
@@ -66,11 +69,18 @@ class _Made:
         common, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
         if of.is_(TYPES, "ResourceSlot"):
             found = _loaded(TYPES, "ResourceSlot")()
-            found.data.update({**(common or {}), **(slots or {})}["data"])
+            found.data.update(_flat({**(common or {}), **(slots or {})}["data"]))
             return found
         if of.is_(DOCKER, "ImageRef"):
-            return _loaded(DOCKER, "ImageRef")(**{name: common[name] for name in FIELDS})
+            return _loaded(DOCKER, "ImageRef")(**_flat({name: common[name] for name in FIELDS}))
         return None  # a PlatformTagSet: image references make their own
+
+
+def _flat(found: dict[str, Any]) -> dict[str, Any]:
+    """What holds nothing nested, which whoever shows or compares it would follow."""
+    if any(isinstance(value, tuple | dict) for value in found.values()):
+        raise Refused("an object holds something nested")
+    return found
 
 
 def _loaded(module: str, name: str) -> Any:
@@ -139,12 +149,20 @@ class _Reader:
         del self.stack[len(self.stack) - count :]
         return found
 
+    def together(self, values: tuple[Any, ...]) -> None:
+        """One of tuples is refused: Python hashes each level on the stack of the process, which ends."""
+        if any(isinstance(value, tuple) for value in values):
+            raise Refused("a tuple holds another")
+        self.push(values)
+
     def marked(self) -> tuple[Any, ...]:
         return self.last(len(self.stack) - self.marks.pop())
 
     def put(self, pairs: tuple[Any, ...]) -> None:
         if not isinstance(self.stack[-1], dict):
             raise Refused("it puts into what is no mapping")
+        if not all(type(key) is str or type(key).__name__ == "SlotName" for key in pairs[::2]):
+            raise Refused("a key is no text")
         self.stack[-1].update(zip(pairs[::2], pairs[1::2]))
 
     def name(self) -> None:
@@ -199,10 +217,10 @@ _INSTRUCTIONS: dict[bytes, Callable[[_Reader], object]] = {
     b"j": lambda r: r.push(r.memo[r.number("I")]),
     b"(": lambda r: r.marks.append(len(r.stack)),
     b")": lambda r: r.push(()),
-    b"\x85": lambda r: r.push(r.last(1)),
-    b"\x86": lambda r: r.push(r.last(2)),
-    b"\x87": lambda r: r.push(r.last(3)),
-    b"t": lambda r: r.push(r.marked()),
+    b"\x85": lambda r: r.together(r.last(1)),
+    b"\x86": lambda r: r.together(r.last(2)),
+    b"\x87": lambda r: r.together(r.last(3)),
+    b"t": lambda r: r.together(r.marked()),
     b"}": lambda r: r.push({}),
     b"s": lambda r: r.put(r.last(2)),
     b"u": lambda r: r.put(r.marked()),
@@ -218,14 +236,18 @@ def reader(kind: str, accepted: Callable[[], type]) -> Callable[[bytes], Any]:
 
     def read(data: bytes) -> Any:
         try:
+            if len(data) > MOST:
+                raise Refused(f"it has {len(data)} bytes, more than {MOST}")
             found = _Reader(data).read()
             if not isinstance(found, accepted()):
                 raise Refused(f"{type(found).__name__} instead of {kind}")
         except Exception as failure:  # whatever strange bytes lead to
-            LOG.error("refused what was sent as %s: %s", kind, failure)
-            if isinstance(failure, Refused):
-                raise
-            raise Refused(f"{type(failure).__name__}: {failure}") from None
+            # Failures of others may hold what arrived: it is not asked for its text.
+            reason = (
+                str(failure)[:SHOWN] if isinstance(failure, Refused) else type(failure).__name__
+            )
+            LOG.error("refused what was sent as %s: %s", kind, reason)
+            raise Refused(reason) from None
         return found
 
     return read
