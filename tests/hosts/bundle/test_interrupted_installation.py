@@ -32,21 +32,30 @@ def test_killed_at_ten_points(hosts: Hosts, light: bundles.Bundle) -> None:
         host.sh(RESET)
         whole = install(host, "--role", "runtime")
         assert whole.returncode == 0, whole
-        seen, killed = set(), 0
+        seen, seconds = set(), whole.seconds
         for point in range(POINTS):
-            host.sh(RESET)
-            try:
-                install(host, "--role", "runtime", limit=whole.seconds * (point + 0.5) / POINTS)
-            except HostError as ended:
-                killed += 1
-                assert "not done after" in str(ended)
+            seconds = _killed(host, (point + 0.5) / POINTS, seconds)
             _source_is_whole_or_absent(host)
             seen.add(host.sh(f"set +e; ls -A {STATE} 2>&1; ls {SOURCE} 2>&1; dpkg --audit; true"))
             again = install(host, "--role", "runtime")
             assert again.returncode == 0, f"point {point}\n{again}"
             check_installed(host, light)
-        assert killed >= POINTS - 1
         assert len(seen) > 2  # the points were in different stages
+
+
+def _killed(host: Host, share: float, seconds: float) -> float:
+    """Kill a run after a share of the seconds that a run takes; these, as it came out.
+
+    Where other work on the machine has ended meanwhile, a run is over before it is killed.
+    """
+    for _ in range(5):
+        host.sh(RESET)
+        try:
+            seconds = install(host, "--role", "runtime", limit=seconds * share).seconds
+        except HostError as ended:
+            assert "not done after" in str(ended)
+            return seconds
+    raise AssertionError(f"no run was caught at {share:.0%} of its {seconds:.1f} s")
 
 
 @pytest.mark.parametrize("state", ["half-installed", "unpacked"])
