@@ -341,5 +341,5 @@ def test_an_edge_node_takes_over_what_users_reach(nodes: Site, edge: Host) -> No
 def test_the_database_lets_in_the_edge_node_alone(nodes: Site, edge: Host) -> None:
     rules = nodes.mgmt.sh("cat /etc/postgresql/17/main/backendai_hba.conf")
     lines = [line for line in rules.splitlines() if line.startswith("host")]
-    account = "backendai_appproxy backendai_appproxy"
-    assert lines == [f"host {account} {ADDRESSES['storage1']}/32 scram-sha-256"]
+    name, edge1 = '"backendai_appproxy"', f'"{ADDRESSES["storage1"]}/32"'
+    assert lines == [f"host {name} {name} {edge1} scram-sha-256"]
