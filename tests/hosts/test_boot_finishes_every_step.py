@@ -31,8 +31,15 @@ address = "{ADDRESS}"
 roles = ["all-in-one"]
 """
 RULES = "/etc/backendai/firewall.nft"
-# What has nothing to do on a host without volumes elsewhere and servers with TLS.
-IDLE = {"open-tunnels", "export-volumes"}
+# What has nothing to do on a host without volumes elsewhere, servers with TLS, other nodes and groups of
+# its own; nor have the rules for containers, which come with those of nodes.
+IDLE = {
+    "open-tunnels",
+    "export-volumes",
+    "prepare-database",
+    "create-resource-groups",
+    "confine-containers",
+}
 
 
 @pytest.fixture(scope="module")

@@ -120,6 +120,11 @@ def test_every_lintian_override_is_needed(of_lintian: Outputs) -> None:
         for said in of_lintian.values()
         for match in re.finditer(r"^O: [^:]+: (\S+)", said, re.MULTILINE)
     }
+    release = tomllib.loads((artefacts.REPOSITORY / "packaging/release.toml").read_text("utf-8"))[
+        "release"
+    ]
+    if release["revision"] > 1:  # lintian takes the first revision alone for an initial upload
+        tags.discard("initial-upload-closes-no-bugs")
     assert sorted(tags - used) == []
 
 
