@@ -32,13 +32,15 @@ roles = ["all-in-one"]
 """
 RULES = "/etc/backendai/firewall.nft"
 # What has nothing to do on a host without volumes elsewhere, servers with TLS, other nodes and groups of
-# its own; nor have the rules for containers, which come with those of nodes.
+# its own; nor have the rules for containers, which come with those of nodes, and rows of the first load.
 IDLE = {
     "open-tunnels",
     "export-volumes",
     "prepare-database",
     "create-resource-groups",
     "confine-containers",
+    "register-images",
+    "register-app-proxy",
 }
 
 
