@@ -32,8 +32,8 @@ def test_it_runs_a_manager_by_the_servers_of_the_first(nodes: Site, second: Host
         ["inactive"] * 3
     )
     rules = nodes.mgmt.sh("cat /etc/postgresql/17/main/backendai_hba.conf")
-    second = f'"{ADDRESSES["compute2"]}/32"'
-    assert f'host "backendai" "backendai" {second} scram-sha-256' in rules
+    where = f'"{ADDRESSES["compute2"]}/32"'
+    assert f'host "backendai" "backendai" {where} scram-sha-256' in rules
     secrets = second.sh("ls /etc/backendai/secrets").split()
     assert "database-manager" in secrets and "etcd-root-password" not in secrets
 
