@@ -29,19 +29,6 @@ trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exi
 # Exit status: 0 done, 1 refused, failed, or installed but not configured (the reason and a cure are
 # printed), 2 a wrong request.
 set -u
-finished='' parts='' work=''
-# shellcheck disable=SC2317  # by the trap
-ended() { # A script that is cut short, or reads one that is, shall not end as if all were well
-  status=$?
-  [ -z "$work" ] || rm -rf "$work"
-  case $status-$finished in 0- | 127-)
-    printf 'refused: %s\nhint: %s\n' "${0##*/} or a file in lib is cut short" "unpack the whole tar again" >&2
-    exit 1
-    ;;
-  esac
-  exit "$status"
-}
-trap ended EXIT
 here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh
 . "$here/lib/checks.sh"

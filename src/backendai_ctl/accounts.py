@@ -150,10 +150,12 @@ def _moved(facts: Facts, mine: Account) -> str:
     )
 
 
-def refuse(facts: Facts) -> None:
-    """Problem if somebody else's account is in the way."""
-    if wrong := in_the_way(facts, known(facts)):
+def refuse(facts: Facts) -> Known:
+    """Problem if somebody else's account is in the way; else what is known of the host's."""
+    found = known(facts)
+    if wrong := in_the_way(facts, found):
         raise wrong
+    return found
 
 
 def make(facts: Facts) -> None:
@@ -180,10 +182,7 @@ def owner(facts: Facts) -> tuple[int, int]:
     if os.geteuid() != 0 or facts.uid == 0:
         return numbers
     if (facts.user, *numbers) not in _looked_at:
-        found = known(facts)
-        if wrong := in_the_way(facts, found):
-            raise wrong
-        if not found.account(facts.user):
+        if not refuse(facts).account(facts.user):
             raise Problem(
                 f"there is no account {facts.user} yet", hint="run: backendai-ctl reconfigure"
             )

@@ -107,7 +107,7 @@ def configure(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     report = reconfigure.reconfigure(ctx)
     if report.state == "done":
         return f"this host is configured{_way_in(ctx)}" if report.changed else ""
-    bad = {n: o for n, o in report.outcomes.items() if o.state in ("failed", "pending")}
+    bad = report.unfinished
     name, outcome = next(iter(sorted(bad.items(), key=lambda item: item[1].state)))
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
     kind = Problem if report.state == "failed" else Pending

@@ -34,6 +34,11 @@ class Report:
         """Names of the steps that did something."""
         return [name for name, outcome in self.outcomes.items() if outcome.state == "done"]
 
+    @property
+    def unfinished(self) -> dict[str, Outcome]:
+        """Steps that failed or are pending; those that wait for them (blocked) say nothing more."""
+        return {n: one for n, one in self.outcomes.items() if one.state in ("failed", "pending")}
+
 
 def pending_mark(ctx: Context) -> Path:
     """Present while something is to be done; see backendai-reconfigure.service."""

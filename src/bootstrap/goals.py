@@ -103,15 +103,20 @@ def run(root: Path, args: Sequence[str], venv: Callable[[str], Path]) -> int:
     return status
 
 
-def select(root: Path, specs: Sequence[str]) -> list[str]:
-    """The files that the words mean, of those that git knows or would take."""
+def tracked(root: Path) -> list[str]:
+    """Files that git knows or would take, that still exist."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=root,
         check=True,
         capture_output=True,
     ).stdout.decode()
-    known = [name for name in listed.split("\0") if name and (root / name).is_file()]
+    return [name for name in listed.split("\0") if name and (root / name).is_file()]
+
+
+def select(root: Path, specs: Sequence[str]) -> list[str]:
+    """The files that the words mean, of those that git knows or would take."""
+    known = tracked(root)
     found: set[str] = set()
     for spec in specs:
         place, colon, name = spec.partition(":")

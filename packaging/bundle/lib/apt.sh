@@ -74,7 +74,8 @@ list_roles() { # Name and summary of the roles, then of the components
 is_package() { list_roles | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
 
 # shellcheck disable=SC2034  # for packages.sh
-package_tool=apt-get
+package_tool=apt-get people_type=apt node_key=$keyring_file key_from_text='base64 -d' index_of_node='apt update'
+key_text() { base64 "$1"; }
 
 offered() { # NAME VERSION of our packages in the bundle
   awk '$1 == "Package:" { name = $2 } $1 == "Version:" && name ~ /^backendai-/ { print name, $2 }' \
@@ -154,21 +155,6 @@ hold_services() {
 
 release_services() {
   if [ -n "$root" ] && grep -q 'of install.sh' "$root$policy" 2>/dev/null; then rm -f "$root$policy"; fi
-}
-
-for_other_nodes() { # URL: how other hosts use it. The key is in these lines: what comes by HTTP is checked by it.
-  say "On a node with apt, as root:"
-  say ""
-  say "install -d $(dirname "$keyring_file") $(dirname "$source_file")"
-  say "base64 -d >$keyring_file <<."
-  base64 "$copy/keys/backendai-archive-keyring.gpg"
-  say "."
-  say "cat >$source_file <<."
-  source_text "$1/apt" "$keyring_file" | grep -v '^#'
-  say "."
-  say "apt update"
-  if is_package archive-keyring; then say "apt install -y backendai-archive-keyring"; fi
-  say ""
 }
 
 parts="$parts apt" # the last line: what is cut short does not have it

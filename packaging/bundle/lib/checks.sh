@@ -11,6 +11,21 @@ LC_ALL=C
 export LC_ALL
 umask 022
 
+# Until here the trap in the script's own second line held.
+finished='' parts='' work=''
+# shellcheck disable=SC2317  # by the trap
+ended() { # A script that is cut short, or reads one that is, shall not end as if all were well
+  status=$?
+  [ -z "$work" ] || rm -rf "$work"
+  case $status-$finished in 0- | 127-)
+    printf 'refused: %s\nhint: %s\n' "${0##*/} or a file in lib is cut short" "unpack the whole tar again" >&2
+    exit 1
+    ;;
+  esac
+  exit "$status"
+}
+trap ended EXIT
+
 here=${here:?}
 root=''
 wanted='' # the fingerprint given by --fingerprint

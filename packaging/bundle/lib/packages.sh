@@ -3,7 +3,7 @@
 #
 # Each names the others by their exact version, so apt and dnf leave a host as it is rather than to take
 # some of them back. Read by `.` after checks.sh; apt.sh and rpm.sh tell what is `offered`, what is
-# `installed_here`, and how a package is named `at_version`.
+# `installed_here`, how a package is named `at_version`, and how the key is written for other nodes.
 # shellcheck disable=SC2154  # variables of checks.sh and install.sh
 
 keyring_package=backendai-archive-keyring
@@ -79,6 +79,21 @@ check_came() { # Never "installed" for what is not, whatever apt or dnf said
       refuse "$package should be $version_of now, and is ${row:-not installed}" \
         "the last lines of $package_tool say why; mend that and run it again"
   done <"$work/take"
+}
+
+for_other_nodes() { # URL: how other hosts use it. The key is in these lines: what comes by HTTP is checked by it.
+  say "On a node with $people_type, as root:"
+  say ""
+  say "install -d $(dirname "$node_key") $(dirname "$source_file")"
+  say "$key_from_text >$node_key <<."
+  key_text "$copy/keys/backendai-archive-keyring.${node_key##*.}"
+  say "."
+  say "cat >$source_file <<."
+  source_text "$1/$family" "$node_key" | grep -v '^#'
+  say "."
+  [ -z "$index_of_node" ] || say "$index_of_node"
+  if is_package archive-keyring; then say "$people_type install -y $keyring_package"; fi
+  say ""
 }
 
 check_links() { # --root: its links mean its own files, and here they would lead to those of this host

@@ -66,7 +66,8 @@ list_roles() { # The rpms by name; those of roles are of no architecture
 is_package() { list_roles | awk -v name="$1" '$2 == name { found = 1 } END { exit !found }'; }
 
 # shellcheck disable=SC2034  # for packages.sh
-package_tool=dnf
+package_tool=dnf people_type=dnf node_key=$key_file key_from_text='cat' index_of_node=''
+key_text() { cat "$1"; }
 
 offered() { # NAME VERSION of our packages in the bundle
   rpm -qp --nosignature --qf '%{NAME} %{VERSION}-%{RELEASE}\n' "$here"/rpm/packages/backendai-*.rpm 2>/dev/null
@@ -83,20 +84,6 @@ before_packages() { :; } # dnf finishes by itself what a killed run left
 install_exactly() { # PACKAGE-VERSION...: dnf takes these, older or newer than what is installed
   dnf_here install "$@" || refuse "dnf did not install everything: see its last lines" \
     "packages of the distribution must be on this host or on the site's own mirror (closure/report.txt): then add --other-sources"
-}
-
-for_other_nodes() { # URL: how other hosts use it. The key is in these lines: what comes by HTTP is checked by it.
-  say "On a node with dnf, as root:"
-  say ""
-  say "install -d $(dirname "$key_file") $(dirname "$source_file")"
-  say "cat >$key_file <<."
-  cat "$copy/keys/backendai-archive-keyring.asc"
-  say "."
-  say "cat >$source_file <<."
-  source_text "$1/rpm" "$key_file" | grep -v '^#'
-  say "."
-  if is_package archive-keyring; then say "dnf install -y backendai-archive-keyring"; fi
-  say ""
 }
 
 parts="$parts rpm" # the last line: what is cut short does not have it

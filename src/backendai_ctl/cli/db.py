@@ -187,8 +187,7 @@ def _go_on(found: Context, changed: list[Database], as_json: bool) -> int:
     journal = Journal(found.paths.ctl)
     if not journal.last() or not any(_waits(found, database, journal) for database in changed):
         return 0
-    report = reconfigure(found)
-    bad = {name: one for name, one in report.outcomes.items() if one.state in ("failed", "pending")}
+    bad = reconfigure(found).unfinished
     for name, outcome in bad.items():
         problem = Problem(f"not done yet: {name}: {outcome.what}", hint=outcome.hint)
         click.echo(f"backendai-ctl: {problem}", err=True)

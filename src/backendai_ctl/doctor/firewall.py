@@ -18,7 +18,7 @@ def containers(ctx: Context) -> Result:
         return skip("only root may look")
     if why := loaded.amiss(ctx):
         return fail(f"{why}: sessions reach what trusts this host by its address", _AGAIN)
-    if todo := loaded.changes(ctx):
+    if todo := loaded.unwritten(ctx):
         saw = ", ".join(change.what for change in todo)
         return warn(f"{saw}: not as the site file, or a name in it, says now", _AGAIN)
     return ok(f"table {firewall.TABLE}")

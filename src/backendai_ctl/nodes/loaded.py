@@ -117,14 +117,20 @@ def _earlier() -> units.File:
 
 def changes(ctx: Context) -> list[Change]:
     """What is to be done that the rules of this host are those that it needs, and in the kernel."""
-    files_ = wanted(ctx, of_nodes=_of_nodes(ctx))
-    found = [Change(str(file.path), "write and load it") for file in files_ if not file.same]
-    if _earlier().path.exists():
-        found.append(Change(EARLIER, f"have {UNIT} in its place"))
+    found = unwritten(ctx)
     if found or not systemd.booted():
         return found
     why = amiss(ctx) if may_look() else _noted_otherwise(ctx)
     return [Change(firewall.TABLE, f"load it again: {why}")] if why else []
+
+
+def unwritten(ctx: Context) -> list[Change]:
+    """What of the rules and their units is not as the site file, or a name in it, says now."""
+    files_ = wanted(ctx, of_nodes=_of_nodes(ctx))
+    found = [Change(str(file.path), "write and load it") for file in files_ if not file.same]
+    if _earlier().path.exists():
+        found.append(Change(EARLIER, f"have {UNIT} in its place"))
+    return found
 
 
 def amiss(ctx: Context) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from backendai_ctl.site import values
 from backendai_ctl.site.locate import Loc
 from backendai_ctl.site.schema import Site
 
@@ -24,7 +25,7 @@ _PATTERNS = {
     r"^[a-z0-9][a-z0-9-]{0,62}$": "a name of small letters, digits and `-`",
     r"^[a-z_][a-z0-9_-]{0,30}$": "a name of small letters, digits, `-` and `_`, 31 at most",
     r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$": "a name of letters, digits, `_` and `-`, two at least",
-    r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$": "an e-mail address",
+    values.EMAIL: "an e-mail address",
 }
 
 

@@ -19,7 +19,7 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$")]
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 AccountNumber = Annotated[int, Field(ge=1, le=2**32 - 3), AfterValidator(values.number_of_user)]
 Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
-Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
+Text = Annotated[str, Field(pattern=values.NO_CONTROL)]
 Host = Annotated[str, AfterValidator(values.host)]
 Address = Annotated[str, AfterValidator(values.address)]
 Network_ = Annotated[str, AfterValidator(values.network)]
@@ -254,9 +254,7 @@ class Storage(Table):
 
 
 class Admin(Table):
-    email: Annotated[
-        str, Field(pattern=r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$")
-    ] = Field(
+    email: Annotated[str, Field(pattern=values.EMAIL)] = Field(
         "admin@localhost.localdomain", description="The first administrator signs in with this."
     )
     username: Name = Field("admin", description="And has this user name.")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HANDED_OUT = range(61184, 65536)  # to units with DynamicUser=; nobody; the 16-bit -1
-_CONTROL = r"\x00-\x1f\x7f-\x9f"  # of ASCII and, one byte more, of terminals
-_ODD = re.compile(rf"[\s\"'\\%${_CONTROL}]")
+CONTROL = r"\x00-\x1f\x7f-\x9f"  # characters of ASCII and, one byte more, of terminals
+NO_CONTROL = rf"^[^{CONTROL}]+$"
+EMAIL = rf"^[^@\s{CONTROL}]+@[^@\s{CONTROL}]+$"
+_ODD = re.compile(rf"[\s\"'\\%${CONTROL}]")
 
 
 def host(value: str) -> str:

@@ -20,10 +20,7 @@ class CreateUser:
     limit: int = 90
 
     def check(self, ctx: Context) -> list[Change]:
-        found = accounts.known(ctx.facts)
-        if wrong := accounts.in_the_way(ctx.facts, found):
-            raise wrong
-        if found.account(ctx.facts.user):
+        if accounts.refuse(ctx.facts).account(ctx.facts.user):
             return []
         uid, gid = ctx.numbers
         return [Change(ctx.facts.user, f"make the account, {uid}:{gid}")]

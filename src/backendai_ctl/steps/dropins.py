@@ -15,29 +15,7 @@ from backendai_ctl.listeners import health_url
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps.units import FOLDER, line
 from backendai_ctl.storage import backends, shared, volumes
-from backendai_ctl.system import files, resolv
-
-# Programs, their libraries and their settings lie in these.
-_OF_THE_SYSTEM = frozenset(
-    Path("/", name)
-    for name in (
-        "",
-        "bin",
-        "dev",
-        "etc",
-        "home",
-        "lib",
-        "lib64",
-        "opt",
-        "proc",
-        "root",
-        "run",
-        "sbin",
-    )
-) | frozenset(
-    Path("/", name)
-    for name in ("sys", "tmp", "usr", "usr/lib", "usr/local", "usr/share", "var", "var/lib")
-)
+from backendai_ctl.system import files, folders, resolv
 
 
 def path(component: Component) -> Path:
@@ -61,8 +39,8 @@ def wanted(ctx: Context) -> dict[Path, str]:
         if ctx.site.database.ca:  # named in the environment, and it may lie where units see nothing
             lines.append(f"BindReadOnlyPaths=-{ctx.site.database.ca}")
         setting = "ReadWritePaths" if name in shared.USERS else "InaccessiblePaths"
-        folders = volumes_outside if name in shared.USERS else hidden
-        lines += [f"{setting}=-{folder}" for folder in folders]
+        theirs = volumes_outside if name in shared.USERS else hidden
+        lines += [f"{setting}=-{folder}" for folder in theirs]
         made[path(component)] = (
             files.HEAD + "[Service]\n" + "\n".join(map(line, lines)) + "\n" if lines else ""
         )
@@ -109,7 +87,7 @@ def _hidden(ctx: Context) -> list[str]:
     found = set()
     for place in _volumes(ctx):
         above = place.path.parent
-        if above not in _OF_THE_SYSTEM and not any(p.is_relative_to(above) for p in needed):
+        if above not in folders.OF_PROGRAMS and not any(p.is_relative_to(above) for p in needed):
             found.add(str(above))
         elif not place.remote:
             found.add(str(place.path))

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
 from backendai_ctl.site.suggest import suggest
 from backendai_ctl.storage import made, shared, volumes
-from backendai_ctl.system import careful, trees
-
-# Folders of any host: whatever says that one is a volume, it holds more than that.
-SYSTEM = frozenset(
-    Path("/", name)
-    for name in (
-        *("", "bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc"),
-        *("root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
-    )
-)
+from backendai_ctl.system import careful, folders, trees
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ def _not_a_folder_of_ours(ctx: Context, place: volumes.Place) -> str:
     if place.path.is_symlink():
         return "a link"
     real = place.path.resolve()
-    if real in SYSTEM:
+    if real in folders.TOP:
         return "a folder of the host"
     paths = ctx.paths
     kept = [paths.config, paths.state, paths.run, paths.environment, paths.backups, paths.share]
@@ -94,12 +85,11 @@ def _not_made_here(ctx: Context, place: volumes.Place, row: made.Made | None) ->
         return "no record says that backendai-ctl made it here (earlier releases kept none)"
     try:
         with careful.folder(place.path) as at:
-            same = careful.identity(at) == row.identity
+            same, now = careful.identity(at) == row.identity, os.fstat(at)
     except OSError as error:
         return error.strerror or str(error)
     if not same:
         return f"another folder than the one that backendai-ctl made here on {row.time[:10]}"
-    now = place.path.lstat()
     if (now.st_uid, now.st_gid) != ctx.numbers:
         return f"it does not belong to {ctx.facts.user}"
     return ""

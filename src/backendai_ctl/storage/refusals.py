@@ -8,10 +8,9 @@ import socket
 
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.storage.volumes import Place
-from backendai_ctl.system import careful
+from backendai_ctl.system import careful, names
 from backendai_ctl.system.together import together
 
-LOOKUP = 5.0  # seconds
 _DOWN = "see to the NFS server; the volume is mounted once it answers"
 
 
@@ -30,7 +29,9 @@ def unresolved(place: Place) -> None:
         except (OSError, UnicodeError) as error:
             return f"!{getattr(error, 'strerror', None) or error}"
 
-    found = together({"": look}, limit=LOOKUP, late=f"!no answer within {LOOKUP:.0f} s")[""]
+    found = together({"": look}, limit=names.LIMIT, late=f"!no answer within {names.LIMIT:.0f} s")[
+        ""
+    ]
     if found.startswith("!"):
         raise Pending(
             f"volume {place.name}: the server's name {server} does not resolve: {found[1:]}",

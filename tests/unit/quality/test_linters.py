@@ -19,14 +19,7 @@ HOUSE_LIMIT = 400  # lines of a module; data and locks may be longer
 
 
 def tracked() -> list[Path]:
-    """Files git knows or would take, that still exist."""
-    # fmt: off
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT, check=True, capture_output=True,
-    ).stdout.decode()
-    # fmt: on
-    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    return [ROOT / name for name in goals.tracked(ROOT)]
 
 
 def passes(*argv: str | Path) -> None:
@@ -61,7 +54,7 @@ def test_mypy_strict_finds_nothing(typed: goals.Typed, learned: Path) -> None:
 
 
 def shell_scripts() -> list[str]:
-    found = goals.shell_scripts(ROOT, [str(path.relative_to(ROOT)) for path in tracked()])
+    found = goals.shell_scripts(ROOT, goals.tracked(ROOT))
     assert "pants" in found
     return found
 

@@ -17,7 +17,7 @@ from backendai_ctl.steps.base import Change
 def fine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loaded, "may_look", lambda: True)
     monkeypatch.setattr(loaded, "amiss", lambda _ctx: "")
-    monkeypatch.setattr(loaded, "changes", lambda _ctx: [])
+    monkeypatch.setattr(loaded, "unwritten", lambda _ctx: [])
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_rules_that_the_kernel_has_not_are_a_fault(
 def test_rules_of_an_older_site_file_are_a_warning(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loaded, "changes", lambda _ctx: [Change("firewall.nft", "write it")])
+    monkeypatch.setattr(loaded, "unwritten", lambda _ctx: [Change("firewall.nft", "write it")])
     assert checks.containers(ctx).level == "warn"
 
 

@@ -15,7 +15,7 @@ from backendai_ctl.errors import BadRequest
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Node, Site, Storage, Volume
 from backendai_ctl.storage import fates, made, volumes
-from backendai_ctl.system import trees
+from backendai_ctl.system import folders, trees
 
 ME = ("root", os.geteuid(), os.getegid())
 NODES = {
@@ -149,7 +149,7 @@ def test_folders_of_the_host_of_ours_and_of_other_volumes_stay(
     above = Volume(path=facts.paths.config.parent)
     ctx = host(facts, srv=Volume(path=tmp_path / "srv"), outer=Volume(path=tmp_path / "outer"))
     prepare(ctx, "srv", "outer")
-    monkeypatch.setattr(fates, "SYSTEM", {tmp_path / "srv"})
+    monkeypatch.setattr(folders, "TOP", {tmp_path / "srv"})
     volumes_of_site = {**ctx.site.storage.volumes, "inner": inner, "above": above}
     ctx = replace(ctx, site=Site(storage=Storage(volumes=volumes_of_site)))
     found = {fate.place.name: fate.why for fate in fates.of_volumes(ctx, [])}
@@ -160,7 +160,7 @@ def test_folders_of_the_host_of_ours_and_of_other_volumes_stay(
 
 @pytest.mark.parametrize("path", ["/", "/srv", "/usr", "/var"])
 def test_folders_of_the_host_are_known(path: str) -> None:
-    assert Path(path) in fates.SYSTEM
+    assert Path(path) in folders.TOP
 
 
 def test_a_folder_that_was_there_before_is_not_ours(facts: Facts, tmp_path: Path) -> None:

@@ -131,31 +131,31 @@ def test_tar_unpacks_another_file_of_a_sparse_member(good: Path, tmp_path: Path)
     assert (tmp_path / good.stem / CHECKS).read_bytes() == WHOLE[:CUT]
 
 
-def test_a_time_that_is_not_the_releases(good: Path, run_release: RunRelease) -> None:
-    whole = good.read_bytes()
-    with tarfile.open(good) as tar:
+def with_headers(path: Path, change: Callable[[tarfile.TarInfo], None]) -> None:
+    """Change what the header of every entry says, and nothing else."""
+    whole = path.read_bytes()
+    with tarfile.open(path) as tar:
         for info in tar:
+            assert whole[info.offset : info.offset + 512] == info.tobuf(tarfile.GNU_FORMAT)
+            change(info)
             head = info.tobuf(tarfile.GNU_FORMAT)
-            assert whole[info.offset : info.offset + 512] == head
-            info.mtime += DAY
-            whole = (
-                whole[: info.offset] + info.tobuf(tarfile.GNU_FORMAT) + whole[info.offset + 512 :]
-            )
-    good.write_bytes(whole)
+            whole = whole[: info.offset] + head + whole[info.offset + 512 :]
+    path.write_bytes(whole)
+
+
+def test_a_time_that_is_not_the_releases(good: Path, run_release: RunRelease) -> None:
+    def later(info: tarfile.TarInfo) -> None:
+        info.mtime += DAY
+
+    with_headers(good, later)
     refused(run_release("verify", good), "the date is 2026-11-02, and RELEASE says 2026-11-01")
 
 
-def test_another_folder_than_the_release_names(
-    good: Path, run_release: RunRelease, tmp_path: Path
-) -> None:
-    whole = good.read_bytes()
-    with tarfile.open(good) as tar:
-        for info in tar:
-            info.name = info.name.replace("backendai-", "backendbi-", 1)
-            whole = (
-                whole[: info.offset] + info.tobuf(tarfile.GNU_FORMAT) + whole[info.offset + 512 :]
-            )
-    good.write_bytes(whole)
+def test_another_folder_than_the_release_names(good: Path, run_release: RunRelease) -> None:
+    def renamed(info: tarfile.TarInfo) -> None:
+        info.name = info.name.replace("backendai-", "backendbi-", 1)
+
+    with_headers(good, renamed)
     refused(run_release("verify", good), "the folder is backendbi-")
 
 
