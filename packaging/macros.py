@@ -38,6 +38,7 @@ def backendai_package(
     generated=(),
     licenses="",
     section="admin",
+    private_loader=False,
 ):
     """One deb and one rpm with the same contents, scripts and relations.
 
@@ -45,7 +46,8 @@ def backendai_package(
     folders: {folder produced: where it goes}; links: {link: target}; requires, replaces: packages of
     ours (the version is pinned by the backend); depends, recommends, suggests: packages of the
     distribution, {"deb": [...], "rpm": [...]}; services: the units it owns; licenses: a licences.json
-    among the files produced; section: of Debian.
+    among the files produced; section: of Debian; private_loader: programs of it run on the loader and
+    libraries of the runtime.
 
     What scripts do: has_folders: make the folders; configured: have backendai-ctl configure the
     host at the end of the transaction, which is the work of the package with `handler`; marks: files
@@ -56,7 +58,12 @@ def backendai_package(
         name=f"{name}.lintian",
         template="packaging/templates/lintian-overrides.j2",
         output=f"{name}.lintian",
-        values={"package": name, "services": list(services), "role": section == "metapackages"},
+        values={
+            "package": name,
+            "services": list(services),
+            "role": section == "metapackages",
+            "private_loader": private_loader,
+        },
     )
     nfpm_content_file(
         name=f"{name}.lintian-file",
@@ -243,27 +250,42 @@ def backendai_component(
         suggests=suggests,
         replaces=replaces,
         licenses=licenses,
+        private_loader=bool(private_loader),
         **service,
+    )
+
+
+def _unit(*, name, health, ports, **values):
+    """The unit of a component or a server."""
+    rendered_file(
+        name="unit",
+        template="packaging/templates/service.j2",
+        output=f"backendai-{name}.service",
+        values={
+            "component": name,
+            "ports": ports,
+            "health": health.format(**ports),
+            "dynamic": False,
+            **values,
+        },
     )
 
 
 def _backendai_service(*, name, summary, config, ports, health, after, **values):
     """The unit of a component, and what backendai-ctl must know of it."""
     unit = f"backendai-{name}.service"
-    rendered_file(
-        name="unit",
-        template="packaging/templates/service.j2",
-        output=unit,
-        values={
-            "component": name,
-            "summary": summary,
-            "config": config,
-            "ports": ports,
-            "health": health.format(**ports),
-            "after": after,
-            "dynamic": False,
-            **values,
-        },
+    _unit(
+        name=name,
+        summary=summary,
+        config=config,
+        ports=ports,
+        health=health,
+        after=after,
+        account=None,
+        server=False,
+        before=[],
+        stop=None,
+        **values,
     )
     component_facts(
         name="facts",
@@ -290,6 +312,7 @@ def backendai_role(
     recommends=None,
     suggests=None,
     servers=(),
+    brings=(),
     takes=False,
     **unknown,
 ):
@@ -297,9 +320,9 @@ def backendai_role(
 
     Where one is installed, packages configure the host; see /usr/share/backendai/roles. Site files
     name the role without `-node`; servers: which of the site's own servers run where the role is;
-    takes: nodes of other roles leave its components to nodes of this one.
+    brings: further servers whose programs are needed; takes: nodes of other roles leave its components to nodes of this one.
     """
-    known = "name summary description components depends recommends suggests servers takes".split()
+    known = "name summary description components depends recommends suggests servers brings takes".split()
     _refuse_unknown("backendai_role", name, unknown, known)
     role_facts(
         name=f"{name}.facts",
@@ -324,7 +347,10 @@ def backendai_role(
         description=description,
         dependencies=[f":{name}.role"],
         files={f"roles/{name}": f"/usr/share/backendai/roles/{name}"},
-        requires=["backendai-ctl", *(f"backendai-{component}" for component in components)],
+        requires=[
+            "backendai-ctl",
+            *(f"backendai-{name}" for name in (*components, *servers, *brings)),
+        ],
         depends=depends,
         recommends=recommends,
         suggests=suggests,

@@ -1,8 +1,8 @@
 """Renew `packaging/locks/debian.lock` from the signed indexes of Debian.
 
-Which packages are wanted is a table below, and what bootstrap.closure finds that the release needs of
-Debian; which version, path and sha256 comes from the newest of SUITE, SUITE-updates and
-SUITE-security.
+Which packages are wanted is a table below, what the BUILD files of servers name, and what
+bootstrap.closure finds that the release needs of Debian; which version, path and sha256 comes from the
+newest of SUITE, SUITE-updates and SUITE-security.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bootstrap.closure import resolve
 from bootstrap.debs import ensure_debs
 from bootstrap.mirrors import find_mirrors
 from bootstrap.progress import say
+from bootstrap.roots import servers
 from releasekit.errors import Failure
 from releasekit.locks import Deb, read_debian_lock, write_lock
 
@@ -56,8 +57,17 @@ SETS: dict[str, list[str]] = {
 # The closure of what the release needs of Debian: bootstrap.closure resolves it.
 SERVICES = "services"
 SERVICES_SUITE = "trixie"
+SERVERS_SUITE = "trixie"  # that of the runtime, whose libraries they use
 
 Sets = dict[str, list[str]]
+
+
+def server_sets(root: Path) -> Sets:
+    """What servers of ours are assembled from, as their BUILD files say: a set for each, by its name."""
+    return {
+        name: [f"{SERVERS_SUITE}/{package}" for package in packages]
+        for name, packages in servers(root).items()
+    }
 
 
 def newest_entries(indexes: dict[str, dict[str, Deb]], sets: Sets) -> dict[str, Deb]:
@@ -68,7 +78,8 @@ def newest_entries(indexes: dict[str, dict[str, Deb]], sets: Sets) -> dict[str, 
         if name not in indexes[suite]:
             raise Failure(
                 f"Debian {suite} has no package {name}",
-                hint="mend the table in src/bootstrap/lock_debian.py",
+                hint="mend the table in src/bootstrap/lock_debian.py, or `debian` in the BUILD file "
+                "of a server",
             )
         entries[key] = indexes[suite][name]
     return entries
@@ -101,9 +112,9 @@ def main(root: Path, argv: list[str]) -> int:
     mirrors = find_mirrors()
     old = read_debian_lock(path).packages if path.exists() else {}
     indexes = {}
-    sets = dict(SETS)
+    sets = {**SETS, **server_sets(root)}
     with exclusive(cache):
-        for suite in sorted({key.split("/")[0] for keys in SETS.values() for key in keys}):
+        for suite in sorted({key.split("/")[0] for keys in sets.values() for key in keys}):
             say(f"Reading the signed index of Debian {suite}")
             apt = PrivateApt(suite, cache.root / "apt" / suite, mirrors)
             apt.update()

@@ -1,16 +1,17 @@
-"""What the release needs of Debian: read from the BUILD files, with what else a site may want.
+"""What the release takes of Debian: read from the BUILD files, with what else a site may want.
 
-And the bases that hosts start from (packaging/bases/*.toml). Both are read without Pants and, on
-Python 3.9, without a TOML module.
+That is what packages need beside them, and what servers of ours are made of. Also the bases that hosts
+start from (packaging/bases/*.toml). All is read without Pants and, on Python 3.9, without a TOML module.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from releasekit.errors import Failure
 
@@ -23,7 +24,6 @@ BASE_NAMES = (
 RELATIONS = {"depends": "depends on", "recommends": "recommends", "suggests": "suggests"}
 # What no package of ours names, with the reason.
 ALSO = {
-    "etcd-client": "etcdctl, to look into and back up the site's settings",
     "nfs-kernel-server": "serves volumes from a storage node",
     "nftables": "rules of nodes, where no role brings it",
     "stunnel4": "TLS to an external service whose client speaks none",
@@ -50,28 +50,39 @@ def roots(root: Path) -> dict[str, list[str]]:
     return {name: sorted(reasons) for name, reasons in sorted(found.items())}
 
 
+def servers(root: Path) -> dict[str, list[str]]:
+    """What servers of ours are assembled from: {name of the server: Debian packages}."""
+    return {
+        name: [str(package) for package in debian]
+        for path in sorted(root.glob("packaging/servers/*/BUILD"))
+        for name, _, debian in _fields(path, ("debian",))
+    }
+
+
 def _relations(path: Path) -> Iterator[tuple[str, str, list[str]]]:
     """(package, relation, Debian packages) of every macro call in a BUILD file."""
+    for name, relation, wanted in _fields(path, RELATIONS):
+        if isinstance(wanted, dict) and wanted.get("deb"):
+            package = name if name.startswith("backendai-") else f"backendai-{name}"
+            yield package, relation, [str(text) for text in wanted["deb"]]
+
+
+def _fields(path: Path, names: Iterable[str]) -> Iterator[tuple[str, str, Any]]:
+    """(`name` of the call, field, its value) of these fields of every macro call in a BUILD file."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise Failure(f"{path}: {error}", hint="mend the BUILD file") from None
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         given = {word.arg: word.value for word in call.keywords if word.arg}
-        for relation in RELATIONS:
-            if relation not in given:
-                continue
+        for field in (name for name in names if name in given):
             try:
-                name = str(ast.literal_eval(given["name"]))
-                wanted = ast.literal_eval(given[relation])
+                yield str(ast.literal_eval(given["name"])), field, ast.literal_eval(given[field])
             except (KeyError, ValueError):
                 raise Failure(
-                    f"{path}:{call.lineno}: `name` and `{relation}` must be plain words",
+                    f"{path}:{call.lineno}: `name` and `{field}` must be plain words",
                     hint="write them out: scripts/lock-debian reads them",
                 ) from None
-            if isinstance(wanted, dict) and wanted.get("deb"):
-                package = name if name.startswith("backendai-") else f"backendai-{name}"
-                yield package, relation, [str(text) for text in wanted["deb"]]
 
 
 def read_base(root: Path, name: str) -> Base:

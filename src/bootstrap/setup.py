@@ -16,10 +16,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from bootstrap.wheels import Wanted
+    from releasekit.locks import Deb, DebianLock
 
 # A warm start imports this module: what only a set-up needs is imported inside its functions.
 LOCKS = ("debian.lock", "npm.lock", "python.lock", "tools.lock")
-_ALSO = ("packaging/runtime/sitecustomize.py", "src/releasekit/runtime.py")
+_ALSO = (
+    "packaging/runtime/sitecustomize.py",
+    "src/releasekit/relocate.py",
+    "src/releasekit/runtime.py",
+)
 _FORM = "1"  # raise when the content of a stamp changes
 
 
@@ -96,6 +101,16 @@ def set_up(root: Path, *, frozen: bool) -> Ready:
             remove_tree(cache.tmp)
 
 
+def debs_of_a_build(debian: DebianLock, root: Path) -> dict[str, Deb]:
+    """The Debian packages that a build takes, by key; Failure for a server that is not in the lock."""
+    from bootstrap.interpreters import RELEASE_PYTHON, python_debs
+    from bootstrap.roots import servers
+
+    sets = ("pip", "node-licences", "services", *servers(root))  # services enter the apt repository
+    debs = {key: deb for name in sets for key, deb in debian.of(name).items()}
+    return {**debs, **python_debs(debian, RELEASE_PYTHON)}
+
+
 @contextlib.contextmanager
 def _temporary_files(folder: Path) -> Iterator[None]:
     """Keep temporary files, our own and children's, in `folder`: /tmp may be small or full."""
@@ -134,19 +149,13 @@ class _Work:
     def run(self) -> Ready:
         """Do everything, then write the stamp."""
         from bootstrap.debs import ensure_debs, used_debs
-        from bootstrap.interpreters import PANTS_PYTHON, RELEASE_PYTHON, python_debs
+        from bootstrap.interpreters import PANTS_PYTHON, RELEASE_PYTHON
         from bootstrap.sdist import ensure_sdists
         from bootstrap.venvs import ensure_venv
         from bootstrap.wheels import ensure_wheels
         from releasekit.files import write_atomic
 
-        debian = self.pythons.debian
-        debs = {
-            **debian.of("pip"),
-            **debian.of("node-licences"),
-            **debian.of("services"),  # they enter the apt repository
-            **python_debs(debian, RELEASE_PYTHON),
-        }
+        debs = debs_of_a_build(self.pythons.debian, self.root)
         ensure_debs(self.cache, debs, frozen=self.frozen)
         ensure_wheels(self.cache, self.pythons.host_pip(), self._wheels())
         self.pythons.path(RELEASE_PYTHON)

@@ -34,6 +34,7 @@ from packager.targets import (
     ComponentFacts,
     ImportsField,
     RoleFacts,
+    ServerFacts,
     ShareFilesField,
     ShareSourcesField,
     SummaryLineField,
@@ -154,7 +155,7 @@ def as_json(facts: dict[str, Any]) -> bytes:
 
 
 def fact_files(targets: AllTargets, release: Release) -> tuple[list[FileContent], dict[str, str]]:
-    """The files of facts, and the templates of the components: where they lie and what they become."""
+    """The files of facts, and templates of components and servers: where they lie, what they become."""
     roles = [thaw(target[ValuesField].value) for target in targets if isinstance(target, RoleFacts)]
     files = [
         FileContent("release.json", as_json(release_facts(release))),
@@ -165,7 +166,14 @@ def fact_files(targets: AllTargets, release: Release) -> tuple[list[FileContent]
         if isinstance(target, ComponentFacts):
             facts = thaw(target[ValuesField].value)
             files.append(FileContent(f"components/{facts['name']}.json", as_json(facts)))
-            name = f"{facts['config']}.j2"
+            kept = [facts["config"]]
+        elif isinstance(target, ServerFacts):
+            facts = thaw(target[ValuesField].value)
+            files.append(FileContent(f"servers/{facts['name']}.json", as_json(facts)))
+            kept = facts["templates"]
+        else:
+            continue
+        for name in (f"{config}.j2" for config in kept):
             templates[posixpath.join(target.address.spec_path, name)] = f"templates/{name}"
     return files, templates
 

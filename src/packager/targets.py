@@ -100,6 +100,73 @@ class BackendaiRuntimeTree(Target):
     help = "A private, relocated CPython assembled from locked Debian packages."
 
 
+class DebianPackagesField(StringSequenceField):
+    alias = "debian"
+    required = True
+    help = "The Debian packages that the set holds; scripts/lock-debian writes it by this list."
+
+
+class TreePrefixField(StringField):
+    alias = "prefix"
+    required = True
+    help = "Where the tree is used; `{name}` is a path of packaging/release.toml."
+
+
+class TreeProgramsField(StringSequenceField):
+    alias = "programs"
+    required = True
+    help = help_text(
+        """
+        Programs, as patterns of paths below usr/ of the Debian packages. They get the loader and the
+        libraries of the runtime, and those of the tree.
+        """
+    )
+
+
+class TreeDataField(StringSequenceField):
+    alias = "data"
+    default = ()
+    help = "Files and folders that programs read or load, as patterns of paths below usr/."
+
+
+class TreeLibrariesField(StringSequenceField):
+    alias = "libraries"
+    default = ()
+    help = "Libraries that programs load by name; those that headers ask for are found."
+
+
+class TreeLinksField(DictStringToStringField):
+    alias = "links"
+    help = "Links in the tree: {path: file beside it}."
+
+
+class LeftOutField(DictStringToStringField):
+    alias = "left_out"
+    help = "What of that is left out: {pattern of paths in the tree: reason}."
+
+
+class BackendaiServerTree(Target):
+    alias = "backendai_server_tree"
+    core_fields = (
+        *COMMON_TARGET_FIELDS,
+        PackageField,
+        DebianSetField,
+        DebianPackagesField,
+        TreePrefixField,
+        TreeProgramsField,
+        TreeDataField,
+        TreeLibrariesField,
+        TreeLinksField,
+        LeftOutField,
+    )
+    help = help_text(
+        """
+        Programs out of locked Debian packages, moved below `prefix`, where they run on the loader and
+        the libraries of the runtime, whatever the host has.
+        """
+    )
+
+
 class RenderedSourceField(MultipleSourcesField):
     """Always empty: the template lies in a folder of its own and is named by `template`."""
 
@@ -189,6 +256,12 @@ class ComponentFacts(Target):
     alias = "component_facts"
     core_fields = (*COMMON_TARGET_FIELDS, ValuesField)
     help = "What backendai-ctl must know of a component: its unit, configuration, ports, health."
+
+
+class ServerFacts(Target):
+    alias = "server_facts"
+    core_fields = (*COMMON_TARGET_FIELDS, ValuesField)
+    help = "What backendai-ctl must know of a server: its unit, account, files, ports, health."
 
 
 class RoleFacts(Target):

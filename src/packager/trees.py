@@ -19,7 +19,13 @@ from pants.engine.fs import (
 )
 from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
-from pants.engine.target import AllTargets, SourcesField, WrappedTarget, WrappedTargetRequest
+from pants.engine.target import (
+    AllTargets,
+    SourcesField,
+    Target,
+    WrappedTarget,
+    WrappedTargetRequest,
+)
 
 from packager.drift import Debs, DebsRequest
 from packager.inputs import (
@@ -40,6 +46,7 @@ from packager.targets import (
     PrivateLoaderField,
     RuntimeSourceField,
     SkeletonField,
+    TreePrefixField,
 )
 from releasekit.closure import Ownership, assign
 from releasekit.locks import canonical
@@ -199,6 +206,13 @@ async def runtime_process(request: RuntimeTree, release: Release) -> Process:
     )
 
 
+@dataclass(frozen=True)
+class ServerTree:
+    """Ask for the process that moves a server's programs; see packager.servers."""
+
+    target: Target
+
+
 @rule
 async def build_tree(request: TreeRequest, release: Release) -> BuiltTree:
     wrapped = await Get(
@@ -206,12 +220,15 @@ async def build_tree(request: TreeRequest, release: Release) -> BuiltTree:
     )
     target = wrapped.target
     package = target[PackageField].value or ""
-    if target.has_field(DebianSetField):
+    requires: tuple[str, ...] = ()
+    if target.has_field(TreePrefixField):
+        process = await Get(Process, ServerTree(target))
+        requires = (release.runtime_package,)
+    elif target.has_field(DebianSetField):
         process = await Get(
             Process,
             RuntimeTree(package, target[DebianSetField].value or "", target[RuntimeSourceField]),
         )
-        requires: tuple[str, ...] = ()
     else:
         owners = await Get(Owners)
         process = await Get(

@@ -1,8 +1,8 @@
 """Build the tree of the runtime's package: `python -m releasekit.runtime_tree SPEC`.
 
 SPEC is a JSON file (see `RuntimeSpec`). Written beside it: `tree.tar` and `tree.json`, as
-releasekit.trees writes them. The runtime itself is releasekit.runtime's work; here it is compiled,
-given its copyright file and the list of the Debian packages it was made of.
+releasekit.trees writes them; `libraries` of the latter are the names of those that servers find here.
+The runtime itself is releasekit.runtime's work; here it is compiled and documented.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releasekit import bytecode, runtime, tarball
+from releasekit import bytecode, runtime
+from releasekit.debian_tree import document, pack
 from releasekit.errors import run_main
-from releasekit.licences import Part, expression, write_doc
-from releasekit.spdx import of_debian
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,6 @@ class RuntimeSpec:
     jobs: int = 1
 
 
-def parts_of(licences: Path, provenance: list[dict[str, Any]]) -> list[Part]:
-    """One part per Debian package, with the copyright file it came with."""
-    versions = {str(row["package"]).split("/")[-1]: str(row["version"]) for row in provenance}
-    parts = []
-    for folder in sorted(licences.iterdir()):
-        text = (folder / "copyright").read_text("utf-8", "replace").strip()
-        version = versions.get(folder.name, "")
-        parts.append(Part(folder.name, version, of_debian(text), (text,)))
-    return parts
-
-
 def build(spec: RuntimeSpec, root: Path) -> dict[str, Any]:
     """Lay the tree out below `root`; return what `tree.json` holds."""
     prefix = root / spec.prefix.lstrip("/")
@@ -64,16 +52,15 @@ def build(spec: RuntimeSpec, root: Path) -> dict[str, Any]:
         shown_as=f"{spec.prefix}/lib/python{spec.python}",
         jobs=spec.jobs,
     )
-    parts = parts_of(prefix / "share/licenses", spec.provenance)
-    doc = root / "usr/share/doc" / spec.package
-    write_doc(doc, package=spec.package, homepage=spec.homepage, own=spec.license, parts=parts)
-    rows = json.dumps(spec.provenance, indent=1, sort_keys=True) + "\n"
-    (doc / "debian-packages.json").write_text(rows, "utf-8")
-    return {
-        "package": spec.package,
-        "license": expression(spec.license, parts),
-        "distributions": [],
-    }
+    facts = document(
+        prefix,
+        root,
+        package=spec.package,
+        homepage=spec.homepage,
+        own=spec.license,
+        provenance=spec.provenance,
+    )
+    return {**facts, "libraries": sorted(path.name for path in (prefix / "lib").glob("*.so*"))}
 
 
 def main() -> int:
@@ -84,9 +71,7 @@ def main() -> int:
     os.umask(0o022)
     root = Path("root")
     root.mkdir()
-    facts = build(spec, root)
-    tarball.pack(root, Path("tree.tar"), mtime=spec.mtime)
-    Path("tree.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
+    pack(root, build(spec, root), spec.mtime)
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.changes import changes
-from bootstrap.lock_debian import SERVICES, SETS, lock_data, newest_entries
+from bootstrap.lock_debian import SERVICES, SETS, lock_data, newest_entries, server_sets
 from bootstrap.roots import bases, read_base, roots
 from releasekit.errors import Failure
 from releasekit.files import Entry
@@ -16,11 +16,13 @@ from releasekit.locks import read_debian_lock
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_the_lock_of_the_repository_holds_the_sets_of_the_table() -> None:
+def test_the_lock_of_the_repository_holds_the_sets_of_table_and_servers() -> None:
     lock = read_debian_lock(ROOT / "packaging/locks/debian.lock")
     sets = {name: list(keys) for name, keys in lock.sets.items()}
-    services = sets[SERVICES]
-    assert {name: sorted(keys) for name, keys in SETS.items()} | {SERVICES: services} == sets
+    servers = server_sets(ROOT)
+    wanted = {name: sorted(keys) for name, keys in (*SETS.items(), *servers.items())}
+    assert sets == {**wanted, SERVICES: sets[SERVICES]}, "run scripts/lock-debian"
+    assert len(wanted) == len(SETS) + len(servers), "a server has the name of another set"
     assert set(lock.packages) == {key for keys in sets.values() for key in keys}
     assert lock_data(dict(lock.packages), sets, {})["packages"].keys() == lock.packages.keys()
 
@@ -45,9 +47,21 @@ def test_a_host_under_test_holds_the_minimal_base() -> None:
     assert base and plain - {"apt"} <= set(re.findall(r'"([^"]+)"', base[1]))
 
 
-def test_a_package_that_debian_lacks_is_named() -> None:
-    with pytest.raises(Failure, match="Debian bullseye has no package"):
+def test_servers_are_made_of_the_debian_whose_libraries_the_runtime_has() -> None:
+    suites = {key.split("/")[0] for key in SETS["python3.13"]}
+    assert suites == {key.split("/")[0] for keys in server_sets(ROOT).values() for key in keys}
+
+
+def test_no_server_is_made_of_a_package_that_the_runtime_has() -> None:
+    runtime = set(SETS["python3.13"]) - {"trixie/gcc-14-base"}  # licences, for whoever needs them
+    found = {name: sorted(runtime & set(keys)) for name, keys in server_sets(ROOT).items()}
+    assert not any(found.values()), found
+
+
+def test_a_package_that_debian_lacks_is_named_with_where_it_is_asked_for() -> None:
+    with pytest.raises(Failure, match="Debian bullseye has no package") as caught:
         newest_entries({"bullseye": {}, "trixie": {}}, SETS)
+    assert "BUILD file of a server" in str(caught.value.hint)
 
 
 def test_the_summary_tells_what_changed() -> None:

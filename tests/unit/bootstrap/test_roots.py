@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.roots import ALSO, bases, read_base, roots
+from bootstrap.roots import ALSO, bases, read_base, roots, servers
 from releasekit.errors import Failure
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -37,10 +37,34 @@ def test_what_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
         roots(root)
 
 
-def test_the_roles_of_the_repository_bring_their_servers() -> None:
+def test_of_debians_servers_the_roles_bring_the_container_engine_alone() -> None:
     found = roots(ROOT)
-    servers = {"postgresql", "valkey-server", "etcd-server", "docker.io", "docker-cli"}
-    assert servers | {"nfs-common", "nfs-kernel-server", "etcd-client"} <= set(found)
+    assert {"docker.io", "docker-cli", "nftables", "nfs-common", "nfs-kernel-server"} <= set(found)
+    own = ("postgresql", "valkey", "redis", "etcd")
+    assert [name for name in found if name.startswith(own)] == []
+
+
+def test_the_sites_own_servers_are_sets_of_their_own() -> None:
+    found = servers(ROOT)
+    assert {"postgresql", "valkey", "etcd"} <= set(found)
+    assert "postgresql-17" in found["postgresql"] and "etcd-client" in found["etcd"]
+
+
+def test_what_servers_are_made_of_is_read_by_the_name_of_each(tmp_path: Path) -> None:
+    for name, debian in (("one", '["liba", "b"]'), ("two", "[]")):
+        folder = tmp_path / f"packaging/servers/{name}"
+        folder.mkdir(parents=True)
+        (folder / "BUILD").write_text(f'backendai_server(name="{name}", debian={debian})\n')
+    build_file(tmp_path, 'backendai_server_tree(name="tree", debian=["elsewhere"])\n')
+    assert servers(tmp_path) == {"one": ["liba", "b"], "two": []}
+
+
+def test_packages_of_a_server_that_cannot_be_read_are_named_with_their_line(tmp_path: Path) -> None:
+    folder = tmp_path / "packaging/servers/x"
+    folder.mkdir(parents=True)
+    (folder / "BUILD").write_text('\nbackendai_server(name="x", debian=[*COMMON])\n')
+    with pytest.raises(Failure, match=r"BUILD:2: `name` and `debian` must be plain words"):
+        servers(tmp_path)
 
 
 def test_a_base_without_packages_is_refused(tmp_path: Path) -> None:

@@ -44,6 +44,36 @@ def test_an_unknown_field_of_a_role_is_named(miniature: Any) -> None:
     assert "backendai_role(name='x'): unknown field `y`" in error
 
 
+def server(**fields: Any) -> dict[str, str]:
+    """The BUILD file of a server in `s`."""
+    given = {"summary": "x", "description": "x", "debian": ["one", "two"], "programs": ["bin/x"]}
+    return {"s/BUILD": f"backendai_server(name='x', **{ {**given, **fields}!r})\n"}
+
+
+def test_an_unknown_field_of_a_server_is_named_with_the_one_that_was_meant(miniature: Any) -> None:
+    miniature.write(server(program=["bin/x"]))
+    error = fails(miniature, "s:backendai-x.deb", "deb")
+    assert "backendai_server(name='x'): unknown field `program`" in error
+    assert "did you mean `programs`?" in error
+
+
+def test_a_server_of_other_packages_than_the_lock_says_is_refused_before_anything_is_fetched(
+    miniature: Any,
+) -> None:
+    miniature.debian["sets"]["x"] = ["trixie/two", "trixie/three"]
+    miniature.write(server())
+    error = fails(miniature, "s:backendai-x.deb", "deb")
+    assert "s:tree: `debian` and packaging/locks/debian.lock differ: one, three" in error
+    assert "hint: run scripts/lock-debian" in error
+
+
+def test_a_server_that_was_never_locked_is_refused_with_the_same_cure(miniature: Any) -> None:
+    miniature.write(server())
+    error = fails(miniature, "s:backendai-x.deb", "deb")
+    assert "s:tree: `debian` and packaging/locks/debian.lock differ: one, two" in error
+    assert "hint: run scripts/lock-debian" in error
+
+
 def test_a_template_variable_that_does_not_exist_is_named_with_its_template(miniature: Any) -> None:
     miniature.write(
         {

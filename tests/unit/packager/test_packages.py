@@ -139,6 +139,54 @@ def test_what_packages_of_the_distribution_are_called_is_said_for_each_format(
     assert b"docker-ce" in rpm.read_bytes() and b"docker.io" not in rpm.read_bytes()
 
 
+RUNTIME = """
+backendai_runtime_tree(
+    name="tree", package="backendai-runtime", packages="python", source="sitecustomize.py",
+)
+"""
+SERVER = """
+backendai_server(
+    name="serve", summary="A server", description="For a test.", debian=["serve", "libown"],
+    programs=["bin/*"], data=["lib/serve"], links={"bin/server": "serve"},
+)
+"""
+
+
+def test_a_server_is_made_of_its_debian_packages_on_the_libraries_of_the_runtime(
+    miniature: Any, make_deb: Any, make_elf: Any, tmp_path: Path
+) -> None:
+    lib, doc = "./usr/lib/x86_64-linux-gnu", "./usr/share/doc"
+    packages: dict[str, dict[str, Any]] = {
+        "python": {
+            "./usr/bin/python3.13": b"#!/bin/sh\n",
+            "./usr/lib/python3.13/os.py": b"",
+            f"{lib}/libc.so.6": make_elf(soname="libc.so.6"),
+        },
+        "serve": {
+            "./usr/bin/serve": b"#!/bin/sh\n",
+            "./usr/lib/serve/module.so": make_elf(needed=["libc.so.6", "libown.so.1"]),
+        },
+        "libown": {f"{lib}/libown.so.1": make_elf(soname="libown.so.1", needed=["libc.so.6"])},
+    }
+    for name, files in packages.items():
+        licence = {f"{doc}/{name}/copyright": b"License: MIT\n"}
+        deb = make_deb(tmp_path / f"{name}.deb", {**files, **licence}, package=name)
+        miniature.lock_deb(deb, "python" if name == "python" else "serve")
+    miniature.write({"r/BUILD": RUNTIME, "r/sitecustomize.py": "", "s/BUILD": SERVER})
+    deb = miniature.build("s:backendai-serve.deb", "deb") / f"backendai-serve_{VERSION}_amd64.deb"
+    top = "opt/backendai/servers/serve/"
+    inside = {path[len(top) :] for path in deb_paths(deb) if path.startswith(top)}
+    assert {path for path in inside if path and path[-1] != "/"} == {
+        "bin/serve",
+        "bin/server",
+        "lib/libown.so.1",
+        "lib/serve/module.so",
+        "share/licenses/libown/copyright",
+        "share/licenses/serve/copyright",
+    }
+    assert deb_field(deb, "Depends") == f"backendai-runtime (= {VERSION})"
+
+
 OWN = """
 backendai_wheel(
     name="wheel", distribution="our-own", summary="Ours", packages=["our_own"], imports=["shared"],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toml
 from pants.core.goals.package import BuiltPackage
 from pants.core.target_types import rules as core_target_rules
 from pants.engine.addresses import Address
@@ -27,6 +28,9 @@ from packager.pex import PexFieldSet
 from releasekit.files import fingerprint
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+MACROS = toml.loads((REPOSITORY / "pants.toml").read_text("utf-8"))["GLOBAL"][
+    "build_file_prelude_globs"
+]
 VERSION = release.parse((REPOSITORY / "packaging/release.toml").read_text("utf-8")).full_version
 CACHE = Path(
     os.environ.get("BACKENDAI_CACHE")
@@ -67,38 +71,48 @@ def make_wheel(
 
 @dataclass
 class Miniature:
-    """A build root with a cache. `packages` is the lock's table; write BUILD files, then build."""
+    """A build root with a cache. `packages` and `debian` are locks; write BUILD files, then build."""
 
     runner: RuleRunner
     cache: Path
     packages: dict[str, Any] = field(default_factory=dict)
     unpacked: dict[str, Any] = field(default_factory=dict)  # wheels of which only files are taken
+    debian: dict[str, dict[str, Any]] = field(default_factory=lambda: {"sets": {}, "packages": {}})
 
     def lock_wheel(
         self, name: str, files: dict[str, str], requires: Iterable[str] = (), version: str = "1.0"
     ) -> dict[str, Any]:
         """Put a wheel into the cache and the lock; returns its entry."""
         wheel = make_wheel(self.cache, name, files, version, requires)
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        target = self.cache / "files" / digest / wheel.name
+        entry = self._stored(wheel, version)
+        self.packages[name] = {**entry, "requires": list(requires), "extras": {}}
+        locked: dict[str, Any] = self.packages[name]
+        return locked
+
+    def lock_deb(self, deb: Path, *sets: str) -> None:
+        """Put a Debian package into the cache and these sets of the lock, under its file's name."""
+        key = f"trixie/{deb.stem}"
+        self.debian["packages"][key] = self._stored(deb, "1.0")
+        for name in sets:
+            self.debian["sets"].setdefault(name, []).append(key)
+
+    def _stored(self, file: Path, version: str) -> dict[str, Any]:
+        """Move a file into the cache; what a lock says of it."""
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        target = self.cache / "files" / digest / file.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        size = wheel.stat().st_size
-        wheel.replace(target)
-        self.packages[name] = {
-            "version": version,
-            "filename": target.name,
-            "sha256": digest,
-            "size": size,
-            "requires": list(requires),
-            "extras": {},
-        }
-        entry: dict[str, Any] = self.packages[name]
-        return entry
+        size = file.stat().st_size
+        file.replace(target)
+        return {"version": version, "filename": target.name, "sha256": digest, "size": size}
 
     def write(self, files: dict[str, str]) -> None:
-        """Write files of the build root, and the lock as it stands."""
-        lock = json.dumps({"packages": self.packages, "unpacked": self.unpacked})
-        self.runner.write_files({"packaging/locks/python.lock": lock, **files})
+        """Write files of the build root, and the locks as they stand."""
+        locks = {
+            "packaging/locks/python.lock": {"packages": self.packages, "unpacked": self.unpacked},
+            "packaging/locks/debian.lock": self.debian,
+        }
+        texts = {path: json.dumps(lock) for path, lock in locks.items()}
+        self.runner.write_files({**texts, **files})
 
     def build(self, target: str, kind: str) -> Path:
         """Package a target; the folder with what would go to dist/."""
@@ -160,7 +174,7 @@ def make_miniature(tmp_path: Path) -> Miniature:
     )
     runner.set_options(
         [
-            "--build-file-prelude-globs=packaging/macros.py",
+            f"--build-file-prelude-globs={MACROS}",
             f"--backendai-cache={tmp_path}",
             f"--backendai-python={pythons[-1]}",
         ],
@@ -168,13 +182,12 @@ def make_miniature(tmp_path: Path) -> Miniature:
     )
     shared = [
         "packaging/release.toml",
-        "packaging/macros.py",
         "packaging/locks/tools.lock",
         *(
             p.relative_to(REPOSITORY).as_posix()
-            for p in REPOSITORY.glob("packaging/templates/*.j2")
+            for pattern in (*MACROS, "packaging/templates/*.j2", "src/releasekit/*.py")
+            for p in REPOSITORY.glob(pattern)
         ),
-        *(p.relative_to(REPOSITORY).as_posix() for p in REPOSITORY.glob("src/releasekit/*.py")),
     ]
     texts = {path: (REPOSITORY / path).read_text("utf-8") for path in shared}
     # A miniature locks none of the distributions that the last table, [inputs], is about.

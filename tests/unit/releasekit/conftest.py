@@ -1,4 +1,4 @@
-"""Fixtures of releasekit's tests: tiny wheels, made in the test, and a small inventory."""
+"""Fixtures of releasekit's tests: tiny wheels, made in the test, a stand-in, and a small inventory."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def make_wheel() -> MakeWheel:
 def digest() -> Digest:
     """digest(data) -> the sha256 as RECORD spells it."""
     return _digest
+
+
+@pytest.fixture
+def patchelf(tmp_path: Path) -> Path:
+    """Stands in for patchelf: writes how it was called to `called` beside it, a line each time."""
+    path = tmp_path / "patchelf"
+    path.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/called\n')
+    path.chmod(0o755)
+    return path
 
 
 def _make_wheel(

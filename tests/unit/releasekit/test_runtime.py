@@ -8,22 +8,13 @@ import pytest
 
 from releasekit.errors import Failure
 from releasekit.files import sha256_of
-from releasekit.runtime import PRUNED, assemble, check_closed, main
+from releasekit.runtime import PRUNED, assemble, main
 
 MakeDeb = Callable[..., Path]
 MakeElf = Callable[..., bytes]
 SITECUSTOMIZE = Path(__file__).resolve().parents[3] / "packaging/runtime/sitecustomize.py"
 LIB = "./usr/lib/x86_64-linux-gnu"
 PY = "./usr/lib/python3.13"
-
-
-@pytest.fixture
-def patchelf(tmp_path: Path) -> Path:
-    """Stands in for patchelf: notes how it was called."""
-    path = tmp_path / "patchelf"
-    path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/called\n')
-    path.chmod(0o755)
-    return path
 
 
 @pytest.fixture
@@ -39,7 +30,7 @@ def debs(tmp_path: Path, make_deb: MakeDeb, make_elf: MakeElf) -> list[Path]:
         "./usr/share/doc/libc6/copyright": b"LGPL",
     }
     python = {
-        "./usr/bin/python3.13": make_elf(needed=["libc.so.6"]),
+        "./usr/bin/python3.13": make_elf(needed=["libc.so.6"], interpreter="/lib64/ld.so"),
         "./usr/bin/pdb3.13": "../lib/python3.13/os.py",
         f"{PY}/os.py": b"",
         f"{PY}/_sysconfigdata__x.py": b"v = {'A': 1,\n 'WHEEL_PKG_DIR': '/usr/share/x',\n}\n",
@@ -92,7 +83,7 @@ def test_the_interpreter_gets_its_loader_and_a_forced_rpath(
     tmp_path: Path, debs: list[Path], patchelf: Path
 ) -> None:
     assemble(debs, "/opt/x", patchelf, tmp_path / "out", None)
-    words = (tmp_path / "called").read_text().splitlines()
+    words = (tmp_path / "called").read_text().split()
     assert words[:5] == [
         "--set-interpreter",
         "/opt/x/lib/ld-linux-x86-64.so.2",
@@ -123,31 +114,11 @@ def test_a_missing_library_is_named_with_who_needs_it(
     assert not tree.exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"), [({"machine": 183}, "not for x86_64"), ({"runpath": "/x"}, "RUNPATH")]
-)
-def test_what_would_break_the_promise_is_refused(
-    tmp_path: Path, make_elf: MakeElf, options: dict[str, object], complaint: str
-) -> None:
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib/x.so").write_bytes(make_elf(**options))
-    with pytest.raises(Failure, match=complaint):
-        check_closed(tmp_path)
-
-
 def test_packages_without_python_are_refused(
     tmp_path: Path, debs: list[Path], patchelf: Path
 ) -> None:
     with pytest.raises(Failure, match="hold no CPython"):
         assemble(debs[:1], "/opt/x", patchelf, tmp_path / "out", None)
-
-
-def test_a_package_without_copyright_is_refused(
-    tmp_path: Path, debs: list[Path], patchelf: Path, make_deb: MakeDeb
-) -> None:
-    with pytest.raises(Failure, match="bare: its copyright file is missing"):
-        bare = make_deb(tmp_path / "bare.deb", {}, package="bare")
-        assemble([*debs, bare], "/opt/x", patchelf, tmp_path / "out", None)
 
 
 def test_the_same_packages_give_the_same_tree_whatever_the_umask(
@@ -171,16 +142,6 @@ def test_the_same_packages_give_the_same_tree_whatever_the_umask(
         )
         assert {oct(p.stat().st_mode & 0o777) for p in tree.rglob("*") if p.is_dir()} == {"0o755"}
     assert trees[0] == trees[1]
-
-
-def test_a_failing_patchelf_is_a_clear_error(tmp_path: Path, debs: list[Path]) -> None:
-    with pytest.raises(Failure, match="patchelf does not start"):
-        assemble(debs, "/opt/x", tmp_path / "absent", tmp_path / "out", None)
-    bad = tmp_path / "bad"
-    bad.write_text("#!/bin/sh\necho broken >&2\nexit 1\n")
-    bad.chmod(0o755)
-    with pytest.raises(Failure, match="broken"):
-        assemble(debs, "/opt/x", bad, tmp_path / "out", None)
 
 
 def test_the_command_line_does_the_same(tmp_path: Path, debs: list[Path], patchelf: Path) -> None:

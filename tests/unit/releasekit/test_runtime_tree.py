@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from releasekit import runtime, runtime_tree
-from releasekit.runtime_tree import RuntimeSpec, build, parts_of
+from releasekit.runtime_tree import RuntimeSpec, build
 
 PROVENANCE = [{"package": "trixie/libc6", "version": "2.41-12", "sha256": "0" * 64}]
 
@@ -30,25 +30,21 @@ def spec() -> RuntimeSpec:
 
 @pytest.fixture(autouse=True)
 def assembled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """releasekit.runtime is tested by itself: here it lays out one module and one licence."""
+    """releasekit.runtime is tested by itself: here it lays out a module, libraries and a licence."""
     calls: list[Any] = []
 
     def assemble(debs: list[Path], prefix: str, patchelf: Path, target: Path, source: Path) -> None:
         calls.append(([path.name for path in debs], prefix, source.name))
         (target / "lib/python3.13").mkdir(parents=True)
         (target / "lib/python3.13/os.py").write_text("x = 1\n")
+        for name in ("libc.so.6", "libm.so.6"):
+            (target / "lib" / name).touch()
+        (target / "lib/libnss_db.so.2").symlink_to("libc.so.6")
         (target / "share/licenses/libc6").mkdir(parents=True)
         (target / "share/licenses/libc6/copyright").write_text("License: LGPL-2.1+\n")
 
     monkeypatch.setattr(runtime, "assemble", assemble)
     return calls
-
-
-def test_parts_carry_the_version_that_was_used(tmp_path: Path) -> None:
-    (tmp_path / "libc6").mkdir()
-    (tmp_path / "libc6/copyright").write_text("License: LGPL-2.1+\n")
-    (part,) = parts_of(tmp_path, PROVENANCE)
-    assert (part.name, part.version, part.licence) == ("libc6", "2.41-12", "LGPL-2.1-or-later")
 
 
 def test_the_tree_is_compiled_and_says_what_it_was_made_of(
@@ -61,6 +57,11 @@ def test_the_tree_is_compiled_and_says_what_it_was_made_of(
     assert "Files: libc6-2.41-12" in (doc / "copyright").read_text()
     assert json.loads((doc / "debian-packages.json").read_text()) == PROVENANCE
     assert facts["license"] == "LGPL-3.0-only AND LGPL-2.1-or-later"
+
+
+def test_the_facts_name_the_libraries_that_servers_find_here(tmp_path: Path) -> None:
+    facts = build(spec(), tmp_path)
+    assert facts["libraries"] == ["libc.so.6", "libm.so.6", "libnss_db.so.2"]
 
 
 def test_the_program_writes_tree_and_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,5 +67,8 @@ def test_debian_copyright_files_of_the_new_and_old_form() -> None:
     assert of_debian("Files: *\nLicense: GPL-2+ and Expat\n\nLicense: odd\n") == (
         "GPL-2.0-or-later AND MIT"
     )
+    assert of_debian("License: GPL-2.0+\nLicense: PostgreSQL\nLicense: OpenLDAP-2.8\n") == (
+        "GPL-2.0-or-later AND OLDAP-2.8 AND PostgreSQL"
+    )
     old = f"{'Packaged by someone. ' * 400} under the GCC Runtime\n Library Exception"
     assert of_debian(old) == "GPL-3.0-or-later WITH GCC-exception-3.1"

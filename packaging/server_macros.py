@@ -1,0 +1,134 @@
+# BUILD prelude beside macros.py, which it calls: what a server that a site brings along expands to.
+
+
+def backendai_server(
+    *,
+    name,
+    summary,
+    description,
+    debian,
+    programs,
+    data=(),
+    libraries=(),
+    links=None,
+    left_out=None,
+    command=None,
+    prepare=None,
+    config=None,
+    credentials=(),
+    templates=(),
+    listens=None,
+    health=None,
+    environment=None,
+    memory=None,
+    stop=None,
+    hardening=None,
+    bin="bin",
+    **unknown,
+):
+    """A server that a site brings along: programs of Debian below {servers}/NAME, as deb and rpm.
+
+    debian: packages of Debian 13 that it is made of, beyond those of the runtime; programs, data:
+    patterns of paths below usr/ of these, which keep their shape; libraries: those that programs load by
+    name (what headers ask for is found); links: {path in the tree: file beside it}; left_out: {pattern
+    of paths in the tree: reason}.
+
+    command: what its service runs (none: no service); {server} is its tree, {data} its state, {given}
+    the folder of what it is given: config and credentials, files under {config}; templates: those of
+    them that backendai-ctl makes from FILE.j2 beside the BUILD file; prepare: a shell script made from
+    PREPARE.j2 beside it, run before each start; listens: {what for: port}; health: where it says that it is
+    well, see backendai_serve.health; memory: what it may use at most; stop: the signal that ends it
+    (SIGTERM); environment, hardening: as in backendai_component; bin: folder of its tree with
+    programs that others call.
+    """
+    known = (
+        "name summary description debian programs data libraries links left_out command prepare config "
+        "credentials templates listens health environment memory stop hardening bin"
+    ).split()
+    _refuse_unknown("backendai_server", name, unknown, known)
+    package, tree, data_folder = f"backendai-{name}", "{servers}/" + name, "{state}/" + name
+    backendai_server_tree(
+        name="tree",
+        package=package,
+        packages=name,
+        debian=list(debian),
+        prefix=tree,
+        programs=list(programs),
+        data=list(data),
+        libraries=list(libraries),
+        links=dict(links or {}),
+        left_out=dict(left_out or {}),
+    )
+    contents, files, service = [":tree"], {}, {}
+    if command:
+        unit, mark = f"{package}.service", "{state}/ctl/ready/" + name
+
+        def filled(word):
+            return word.replace("{server}", tree).replace("{data}", data_folder)
+
+        before = []
+        if prepare:
+            rendered_file(
+                name="prepare", template=f"packaging/servers/{name}/{prepare}.j2", output=prepare
+            )
+            contents.append(":prepare")
+            files[prepare] = f"{tree}/{prepare}"
+            before = ["/bin/sh", files[prepare]]
+        _unit(
+            name=name,
+            summary=summary,
+            account=package,
+            server=True,
+            program=[filled(word) for word in command],
+            before=before,
+            config=config,
+            credentials=list(credentials),
+            optional=[],
+            ports=dict(listens or {}),
+            health=health or "",
+            environment=dict(environment or {}),
+            after=[],
+            wants=[],
+            memory=memory,
+            stop=stop,
+            volumes=None,
+            engine=False,
+            hardening=dict(hardening or {}),
+        )
+        server_facts(
+            name="facts",
+            values={
+                "name": name,
+                "summary": summary,
+                "unit": unit,
+                "config": config,
+                "ports": dict(listens or {}),
+                "health": health or "",
+                "credentials": list(credentials),
+                "templates": list(templates),
+                "user": package,
+                "bin": bin,
+            },
+        )
+        contents.append(":unit")
+        files[unit] = f"/usr/lib/systemd/system/{unit}"
+        service = dict(
+            requires=["backendai-ctl"],
+            services=[unit],
+            configured=True,
+            marks=[mark],
+            generated=[
+                *("{config}/" + path for path in templates),
+                f"/etc/systemd/system/{unit}.d",
+                mark,
+            ],
+        )
+    backendai_package(
+        name=package,
+        summary=summary,
+        description=description,
+        dependencies=contents,
+        files=files,
+        private_loader=True,
+        **service,
+    )
