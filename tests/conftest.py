@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-SUITE = re.compile(r"\b(trixie|bookworm|bullseye|el9)\b")
+SUITE = re.compile(r"\b(trixie|bookworm|el9)\b")
 SHOWN = "shown"
 # One process has these from its beginning: each takes minutes, and nothing may be left to wait for.
 LONGEST_FIRST = (

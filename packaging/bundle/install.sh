@@ -283,6 +283,7 @@ must check_names
 must check_files
 must check_number
 must check_host
+must check_age
 must check_account
 must check_roles
 must check_versions

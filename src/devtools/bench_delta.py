@@ -22,7 +22,7 @@ from releasekit.files import sha256_of
 
 GOAL = 0.20  # of the whole bundle
 WHEEL = "backend-ai-storage-proxy"  # one component alone has it
-DEB = "trixie/postgresql-17"  # the largest of Debian's servers
+DEB = "trixie/containerd"  # the largest of Debian's packages
 _ABOUT = """\
 Build the release of this checkout and the next one, in a copy: another number, revision and date, so
 that every package of ours is another; one module of one component changed; and an update of one Debian

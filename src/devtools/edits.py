@@ -59,7 +59,7 @@ def edit_lock(checkout: Path, name: str, entry: Entry) -> None:
 
 
 def locked_deb(checkout: Path, key: str) -> Entry:
-    """The entry of a Debian package, such as trixie/valkey-server."""
+    """The entry of a Debian package, such as trixie/nftables."""
     raw = json.loads((checkout / DEBIAN).read_text(encoding="utf-8"))["packages"][key]
     return Entry(raw["version"], raw["filename"], raw["sha256"], raw["size"])
 

@@ -26,11 +26,11 @@ NEEDED = {
         "license",
     ),
     "paths": (
-        *("prefix", "runtime", "environment", "current"),
+        *("prefix", "runtime", "environment", "current", "servers"),
         *("config", "state", "run", "volumes", "backups"),
     ),
     "python": ("version", "platform"),
-    "compression": ("deb_xz_preset", "rpm"),
+    "compression": ("deb_zstd_level", "rpm"),
     "user": ("name", "uid", "gid", "description"),
 }
 

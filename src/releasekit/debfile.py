@@ -100,13 +100,16 @@ def control(path: Path) -> dict[str, str]:
     raise Failure(f"{path}: the control file is missing")
 
 
-def extract(path: Path, dest: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
-    """Unpack the data of a package below `dest`, which must exist.
+def extract(
+    path: Path, dest: Path, wanted: Callable[[str], bool] = lambda name: True
+) -> list[Path]:
+    """Unpack the data of a package below `dest`, which must exist; return the paths of files and links.
 
     `wanted` gets each name relative to the root ("usr/bin/x"). Refused with a Failure: names or
     links that leave `dest`, writing through a link, devices. Absolute links are made relative:
     they mean the package's root, not the host's. Owners and times are not kept; modes are 755/644.
     """
+    written = []
     for info, content in _tar(path, "data.tar"):
         name = _inside(info.name, path)
         if name == "." or info.isdir() or not wanted(name):
@@ -124,6 +127,8 @@ def extract(path: Path, dest: Path, wanted: Callable[[str], bool] = lambda name:
             target.chmod(0o755 if info.mode & 0o111 else 0o644)
         else:
             raise Failure(f"{path}: {name} is neither file nor folder nor link")
+        written.append(target)
+    return written
 
 
 def _inside(name: str, path: Path) -> str:

@@ -31,8 +31,6 @@ _NAMES = {
     "lgpl": "LGPL-2.0-or-later",
     "mit/x11": "MIT",
     "mit/x": "MIT",
-    "openldap-2.8": "OLDAP-2.8",
-    "postgresql": "PostgreSQL",
     "psf": "PSF-2.0",
 }
 _BY_CASE = {identifier.lower(): identifier for identifier in spdx.IDENTIFIERS}

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from releasekit import spdx, tarball
-from releasekit.debxz import compress_deb
+from releasekit.debzst import compress_deb
 from releasekit.errors import Failure, run_main
 from releasekit.licences import (
     COMMON,
@@ -53,7 +53,7 @@ class PackageSpec:
     contents: list[dict[str, Any]] = field(default_factory=list)
     licenses: str = ""  # JSON list of {name, version, license, text}
     changelog: list[dict[str, Any]] = field(default_factory=list)
-    xz_preset: int = 1  # debs: nfpm leaves them uncompressed for releasekit.debxz
+    zstd_level: int = 1  # debs: nfpm leaves them uncompressed for releasekit.debzst
 
 
 def rfc3339(seconds: int) -> str:
@@ -230,7 +230,7 @@ def main() -> int:
     if done.returncode:
         raise Failure(f"nfpm failed on {spec.output}: {(done.stderr + done.stdout).strip()}")
     if spec.format == "deb":
-        compress_deb(Path(spec.output), preset=spec.xz_preset)
+        compress_deb(Path(spec.output), level=spec.zstd_level)
     paths = sorted(row["dst"] for row in config["contents"] if row.get("type") != "dir")
     Path("files.json").write_text(json.dumps(paths, indent=0), "utf-8")
     return 0

@@ -12,7 +12,7 @@ from host import Host, Result
 
 REPO = "/repo"  # where hosts see the repositories
 INSTALL_LIMIT = 600  # seconds
-DEBIAN = ("bookworm", "bullseye", "trixie")
+DEBIAN = ("bookworm", "trixie")
 SUITES = (*DEBIAN, "el9")
 
 

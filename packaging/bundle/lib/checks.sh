@@ -261,6 +261,17 @@ check_number() {
   fi
 }
 
+oldest_systemd=249 # what the units use; Debian 11 and Enterprise Linux 8 have older ones, and dpkg or rpm as old
+
+# shellcheck disable=SC2154  # variables of install.sh
+check_age() {
+  has=$(in_root systemctl --version 2>/dev/null | awk 'NR == 1 { sub(/[^0-9].*/, "", $2); print $2 }')
+  if [ -n "$has" ] && [ "$has" -lt "$oldest_systemd" ]; then
+    refuse "systemd here is $has, and services of this release need $oldest_systemd or newer" \
+      "install on Debian 12, Ubuntu 22.04, Enterprise Linux 9, or newer"
+  fi
+}
+
 check_host() { # Sets foreign=yes where the closure was made for another distribution.
   host=$(uname -m)
   case $host in x86_64) host=amd64 ;; aarch64) host=arm64 ;; esac

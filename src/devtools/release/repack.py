@@ -2,7 +2,8 @@
 
 The payload of a deb is an xz file (deb(5)). Its LZMA2 blocks are unpacked; everything else (ar headers,
 control files, xz headers, checks, index) stays as it is. liblzma packs a block to the same bytes
-again: 5.2 to 5.8 were compared. dpkg-deb makes blocks of 24 MiB, releasekit.debxz one.
+again: 5.2 to 5.8 were compared. dpkg-deb makes blocks of 24 MiB, earlier releases of ours one. Payloads
+packed by zstd, as ours are now, go as they are: its versions pack differently.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def nfpm_fields(
         triggers = {
             key: list(names) for key, names in (target[f.TriggersField].value or {}).items()
         }
-        # Uncompressed: see releasekit.debxz.
+        # Uncompressed: see releasekit.debzst.
         made["deb"] = {"compression": "none", "breaks": breaks, "triggers": triggers}
     else:
         made["rpm"] = {
@@ -179,7 +179,7 @@ async def build_nfpm_package(request: NfpmRequest, release: Release) -> NfpmPack
         "contents": [dict(row) for row in contents.entries],
         "licenses": made(licenses) if licenses else "",
         "changelog": changelog(release),
-        "xz_preset": release.table["compression"]["deb_xz_preset"],
+        "zstd_level": release.table["compression"]["deb_zstd_level"],
     }
     process = await Get(
         Process,

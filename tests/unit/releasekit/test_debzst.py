@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from releasekit.debxz import compress_deb
+from releasekit.debzst import compress_deb
 from releasekit.errors import Failure
 
 
@@ -29,12 +29,12 @@ def make(path: Path, tmp_path: Path, text: str) -> Path:
 def test_dpkg_reads_the_result_and_finds_the_same_files(tmp_path: Path) -> None:
     deb = make(tmp_path / "x.deb", tmp_path, "some text " * 50)
     before = deb.stat().st_size
-    compress_deb(deb, preset=1)
+    compress_deb(deb, level=9)
     assert deb.stat().st_size < before
     members = subprocess.run(
         ["ar", "t", str(deb)], check=True, capture_output=True, text=True
     ).stdout
-    assert members.split() == ["debian-binary", "control.tar", "data.tar.xz"]
+    assert members.split() == ["debian-binary", "control.tar", "data.tar.zst"]
     listing = subprocess.run(
         ["dpkg-deb", "-c", str(deb)], check=True, capture_output=True, text=True
     )
@@ -45,8 +45,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     deb = make(tmp_path / "x.deb", tmp_path, "text")
     copy = tmp_path / "y.deb"
     copy.write_bytes(deb.read_bytes())
-    compress_deb(deb, preset=6)
-    compress_deb(copy, preset=6)
+    compress_deb(deb, level=3)
+    compress_deb(copy, level=3)
     assert deb.read_bytes() == copy.read_bytes()
 
 
@@ -54,18 +54,18 @@ def test_what_is_no_deb_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.deb"
     path.write_bytes(b"something else")
     with pytest.raises(Failure, match="is not a deb"):
-        compress_deb(path, preset=1)
+        compress_deb(path, level=9)
 
 
 def test_a_deb_that_is_compressed_already_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.deb"
     path.write_bytes(ar({"debian-binary": b"2.0\n", "data.tar.zst": b"x"}))
     with pytest.raises(Failure, match=r"data\.tar\.zst is compressed already"):
-        compress_deb(path, preset=1)
+        compress_deb(path, level=9)
 
 
 def test_a_deb_that_is_cut_short_is_refused(tmp_path: Path) -> None:
     deb = make(tmp_path / "x.deb", tmp_path, "text")
     deb.write_bytes(deb.read_bytes()[:-5000])
     with pytest.raises(Failure, match="cut short"):
-        compress_deb(deb, preset=1)
+        compress_deb(deb, level=9)
