@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backendai_serve import health
+from backendai_serve.health import Fault
 
 
 @contextmanager
@@ -78,31 +79,32 @@ GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 def test_200_is_well() -> None:
     with answering(GOOD) as port:
-        assert health.fault(f"http://127.0.0.1:{port}/health") == ""
+        assert health.fault(f"http://127.0.0.1:{port}/health") is None
 
 
 def test_any_other_status_is_told() -> None:
     with answering(b"HTTP/1.1 503 Not now\r\n\r\n") as port:
         url = f"http://127.0.0.1:{port}/health"
-        assert health.fault(url) == f"{url}: HTTP 503"
+        assert health.fault(url) == Fault(f"{url}: HTTP 503")
 
 
 def test_a_server_that_turned_to_tls_is_well_too(context: ssl.SSLContext) -> None:
     with answering(GOOD, context) as port:
-        assert health.fault(f"http://127.0.0.1:{port}/health") == ""
-        assert health.fault(f"https://127.0.0.1:{port}/health") == ""
+        assert health.fault(f"http://127.0.0.1:{port}/health") is None
+        assert health.fault(f"https://127.0.0.1:{port}/health") is None
 
 
 @pytest.mark.parametrize("answer", [b"", b"hello\r\n", b"HTTP/1.1\r\n"])
 def test_what_is_no_http_is_not_well(answer: bytes) -> None:
     with answering(answer) as port:
-        assert health.fault(f"http://127.0.0.1:{port}/").startswith("http://127.0.0.1:")
+        found = health.fault(f"http://127.0.0.1:{port}/")
+        assert found and found.text.startswith("http://127.0.0.1:") and not found.own
 
 
 def test_nobody_listening_is_told() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-        assert health.fault(f"http://127.0.0.1:{port}/") == (
-            f"http://127.0.0.1:{port}/: Connection refused"
-        )
+        for scheme in ("http", "postgresql", "redis"):
+            url = f"{scheme}://127.0.0.1:{port}/"
+            assert health.fault(url) == Fault(f"{url}: Connection refused")
