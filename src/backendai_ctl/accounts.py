@@ -1,4 +1,4 @@
-"""The services' account: whose it is, and whether this host's accounts leave room for it.
+"""The accounts of services and servers: whose they are, and whether this host leaves room for them.
 
 The host is asked by its own getent: its name service, not ours, decides whom a unit runs as.
 """
@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 
 from backendai_ctl.errors import OutOfTime, Problem
-from backendai_ctl.facts import Facts
+from backendai_ctl.facts import Facts, OwnServer
 from backendai_ctl.system.run import check, run
 
 GETENT = "getent"
@@ -81,7 +81,11 @@ def _rows(database: str, name: str, number: int) -> list[list[str]]:
     except OutOfTime:
         listed = ""
     asked = run([GETENT, database, name, str(number)], limit=_LIMIT).stdout
-    lines = (line.split(":") for said in (listed, asked) for line in said.splitlines())
+    return _split(listed, width) + _split(asked, width)
+
+
+def _split(said: str, width: int) -> list[list[str]]:
+    lines = (line.split(":") for line in said.splitlines())
     return [row for row in lines if len(row) == width and row[2].isdigit()]
 
 
@@ -167,6 +171,63 @@ def make(facts: Facts) -> None:
     hint = "see: journalctl -b -p warning; then run: backendai-ctl reconfigure"
     check(["systemd-sysusers", "--inline", *rows], hint=hint, limit=60)
     owner(facts)
+
+
+def missing_servers(facts: Facts) -> list[OwnServer]:
+    """Servers of ours on this host whose account is not there yet.
+
+    Problem where an account or group of that name is somebody else's: it would own the server's data.
+    """
+    found = []
+    for server in facts.servers.values():
+        if not (facts.paths.units / server.unit).exists():
+            continue
+        account, group = _named(server.user)
+        if wrong := _not_ours(facts, server, account, group):
+            raise Problem(
+                f"{wrong} is not ours",
+                hint="rename it, or install this server on another host; then run: backendai-ctl "
+                "reconfigure",
+            )
+        if account is None:
+            found.append(server)
+    return found
+
+
+def _named(name: str) -> tuple[Account | None, Group | None]:
+    accounts = _split(run([GETENT, "passwd", name], limit=_LIMIT).stdout, 7)
+    groups = _split(run([GETENT, "group", name], limit=_LIMIT).stdout, 4)
+    account = next((Account(r[0], int(r[2]), int(r[3]), r[5], r[6]) for r in accounts), None)
+    group = next(
+        (Group(r[0], int(r[2]), tuple(filter(None, r[3].split(",")))) for r in groups), None
+    )
+    return account, group
+
+
+def _not_ours(facts: Facts, server: OwnServer, account: Account | None, group: Group | None) -> str:
+    """What of that name is somebody else's; empty: nothing."""
+    if account and not (account.closed and account.uid and account.home == _home(facts, server)):
+        return f"the account {account.name} ({account.uid}, {account.home}, {account.shell})"
+    others = [name for name in group.members if name != server.user] if group else []
+    if group and (others or (account and account.gid != group.gid)):
+        inside = f", with {', '.join(others)}" if others else ""
+        return f"the group {group.name} ({group.gid}{inside})"
+    return ""
+
+
+def make_servers(facts: Facts) -> None:
+    """Make the accounts of servers, with numbers that the host chooses; see sysusers.d(5)."""
+    rows = [
+        f'u {server.user} - "Backend.AI {server.name}" {_home(facts, server)}'
+        for server in missing_servers(facts)
+    ]
+    if rows:
+        hint = "see: journalctl -b -p warning; then run: backendai-ctl reconfigure"
+        check(["systemd-sysusers", "--inline", *rows], hint=hint, limit=60)
+
+
+def _home(facts: Facts, server: OwnServer) -> str:
+    return str(facts.paths.state / server.name)
 
 
 _looked_at: set[tuple[str, int, int]] = set()

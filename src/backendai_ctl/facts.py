@@ -23,6 +23,7 @@ class Paths:
 
     environment: Path  # /opt/backendai/VERSION
     current: Path  # /opt/backendai/current
+    servers: Path  # /opt/backendai/servers
     config: Path  # /etc/backendai
     state: Path  # /var/lib/backendai
     run: Path  # /run/backendai
@@ -68,6 +69,15 @@ class Component:
 
 
 @dataclass(frozen=True)
+class OwnServer(Component):
+    """A server that the site brings along, as its BUILD file declares it."""
+
+    user: str = ""  # the account it runs as
+    templates: tuple[str, ...] = ()  # its files below the configuration folder that are made here
+    bin: str = "bin"  # folder of its tree with programs that others call
+
+
+@dataclass(frozen=True)
 class Role:
     """What a node can be for, as packaging/roles/BUILD declares it."""
 
@@ -95,6 +105,7 @@ class Facts:
     paths: Paths
     components: dict[str, Component]
     roles: dict[str, Role] = field(default_factory=dict)
+    servers: dict[str, OwnServer] = field(default_factory=dict)
     user_title: str = ""  # of the user, for people: the comment of its account
     only: frozenset[str] | None = None
     units_known: bool = True
@@ -119,9 +130,11 @@ def load(share: Path = SHARE) -> Facts:
     components = {}
     for path in sorted((share / "components").glob("*.json")):
         data = _read(path)
-        for key in ("after", "credentials"):
-            data[key] = tuple(data.get(key, ()))
-        components[data["name"]] = Component(**data)
+        components[data["name"]] = Component(**_tuples(data))
+    servers = {}
+    for path in sorted((share / "servers").glob("*.json")):
+        data = _read(path)
+        servers[data["name"]] = OwnServer(**_tuples(data))
     paths = {key: Path(value) for key, value in release["paths"].items()}
     known = Paths.__dataclass_fields__
     return Facts(
@@ -134,7 +147,13 @@ def load(share: Path = SHARE) -> Facts:
         paths=Paths(**{key: path for key, path in paths.items() if key in known}, share=share),
         components=components,
         roles=_roles(share, components),
+        servers=servers,
     )
+
+
+def _tuples(data: dict[str, Any]) -> dict[str, Any]:
+    """Lists of JSON as the facts have them."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
 
 
 def _roles(share: Path, components: dict[str, Component]) -> dict[str, Role]:

@@ -1,6 +1,6 @@
 """Every TCP port that may be listened on at a host of a site, and where it is bound.
 
-Ports of components are facts of the release; only what no component declares is a table here.
+Ports of components and servers are facts of the release; only what none declares is a table here.
 `docs/OPERATING.md` shows the result, `ss -ltn` on a host must show nothing else.
 """
 
@@ -11,14 +11,16 @@ from dataclasses import dataclass, replace
 
 from backendai_ctl import bridge, tunnels
 from backendai_ctl.context import Context
-from backendai_ctl.facts import Component, Facts
+from backendai_ctl.facts import Component, Facts, OwnServer
 from backendai_ctl.nodes import layout
-from backendai_ctl.site.values import bracketed
+from backendai_ctl.site.schema import Site
+from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.storage import exports
 
 LOOPBACK = "127.0.0.1"
 WILDCARDS = ("0.0.0.0", "::")
 ANY_PORT = (0, 0)  # chosen by the kernel
+PEERS = "peers"  # the port of a server's other members, which no node needs
 
 # Reached by browsers and clients: bound to `network.listen`, with TLS unless the site file turns it
 # off.
@@ -61,16 +63,11 @@ _EXTRA: Mapping[str, tuple[tuple[tuple[int, int], str, str], ...]] = {
     "appproxy-worker": ((APPS, "listen", "apps of sessions, one port each"),),
     "agent": (((40128, 40128), "bridge", "metadata for containers"),),
 }
-# Backing services, where they run on the host: Debian's defaults.
-_BACKING = (
-    Listener("postgresql", "postgresql@17-main.service", (5432, 5432), "loopback", "SQL"),
-    Listener("valkey", "valkey-server.service", (6379, 6379), "loopback", "cache and streams"),
-    Listener("etcd", "etcd.service", (2379, 2379), "loopback", "clients"),
-    Listener("etcd", "etcd.service", (2380, 2380), "loopback", "other members"),
-    Listener("docker", "containerd.service", ANY_PORT, "loopback", "streams of containers"),
-    Listener("docker", "docker.service", (30000, 31000), "agent", "apps in containers", False),
+# The container engine, where an agent is.
+_STREAMS = Listener("docker", "containerd.service", ANY_PORT, "loopback", "streams of containers")
+CONTAINERS = Listener(
+    "docker", "docker.service", (30000, 31000), "agent", "apps in containers", False
 )
-CONTAINERS = _BACKING[-1]
 # The kernel's server, on nodes that keep a volume for others.
 NFS = Listener("nfs", "nfs-server.service", (2049, 2049), "any", "volumes of a node", False)
 _TUNNELS = {
@@ -82,7 +79,9 @@ _TUNNELS = {
 def documented(facts: Facts) -> list[Listener]:
     """All listeners of a host with every component, and default ports."""
     every = _listeners(facts.components.values(), lambda c, what: c.ports[what])
-    return [*every, *_BACKING, NFS, *(_tunnel(section) for section in _TUNNELS)]
+    own = _servers(facts, lambda server, what: server.ports[what])
+    ways = (_tunnel(section) for section in _TUNNELS)
+    return [*every, *own, _STREAMS, CONTAINERS, NFS, *ways]
 
 
 def expected(ctx: Context) -> list[Listener]:
@@ -92,7 +91,7 @@ def expected(ctx: Context) -> list[Listener]:
     containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
     tunneled = [_tunnel(route.section) for route in tunnels.routes(ctx.site)]
     if not ctx.node:
-        return [*ours, *_BACKING[:-1], containers, *tunneled]
+        return [*ours, *_own(ctx), _STREAMS, containers, *tunneled]
     ours = [replace(x, bound=_shared(ctx, x.component, x.what, x.bound)) for x in ours]
     shares = [NFS] if exports.served(ctx) else []
     return [*ours, *_backing(ctx), containers, *shares, *tunneled]
@@ -102,7 +101,8 @@ def of_site(ctx: Context) -> list[Listener]:
     """What may be listened on at any host of the site, with the ports of its site file."""
     every = _listeners(ctx.facts.components.values(), lambda c, what: ctx.port(c.name, what))
     containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
-    return [*every, *_BACKING[:-1], containers, NFS, *(_tunnel(section) for section in _TUNNELS)]
+    ways = (_tunnel(section) for section in _TUNNELS)
+    return [*every, *_own(ctx), _STREAMS, containers, NFS, *ways]
 
 
 def bind(ctx: Context, component: str, what: str) -> str:
@@ -125,15 +125,39 @@ def server_addresses(ctx: Context, server: str) -> list[str]:
 
 
 def _backing(ctx: Context) -> list[Listener]:
-    """The backing servers of this node: on loopback, and where other nodes need them."""
-    found = []
-    for listener in _BACKING[:-1]:
+    """The servers of this node: on loopback, and where other nodes need them."""
+    found = [_STREAMS]
+    for listener in _own(ctx):
         name = listener.component
-        if name == "docker" or ctx.node in layout.serving(ctx.site, ctx.facts, name):
+        if ctx.node in layout.serving(ctx.site, ctx.facts, name):
             found.append(listener)
-        if listener.what != "other members" and name != "docker" and server_addresses(ctx, name):
+        if listener.what != PEERS and server_addresses(ctx, name):
             found.append(replace(listener, bound="agent"))
     return found
+
+
+def server_port(site: Site, server: OwnServer, what: str) -> int:
+    """The port on which a server of ours listens: the site file's, or its own default."""
+    named = {
+        ("postgresql", "sql"): site.database.members[0][1],
+        ("valkey", "clients"): site.cache.port,
+        ("etcd", "clients"): split_host_port(site.etcd.endpoints[0])[1],
+    }
+    return named.get((server.name, what), server.ports[what])
+
+
+def _own(ctx: Context) -> list[Listener]:
+    return _servers(ctx.facts, lambda server, what: server_port(ctx.site, server, what))
+
+
+def _servers(facts: Facts, port: Callable[[OwnServer, str], int]) -> list[Listener]:
+    """Ports of the servers that a site brings along, on loopback."""
+    return [
+        Listener(server.name, server.unit, (number, number), "loopback", what)
+        for server in facts.servers.values()
+        for what in server.ports
+        for number in (port(server, what),)
+    ]
 
 
 def address(ctx: Context, bound: str) -> str:

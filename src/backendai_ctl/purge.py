@@ -12,12 +12,11 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.nodes import here, hosts
 from backendai_ctl.reconfigure import exclusive
-from backendai_ctl.steps import engine
-from backendai_ctl.steps.create_databases import psql
+from backendai_ctl.steps import engine, start_services
 from backendai_ctl.steps.plan import steps as all_steps
 from backendai_ctl.storage import fates as fates_of
 from backendai_ctl.storage import made
-from backendai_ctl.system import files, trees
+from backendai_ctl.system import files, systemd, trees
 
 Work = tuple[str, Callable[[], object]]  # what it is, for people, and how it goes
 
@@ -38,11 +37,13 @@ def purge(ctx: Context, *, data: bool, dry_run: bool, named: Collection[str] = (
     """
     steps = [step for step in engine.ordered(all_steps()) if engine.concerned(step, ctx)]
     work: list[Work] = [(f"undo {step.name}", partial(step.undo, ctx)) for step in reversed(steps)]
+    if systemd.booted():  # after all steps: the servers, which some of them ask, stop with it
+        what = f"stop {start_services.TARGET}"
+        work.append((what, partial(systemd.systemctl, "stop", start_services.TARGET)))
     work += _lines_of_nodes()
     left: list[str] = []
     if data:
         fates = fates_of.of_volumes(ctx, named)
-        work += [_database(ctx, name, role) for name, role in _databases(ctx)]
         folders, left = _folders(ctx)
         work += folders
         work += [(str(f), partial(_volume, ctx, f)) for f in fates if f.identity]
@@ -95,9 +96,12 @@ def _lines_of_nodes() -> list[Work]:
 
 
 def _folders(ctx: Context) -> tuple[list[Work], list[str]]:
-    """Folders of ours that hold data, to remove: secrets, key pair, dumps, state. And those left."""
+    """Folders of ours that hold data, to remove: secrets, key pair, dumps, state. And those left.
+
+    Databases, queues and etcd's keys go with the folders of the site's own servers.
+    """
     ours = [ctx.paths.secrets, ctx.paths.config / "rpc", ctx.paths.backups]
-    ours += [ctx.paths.state / name for name in ctx.facts.components]
+    ours += [ctx.paths.state / name for name in (*ctx.facts.components, *ctx.facts.servers)]
     work: list[Work] = []
     left = []
     for path in ours:
@@ -113,17 +117,3 @@ def _folders(ctx: Context) -> tuple[list[Work], list[str]]:
 def _volume(ctx: Context, fate: fates_of.Fate) -> None:
     trees.remove(fate.place.path, fate.identity)
     made.forget(ctx, fate.place.path)
-
-
-def _databases(ctx: Context) -> list[tuple[str, str]]:
-    """Databases on this host; others are not ours to drop."""
-    if ctx.site.database.mode != "local":
-        return []
-    wanted = ctx.site.database
-    found = {"manager": wanted.manager, "appproxy-coordinator": wanted.coordinator}
-    return [(row.name, row.user) for component, row in found.items() if ctx.here(component)]
-
-
-def _database(ctx: Context, name: str, role: str) -> Work:
-    sql = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);\nDROP ROLE IF EXISTS "{role}";\n'
-    return f"database {name}, role {role}", partial(psql, ctx, sql)

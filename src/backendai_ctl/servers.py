@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -18,7 +17,7 @@ from backendai_ctl import credentials, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.site.schema import Server, Tunneled
 from backendai_ctl.site.values import bracketed, split_host_port
-from backendai_ctl.system import http, resp
+from backendai_ctl.system import http, pgwire, resp
 
 DOCKER = Path("/run/docker.sock")
 USERS = {  # which components use it
@@ -35,9 +34,9 @@ USERS = {  # which components use it
     "docker": ("agent",),
 }
 UNITS = {
-    "postgresql": "postgresql.service",
-    "valkey": "valkey-server.service",
-    "etcd": "etcd.service",
+    "postgresql": "backendai-postgresql.service",
+    "valkey": "backendai-valkey.service",
+    "etcd": "backendai-etcd.service",
     "docker": "docker.service",
     "tunnel": tunnels.UNIT,
     "firewall": "backendai-nft.service",
@@ -45,7 +44,6 @@ UNITS = {
 # What a client of HTTP/2, so of gRPC, says first, and the kind of frame that answers.
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
 _SETTINGS = 4
-_SSL_REQUEST = struct.pack(">ii", 8, 80877103)
 
 
 @dataclass(frozen=True)
@@ -143,13 +141,8 @@ def master(ctx: Context, limit: float) -> tuple[str, int]:
 
 
 def postgresql(host: str, port: int, limit: float) -> str:
-    """Ask PostgreSQL whether it has TLS: a question that needs no login. Raises OSError."""
-    with socket.create_connection((host, port), timeout=limit) as connection:
-        connection.settimeout(limit)
-        connection.sendall(_SSL_REQUEST)
-        answer = connection.recv(16)  # PostgreSQL sends one byte; SSH, say, begins with S as well
-    if answer not in (b"S", b"N"):
-        raise ConnectionError("this is no PostgreSQL server")
+    """Ask PostgreSQL whether it takes logins, without one. Raises OSError."""
+    pgwire.ask(host, port, limit)
     return "answers"
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from backendai_ctl import accounts, health, listeners, servers
+from backendai_ctl import accounts, health, listeners, own_servers, servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
@@ -18,7 +18,7 @@ from backendai_ctl.nodes import firewall, loaded
 from backendai_ctl.reconfigure import pending_mark
 from backendai_ctl.steps import create_user
 from backendai_ctl.steps.journal import Journal
-from backendai_ctl.steps.start_services import LEFT_ALONE, ready_mark
+from backendai_ctl.steps.services import LEFT_ALONE, ready_mark
 from backendai_ctl.system import systemd
 from backendai_ctl.system.together import together
 
@@ -27,7 +27,10 @@ LIMIT = 1.8  # seconds for all of them
 Shown = Mapping[str, str]  # properties of a unit
 Root = tuple[str, tuple[str, ...]]  # why, and which components it concerns; (): all
 _ACCOUNT = create_user.STEP.name
-_PROPERTIES = ("ActiveState", "SubState", "UnitFileState", "ActiveEnterTimestampMonotonic")
+_PROPERTIES = (
+    *("ActiveState", "SubState", "UnitFileState", "ActiveEnterTimestampMonotonic"),
+    "StatusText",
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def gather(ctx: Context) -> Status:
         components=tuple(
             _component(ctx, c, shown.get(c.unit, {}), said[c.name], roots) for c in here
         ),
-        servers=tuple(_server(s, shown.get(s.unit, {}), said[s.name]) for s in backing),
+        servers=tuple(_server(ctx, s, shown.get(s.unit, {}), said[s.name]) for s in backing),
         unfinished=tuple(unfinished),
         configured=str(last.get("finished", "")),
         pending=pending_mark(ctx).exists(),
@@ -162,14 +165,16 @@ def _firewall(ctx: Context) -> list[servers.Backing]:
     return [servers.Backing("firewall", "local", firewall.TABLE, ask)]
 
 
-def _server(backing: servers.Backing, shown: Shown, said: Health) -> Part:
+def _server(ctx: Context, backing: servers.Backing, shown: Shown, said: Health) -> Part:
+    wrong = None if said.well else own_servers.trouble(ctx, backing.name, shown)
     return Part(
         name=backing.name,
         unit=backing.unit,
         state=_state(shown),
         since=_since(shown),
         well=said.well,
-        detail=said.detail,
+        detail=wrong.what if wrong else said.detail,
+        why=(f"{backing.name}: {wrong.what}; {wrong.hint}",) if wrong else (),
         version=said.version if said.version != "answers" else "",
         where=f"{backing.mode} {backing.address}",
     )

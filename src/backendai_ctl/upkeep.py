@@ -8,7 +8,7 @@ from __future__ import annotations
 from backendai_ctl import reconfigure
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.steps import create_certificates, start_services
+from backendai_ctl.steps import create_certificates, services, start_services
 
 LATER = "run: backendai-ctl reconfigure"
 
@@ -53,5 +53,5 @@ def _run(ctx: Context, step: str) -> bool:
 def _with_old_ones(ctx: Context) -> list[str]:
     """Services that run with other files than they would start with."""
     components = (ctx.facts.components[name] for name in ctx.facts.installed())
-    found = [start_services.find(ctx, component) for component in components]
+    found = [services.find(ctx, component) for component in components]
     return [s.unit for s in found if s.marked not in ("", s.fingerprint) and not s.left_alone]

@@ -31,7 +31,7 @@ from backendai_ctl.reconfigure import exclusive, pending_mark, reconfigure
 from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.journal import Journal, Outcome
 from backendai_ctl.steps.plan import steps
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import files
 
 _GOOD = {"head": True, "behind": None, "empty": None}

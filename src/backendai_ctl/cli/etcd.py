@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -21,7 +22,7 @@ from backendai_ctl.cli.output import (
 )
 from backendai_ctl.context import Context
 from backendai_ctl.errors import EXIT_FAILED, Problem
-from backendai_ctl.etcd import access, export, seed, users
+from backendai_ctl.etcd import access, export, seed, space, users
 from backendai_ctl.etcd.client import Client
 from backendai_ctl.reconfigure import exclusive
 
@@ -31,7 +32,7 @@ _RESTART = "Services read it when they start: backendai-ctl reconfigure restarts
 
 @click.group(**example("backendai-ctl etcd diff"))
 def command() -> None:
-    """Settings kept in etcd: state, comparison, seeding, undo."""
+    """Settings kept in etcd: state, comparison, seeding, undo, room."""
 
 
 @command.command(**example("backendai-ctl etcd status"))
@@ -124,6 +125,29 @@ def undo(ctx: click.Context, as_json: bool, dry_run: bool) -> None:
         with exclusive(known):
             planned = seed.undo(known)
     _report(planned.changes, planned.kept, as_json=as_json, done=not dry_run)
+
+
+@command.command(**example("backendai-ctl etcd defragment"))
+@json_option
+@click.pass_context
+def defragment(ctx: click.Context, as_json: bool) -> None:
+    """Compact the site's own etcd, give free space back to its disk, and clear the alarm NOSPACE.
+
+    At its size limit etcd takes no more writes until this was done. It answers nobody while it works,
+    some seconds a GB. Old revisions of keys go; nothing of ours reads them.
+    """
+    need_root()
+    known = context(ctx)
+    with exclusive(known):
+        done = space.defragment(known)
+    rows = [asdict(row) for row in done]
+
+    def text(console: Console) -> None:
+        for row in done:
+            sizes = f"{row.before / 1e6:.1f} MB -> {row.after / 1e6:.1f} MB"
+            console.print(f"{row.endpoint}: {sizes}")
+
+    emit({"members": rows}, as_json=as_json, text=text)
 
 
 def _report(changes: Pairs, kept: Pairs, *, as_json: bool, done: bool) -> None:

@@ -52,7 +52,7 @@ def units_of(ctx: Context, names: Sequence[str]) -> list[str]:
     if not names:
         return [*known.values(), CTL]
     # PostgreSQL's clusters are instances of one template.
-    known |= {**servers.UNITS, "postgresql": "postgresql@*.service", "ctl": CTL}
+    known |= {**servers.UNITS, "ctl": CTL}
     units = []
     for name in names:
         short = name.removeprefix("backendai-").removesuffix(".service")

@@ -42,7 +42,7 @@ def show(status: Status, console: Console) -> None:
     if status.servers:
         console.print()
         console.print(_servers(status))
-    causes = gathered.causes(status.components)
+    causes = gathered.causes((*status.servers, *status.components))
     if causes or status.unfinished:
         console.print()
     for cause in causes:

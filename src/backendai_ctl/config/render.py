@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,13 +13,16 @@ import jinja2
 from backendai_ctl import bridge, credentials, tunnels
 from backendai_ctl.addresses import internal_url, public_url, tls_on
 from backendai_ctl.context import Context
+from backendai_ctl.database.databases import ALL, callers
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
-from backendai_ctl.listeners import LOOPBACK, bind
+from backendai_ctl.listeners import LOOPBACK, bind, server_addresses, server_port
 from backendai_ctl.nodes import layout
-from backendai_ctl.site.values import bracketed, split_host_port
+from backendai_ctl.site.values import CONTROL, bracketed, split_host_port
 from backendai_ctl.storage import backends
 
+TOKEN_YEARS = 10  # a login of etcd is valid
+ETCD_QUOTA = 4 * 2**30  # bytes; etcd's size limit, at which it refuses to write
 CREDENTIALS = Path("/run/credentials")  # systemd.exec(5); the path is the same in every unit
 
 
@@ -32,6 +37,14 @@ def render(ctx: Context, component: Component) -> str:
 
     Raises Problem if a secret it holds was not made yet, or the template is missing or wrong.
     """
+    return render_file(ctx, component.config, f"backendai-{component.name}")
+
+
+def render_file(ctx: Context, config: str, package: str) -> str:
+    """A file below the configuration folder from its template, which `package` brings.
+
+    Raises Problem if a secret it holds was not made yet, or the template is missing or wrong.
+    """
     folder = ctx.paths.share / "templates"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
@@ -41,14 +54,15 @@ def render(ctx: Context, component: Component) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # neither TOML nor JSON is HTML; `toml` quotes
     )
-    environment.filters["toml"] = toml
-    name = f"{component.config}.j2"
+    environment.filters |= {"toml": toml, "json": as_json, "pg": pg, "words": words}
+    environment.filters["sha256"] = lambda text: hashlib.sha256(text.encode()).hexdigest()
+    name = f"{config}.j2"
     try:
         return environment.get_template(name).render(_names(ctx))
     except jinja2.TemplateError as error:
         raise Problem(
             f"{folder / name}: {type(error).__name__}: {error}",
-            hint=f"install the package again: apt install --reinstall backendai-{component.name}",
+            hint=f"install the package again: apt install --reinstall {package}",
         ) from error
 
 
@@ -64,6 +78,34 @@ def toml(value: object) -> str:
     if not isinstance(value, bool | int | float | str):
         raise TypeError(f"no TOML for {type(value).__name__}")
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def as_json(value: object) -> str:
+    """A value as JSON, for people to read."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def pg(value: object) -> str:
+    """A value as postgresql.conf writes it: text in quotes, in which a backslash begins an escape."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if not isinstance(value, str):
+        return str(value)
+    return "'" + _line(value).replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def words(value: object) -> str:
+    """A value as valkey.conf writes it: words of a line."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else _line(str(value))
+
+
+def _line(text: str) -> str:
+    """The text, if it is one line: another would be a setting of its own."""
+    if re.search(f"[{CONTROL}]", text):
+        raise Problem(
+            "a value of `settings` has a control character in it", hint="see the site file"
+        )
+    return text
 
 
 def _key(name: object) -> str:
@@ -113,9 +155,41 @@ def _names(ctx: Context) -> dict[str, object]:
             CREDENTIALS / ctx.facts.components[component].unit / name
         ),
         "secret": ctx.secrets.get,
+        **_of_servers(ctx),
         "database_password": lambda which: credentials.database_password(ctx, which),
         "cache_password": lambda: credentials.cache_password(ctx),
         "etcd_password": lambda: credentials.etcd_password(ctx),
+    }
+
+
+def _of_servers(ctx: Context) -> dict[str, object]:
+    """What the templates of the site's own servers use."""
+    site, known = ctx.site, ctx.facts.servers
+
+    def port(server: str, what: str) -> int:
+        return server_port(site, known[server], what)
+
+    def share(part: int, least: int, most: int) -> int:
+        """A share of this host's memory, in MiB: of whole GiB, for kernels differ by some MiB."""
+        gib = max(1, round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30))
+        return min(max(gib * 1024 // part, least), most)
+
+    etcd = [LOOPBACK, *(bracketed(a) for a in server_addresses(ctx, "etcd"))]
+    return {
+        "share": share,
+        "server_port": port,
+        "listen": lambda server: server_addresses(ctx, server),
+        "server_run": lambda server: ctx.paths.run / server,
+        "server_state": lambda server: ctx.paths.state / server,
+        "server_credential": lambda server, name: CREDENTIALS / known[server].unit / name,
+        "database_clients": sum(
+            max(1, len(layout.running(site, ctx.facts, database.component))) for database in ALL
+        ),
+        "database_callers": list(callers(ctx)),
+        "etcd_urls": [f"http://{host}:{port('etcd', 'clients')}" for host in etcd],
+        "etcd_peers": f"http://{LOOPBACK}:{port('etcd', 'peers')}",
+        "etcd_token_hours": TOKEN_YEARS * 365 * 24,
+        "etcd_quota": ETCD_QUOTA,
     }
 
 

@@ -164,5 +164,5 @@ def _why(error: BaseException) -> str:
 
 def _hint(target: Target) -> str:
     if target.ctx.site.database.mode == "local":
-        return "start PostgreSQL (systemctl start postgresql), then run: backendai-ctl reconfigure"
+        return "see: backendai-ctl logs postgresql; then run: backendai-ctl reconfigure"
     return "see [database] in the site file, then run: backendai-ctl reconfigure"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,8 @@ from backendai_ctl.addresses import database_environment
 from backendai_ctl.context import Context
 from backendai_ctl.credentials import DatabaseName, database_password
 from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.nodes import layout
+from backendai_ctl.site.values import is_address
 
 # What our own connections call themselves, and those of the programs that we start to work on a
 # database: whoever has the lock may end the latter, which a killed run left behind.
@@ -55,6 +58,33 @@ def named(name: str) -> Database:
         if database.name == name:
             return database
     raise BadRequest(f"no database {name!r}", hint=f"one of: {', '.join(d.name for d in ALL)}")
+
+
+def programs_folder(ctx: Context) -> Path:
+    """Where PostgreSQL's programs are, such as pg_dump: in the package that the site brings along.
+
+    Problem if this release has none.
+    """
+    server = ctx.facts.servers.get("postgresql")
+    if server is None:
+        raise Problem(
+            "backendai-postgresql is not installed on this host",
+            hint="install it: apt install backendai-postgresql",
+        )
+    return ctx.paths.servers / server.name / server.bin
+
+
+def callers(ctx: Context) -> Iterator[tuple[str, str, str]]:
+    """(database, role, network) of every other node that logs in to this host's PostgreSQL."""
+    if ctx.site.database.mode != "local":
+        return
+    for target in (Target(ctx, database) for database in ALL):
+        for node in layout.running(ctx.site, ctx.facts, target.database.component):
+            if node != ctx.node:
+                where = ctx.site.nodes[node].address
+                bits = 128 if ":" in where else 32
+                source = f"{where}/{bits}" if is_address(where) else where
+                yield target.dbname, target.user, source
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """
 
-# Everything that a restored dump must have again. Names, not numbers: those differ.
+# Everything that a restored dump must have again. Names, not numbers: those differ. So do casts and brackets
+# of expressions: what pg_dump writes of `status IN (...)` is read in another way than upstream's words.
 _FINGERPRINT = f"""
 WITH own AS (
   SELECT c.oid, c.relname, c.relkind FROM pg_class c
@@ -45,7 +46,9 @@ WITH own AS (
   UNION ALL SELECT format('function %s %s', p.oid::regprocedure, md5(p.prosrc))
     FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
 )
-SELECT md5(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM lines
+SELECT md5(coalesce(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), '')) FROM (
+  SELECT regexp_replace(line, '::(character varying|text)([[][]])?|[() ]', '', 'g') AS line FROM lines
+) AS plain
 """
 
 # Of other roles' sessions we see little more than that they are there; the server's own have no

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from backendai_ctl.context import Context
+from backendai_ctl.database.databases import programs_folder
 from backendai_ctl.errors import OutOfTime, Problem
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -35,11 +36,11 @@ class Said:
 
 def bound(ctx: Context, argv: Sequence[str]) -> list[str]:
     """The call, as the services' user if we are root. Problem if the program is missing."""
-    found = shutil.which(argv[0], path=PATH)
+    found = shutil.which(argv[0], path=f"{programs_folder(ctx)}:{PATH}")
     if not found:
         raise Problem(
             f"{argv[0]} is not installed",
-            hint="install PostgreSQL's programs: apt install postgresql-client",
+            hint="install PostgreSQL's programs: apt install backendai-postgresql",
         )
     words = ["setpriv", "--pdeathsig=KILL"]
     if os.geteuid() == 0:

@@ -15,7 +15,7 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.database.databases import Database
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import files, systemd
 
 

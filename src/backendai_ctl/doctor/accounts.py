@@ -20,6 +20,9 @@ def user(ctx: Context) -> Result:
         return fail(wrong.what, wrong.hint)
     if not found.account(facts.user):
         return skip(f"{facts.user} does not exist yet; its numbers and its name are free")
+    if missing := accounts.missing_servers(facts):  # Problem where one is somebody else's
+        names = ", ".join(server.user for server in missing)
+        return warn(f"no account {names}", "run: backendai-ctl reconfigure")
     return ok(f"{facts.user} is {facts.uid}:{facts.gid}")
 
 
@@ -57,6 +60,8 @@ def _ours(ctx: Context) -> Iterator[Path]:
     paths = ctx.paths
     yield from (path for path in sorted(paths.secrets.glob("*")) if path.is_file())
     configs = [paths.config / component.config for component in ctx.facts.components.values()]
+    servers = ctx.facts.servers.values()
+    configs += [paths.config / path for server in servers for path in server.templates]
     yield from (path for path in configs if path.is_file())
     yield from sorted((paths.config / "rpc").glob("*_secret"))
     yield from sorted(paths.tls.rglob("*.key"))

@@ -21,6 +21,7 @@ from backendai_ctl.doctor import (
 )
 from backendai_ctl.doctor.report import Finding, Result, fail, skip, warn
 from backendai_ctl.errors import Problem
+from backendai_ctl.moving import left, record
 from backendai_ctl.steps.journal import Journal
 from backendai_ctl.system.together import together
 
@@ -88,6 +89,9 @@ _NODES = (
     Check("nodes", "firewall", "not all services ask for a login", firewall.nodes, served=True),
     Check("nodes", "clocks", "nodes refuse each other's tokens", nodes.clock, served=True),
 )
+_BEFORE = Check(
+    "services", "servers of Debian", "the site's data was in them", left.look, served=True
+)
 
 
 def checks(ctx: Context) -> tuple[Check, ...]:
@@ -108,6 +112,7 @@ def checks(ctx: Context) -> tuple[Check, ...]:
         serve("cache", "logins, queues and locks", services.cache),
         serve("etcd", "shared settings, and where nodes find each other", services.etcd),
         serve("name servers", "services that cannot ask them know no name", network.name_servers),
+        *((_BEFORE,) if record.path(ctx).exists() else ()),
         serve("tunnel", "the services reach servers with TLS or sentinels by it", services.tunnel),
         *(
             serve(name, "without it a part of the site does not work", services.component(name))

@@ -98,7 +98,7 @@ def _space(names: str, place: Path) -> Result:
     if inodes.f_flag & os.ST_RDONLY:
         return fail(f"{names}: read-only", f"mount it writable: {place}")
     if free < 1:
-        return fail(saw, f"free some space: {place}")
+        return fail(saw, f"free space in {place}")
     if free < 10:
         return warn(saw, "databases, images and dumps before migrations need 10 GB or more")
     if inodes.f_files and inodes.f_ffree < inodes.f_files / 50:
@@ -212,7 +212,7 @@ def _places(ctx: Context) -> dict[str, Path]:
         "programs": ctx.paths.current.parent,
         "state": ctx.paths.state,
         "backups": ctx.paths.backups,
-        "databases": Path("/var/lib/postgresql"),
+        **{name: ctx.paths.state / name for name in ctx.facts.servers},
         "images": Path("/var/lib/docker"),
         **volumes,
     }

@@ -22,7 +22,6 @@ from backendai_ctl.system.names import resolve
 HOSTS = Path("/etc/hosts")
 _METADATA = re.compile(r'^metadata-server-bind-host = "([^"]+)"', re.MULTILINE)
 _ALLOW = "IPAddressAllow="
-_INSTANCE = re.compile(r"@[^.]*\.")
 
 
 def localhost(_ctx: Context) -> Result:
@@ -123,7 +122,7 @@ def ports(ctx: Context) -> Result:
     taken: set[tuple[int, str]] = set()
     for found in _sockets():
         listener = next((w for w in wanted if _covers(w, found)), None)
-        if listener is None or _holds(listener, found) or not _collides(ctx, listener, found):
+        if listener is None or found.unit == listener.unit or not _collides(ctx, listener, found):
             continue
         if (found.port, found.holder) not in taken:
             taken.add((found.port, found.holder))
@@ -167,11 +166,6 @@ def _wanted(ctx: Context) -> Iterable[Listener]:
 
 def _covers(listener: Listener, found: Socket) -> bool:
     return listener.ports[0] <= found.port <= listener.ports[1]
-
-
-def _holds(listener: Listener, found: Socket) -> bool:
-    """Whether the socket belongs to the listener's unit, or another instance of its template."""
-    return _INSTANCE.sub("@.", found.unit) == _INSTANCE.sub("@.", listener.unit)
 
 
 def _collides(ctx: Context, listener: Listener, found: Socket) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import asyncpg  # type: ignore[import-untyped]
 
-from backendai_ctl import health, listeners, servers, tunnels
+from backendai_ctl import health, listeners, own_servers, servers, tunnels
+from backendai_ctl.config.render import ETCD_QUOTA
 from backendai_ctl.context import Context
 from backendai_ctl.credentials import DatabaseName
 from backendai_ctl.database.connection import dial
@@ -18,14 +19,21 @@ from backendai_ctl.database.databases import Target, named
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.errors import Problem
 from backendai_ctl.etcd import access, settings
-from backendai_ctl.etcd.client import Client
+from backendai_ctl.etcd.client import Client, Unreachable
 from backendai_ctl.status import turned_off
 from backendai_ctl.system import systemd
 
 LIMIT = 4.0  # seconds to connect and log in
 OLDEST_POSTGRESQL = 13
 OLDEST_VALKEY = 6
-QUOTA = 2 * 1024**3  # bytes; etcd's default size limit, at which it refuses to write
+DEFAULT_QUOTA = (
+    2 * 2**30
+)  # bytes; etcd's size limit where nobody sets one: then it refuses to write
+MEND = "run: backendai-ctl etcd defragment"
+CORRUPT = (
+    "its data is damaged, or differs from that of other members: stop the services, and restore "
+    "its folder from a backup"
+)
 SKEW = 5.0  # seconds between the clocks of two hosts
 LOOK = "see the site file, and: backendai-ctl logs {}"
 
@@ -63,7 +71,7 @@ def database(which: DatabaseName, user: str) -> Callable[[Context], Result]:
         try:
             return asyncio.run(asyncio.wait_for(_database(target), limit))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
-            return fail(f"{place}: {servers.reason(failure)}", LOOK.format("postgresql"))
+            return _unwell(ctx, "postgresql", f"{place}: {servers.reason(failure)}")
 
     return look
 
@@ -99,7 +107,14 @@ def cache(ctx: Context) -> Result:
         host, port = servers.master(ctx, LIMIT)
         return _cache(ctx, host, port)
     except servers.FAILURES as failure:
-        return fail(servers.reason(failure), LOOK.format("valkey"))
+        return _unwell(ctx, "valkey", servers.reason(failure))
+
+
+def _unwell(ctx: Context, server: str, saw: str, hint: str = "") -> Result:
+    """That it does not answer; of one of the site's own on this host, why."""
+    if wrong := own_servers.trouble(ctx, server):
+        return fail(f"{saw}; {wrong.what}", wrong.hint)
+    return fail(saw, hint or LOOK.format(server))
 
 
 def _cache(ctx: Context, host: str, port: int) -> Result:
@@ -125,27 +140,33 @@ def etcd(ctx: Context) -> Result:
         return skip("no component of this host uses it")
     client = access.connect_as_service(ctx)
     prefix = access.services_prefix(ctx)
-    kept = sum(len(client.prefix(f"{prefix}{part}/")) for part in settings.PARTS)
+    try:
+        kept = sum(len(client.prefix(f"{prefix}{part}/")) for part in settings.PARTS)
+    except Unreachable as problem:
+        return _unwell(ctx, "etcd", problem.what, problem.hint)
     if access.seeds(ctx):
         access.connect(ctx).prefix(access.own_prefix(ctx))  # as backendai-ctl does
-    members = [_member(client, endpoint) for endpoint in ctx.site.etcd.endpoints]
+    members = [_member(ctx, client, endpoint) for endpoint in ctx.site.etcd.endpoints]
     saw = f"logged in as {ctx.site.etcd.user or 'nobody'}, {kept} settings of the services"
     if not kept:
         return fail(saw, "run: backendai-ctl etcd seed")
     return worst([ok(saw), *members], fine="; ".join([saw, *(m.saw for m in members)]))
 
 
-def _member(client: Client, endpoint: str) -> Result:
+def _member(ctx: Context, client: Client, endpoint: str) -> Result:
     try:
         said = client.member(endpoint)
     except Problem as problem:
         return warn(problem.what, "see to this member of the cluster")
     saw = f"{endpoint} etcd {said.get('version', '?')}"
-    size = int(said.get("dbSize", 0))
-    if said.get("errors"):
-        return fail(f"{saw}: {', '.join(said['errors'])}", "see: etcdctl alarm list")
-    if size > QUOTA * 0.8:
-        return warn(f"{saw}, {size / 1e6:.0f} MB", "run: etcdctl compact, then etcdctl defrag")
+    ours = ctx.site.etcd.mode == "local"
+    mend = MEND if ours else "compact and defragment that member, then disarm its alarm"
+    size, quota = int(said.get("dbSize", 0)), ETCD_QUOTA if ours else DEFAULT_QUOTA
+    if wrong := said.get("errors"):
+        told = f"{saw}: {', '.join(wrong)}"
+        return fail(told, CORRUPT if any("CORRUPT" in one for one in wrong) else mend)
+    if size > quota * 0.8:
+        return warn(f"{saw}, {size / 1e6:.0f} MB of {quota / 1e6:.0f}", mend)
     return ok(saw)
 
 

@@ -116,6 +116,23 @@ class Client:
         body = {"key": _encode(prefix), "range_end": _encode(end_of(prefix))}
         return dict(_entries(self.call("kv/range", body)))
 
+    def prefixes(self, prefixes: Iterable[str]) -> dict[str, Entry]:
+        """All entries whose key begins with one of `prefixes`, at one revision."""
+        ranges = [{"key": _encode(p), "range_end": _encode(end_of(p))} for p in prefixes]
+        asked = [{"request_range": one} for one in ranges]
+        answers = self.call("kv/txn", {"success": asked}).get("responses", [])
+        return {k: e for answer in answers for k, e in _entries(answer.get("response_range", {}))}
+
+    def all_keys(self) -> list[str]:
+        """All keys that there are."""
+        every = {"key": _encode("\0"), "range_end": _encode("\0"), "keys_only": True}
+        return [key for key, _ in _entries(self.call("kv/range", every))]
+
+    def delete(self, prefix: str) -> None:
+        """Delete every key that begins with `prefix`."""
+        ends = {"key": _encode(prefix), "range_end": _encode(end_of(prefix))}
+        self.call("kv/deleterange", ends)
+
     def commit(
         self, expect: Mapping[str, int], put: Mapping[str, str], delete: Iterable[str] = ()
     ) -> bool:
@@ -136,6 +153,19 @@ class Client:
         """What one member says of itself: version, dbSize, leader ... It needs no login."""
         return self._ask(endpoint, "maintenance/status", {})
 
+    def defragment(self, endpoint: str, limit: float) -> None:
+        """Have one member give free pages back; it answers nobody else meanwhile."""
+        if self._token is None:
+            self.login()
+        self._ask(endpoint, "maintenance/defragment", {}, limit)
+
+    def alarms(self) -> list[dict[str, str]]:
+        """The alarms that are on: memberID, alarm (NOSPACE, CORRUPT)."""
+        return list(self.call("maintenance/alarm", {"action": "GET"}).get("alarms", []))
+
+    def disarm(self, alarm: Mapping[str, str]) -> None:
+        self.call("maintenance/alarm", {"action": "DEACTIVATE", **alarm})
+
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         failures = []
         for endpoint in list(self.endpoints):
@@ -155,15 +185,18 @@ class Client:
             return answer
         raise Unreachable(
             "; ".join(failures),
-            hint="see: systemctl status etcd; or [etcd] endpoints in the site file",
+            hint="see: backendai-ctl logs etcd; or [etcd] endpoints in the site file",
         )
 
-    def _ask(self, endpoint: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(
+        self, endpoint: str, path: str, body: Mapping[str, Any], limit: float | None = None
+    ) -> dict[str, Any]:
         host, port = split_host_port(endpoint)
+        limit = limit or self._limit
         connection = (
-            HTTPSConnection(host, port, timeout=self._limit, context=self._tls)
+            HTTPSConnection(host, port, timeout=limit, context=self._tls)
             if self._tls
-            else HTTPConnection(host, port, timeout=self._limit)
+            else HTTPConnection(host, port, timeout=limit)
         )
         headers = {"Content-Type": "application/json"}
         if self._token:

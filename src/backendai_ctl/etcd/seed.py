@@ -224,11 +224,14 @@ def _parse(ctx: Context, which: str, found: Mapping[str, Entry]) -> Any:
             return data
     except ValueError:
         pass
+    call = "etcdctl"
+    if ctx.site.etcd.mode == "local":
+        call = f"{ctx.paths.servers}/etcd/bin/etcdctl --endpoints={ctx.site.etcd.endpoints[0]}"
     login = f"--user {access.ROOT} " if access.administered(ctx) else ""
     raise Problem(
         f"etcd: {name} holds no JSON object; backendai-ctl alone writes it",
         hint=f"put its value in a copy ({ctx.paths.backups}/etcd-*.json) back, or remove it, "
-        f"which leaves all settings as they are: etcdctl {login}del {name}",
+        f"which leaves all settings as they are: {call} {login}del {name}",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from backendai_ctl import credentials
@@ -16,6 +17,11 @@ from backendai_ctl.etcd.client import Client, Refused, claims, end_of
 
 _THERE = ("already exists",)
 _GONE = ("not found", "is not granted")
+
+
+def login_mark(ctx: Context) -> Path:
+    """Holds the revision of etcd's users with which the services of this host logged in."""
+    return ctx.paths.ctl / "etcd-login"
 
 
 def enabled(client: Client) -> bool:

@@ -90,7 +90,7 @@ def view(facts: Facts, site: Site, node: str, address: str) -> tuple[Facts, Site
         "network": site.network.model_copy(update={"listen": listen}),
         "agent": site.agent.model_copy(update={"address": address}),
     }
-    for server, table in (("postgresql", "database"), ("valkey", "cache"), ("etcd", "etcd")):
+    for server, table in layout.TABLES.items():
         there = layout.serving(site, facts, server)
         if there and node not in there:
             elsewhere = [site.nodes[other].address for other in there]

@@ -11,6 +11,8 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.servers import USERS
 from backendai_ctl.site.schema import Node, Site
 
+# Table of the site file of each backing server.
+TABLES = {"postgresql": "database", "valkey": "cache", "etcd": "etcd"}
 # (component, port): who connects to it. A caller uses the one of its own node if there is one.
 CALLERS = {
     ("manager", "api"): ("webserver", "gateway"),
@@ -43,10 +45,15 @@ def running(site: Site, facts: Facts, component: str) -> list[str]:
     return [name for name in site.nodes if component in components_of(site, facts, name)]
 
 
+def mode(site: Site, server: str) -> str:
+    """Whether a backing server is the site's own (local) or of others (external)."""
+    found: str = getattr(site, TABLES[server]).mode
+    return found
+
+
 def serving(site: Site, facts: Facts, server: str) -> list[str]:
     """Names of the nodes on which the site's own backing server runs; none: it is external."""
-    mode = {"postgresql": site.database, "valkey": site.cache, "etcd": site.etcd}[server].mode
-    if mode == "external":
+    if mode(site, server) == "external":
         return []
     able = [name for name, node in site.nodes.items() if server in servers_of(facts, node)]
     return able[:1]

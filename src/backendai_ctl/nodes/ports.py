@@ -35,7 +35,7 @@ def _callers(name: str, what: str) -> Iterable[str]:
         return _CONTAINERS
     if name == listeners.NFS.component:
         return shared.USERS
-    if name in USERS and what != "other members" and name != "docker":
+    if name in USERS and what != listeners.PEERS and name != "docker":
         return USERS[name]
     if (name, what) in listeners.FOR_USERS or (name, what) == ("appproxy-worker", _APPS):
         inside = layout.OF_USERS.get((name, what), ())

@@ -23,7 +23,7 @@ from backendai_ctl.secrets import GENERATED
 from backendai_ctl.site.load import parse
 from backendai_ctl.site.node_rules import files_of
 from backendai_ctl.site.schema import Site
-from backendai_ctl.steps import create_certificates, create_secrets, start_services
+from backendai_ctl.steps import create_certificates, create_secrets, services
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files
 
@@ -204,7 +204,7 @@ def _own_site(facts: Facts, site: Site, node: str) -> bool:
 
     A role with servers makes secrets before its host joins: there only a started manager tells.
     """
-    if files.read(start_services.ready_mark(Context(facts, site), "manager")):
+    if files.read(services.ready_mark(Context(facts, site), "manager")):
         return True
     servers = layout.servers_of(facts, site.nodes[node])
     return not servers and (facts.paths.secrets / "etcd-root-password").exists()

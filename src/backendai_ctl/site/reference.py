@@ -26,6 +26,7 @@ _PATTERNS = {
     r"^[a-z_][a-z0-9_-]{0,30}$": "a name of small letters, digits, `-` and `_`, 31 at most",
     r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$": "a name of letters, digits, `_` and `-`, two at least",
     values.EMAIL: "an e-mail address",
+    values.SETTING: "a name of small letters, digits, `_`, `.` and `-`",
 }
 
 

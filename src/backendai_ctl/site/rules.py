@@ -8,7 +8,8 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 from backendai_ctl.facts import Facts
-from backendai_ctl.listeners import WILDCARDS, documented
+from backendai_ctl.listeners import LOOPBACK, WILDCARDS, documented, server_port
+from backendai_ctl.nodes import layout
 from backendai_ctl.site import node_rules
 from backendai_ctl.site.faults import Fault, dotted
 from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled, Volume
@@ -17,6 +18,20 @@ from backendai_ctl.site.values import is_loopback, split_host_port, unit_of
 from backendai_ctl.storage import backends, shared
 
 LONGEST_NAME = 255  # of a file, and of a unit
+REACHED = {LOOPBACK, "localhost"}  # where components of this host find its own servers
+LOWEST_PORT = 1024  # that a server of ours can have: none runs as root
+# What backendai-ctl reaches the site's own servers by: table -> settings that are not for others.
+OURS = {
+    "database": (
+        "port listen_addresses unix_socket_directories config_file hba_file data_directory "
+        "password_encryption"
+    ),
+    "cache": "port bind dir aclfile requirepass daemonize supervised include",
+    "etcd": (
+        "name data-dir listen-client-urls advertise-client-urls listen-peer-urls "
+        "initial-advertise-peer-urls initial-cluster auth-token"
+    ),
+}
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
@@ -73,8 +88,10 @@ def _certificate(certificate: Path, key: Path, host: str) -> Iterator[Fault]:
         yield Fault(("tls", "certificate"), reason, f"give a certificate that serves {host}")
 
 
-def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[Fault]:
-    """What holds for every server; `hosts`: key -> the hosts it names."""
+def _server(
+    name: str, server: Server, hosts: dict[str, list[str]], ports: list[int]
+) -> Iterator[Fault]:
+    """What holds for every server; `hosts`: key -> the hosts it names; `ports`: theirs."""
     if server.mode == "local":
         for key, named in hosts.items():
             if not all(map(is_loopback, named)):
@@ -83,12 +100,34 @@ def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[
                     'is not this host, but mode = "local"',
                     'set mode = "external", or leave this out',
                 )
+            elif not set(named) <= REACHED:
+                yield Fault(
+                    (name, key),
+                    "is not where the site's own server listens",
+                    f"leave it out, or name {LOOPBACK}",
+                )
+        for port in ports:
+            if port < LOWEST_PORT:
+                key = "port" if "host" in hosts else "endpoints"
+                yield Fault(
+                    (name, key),
+                    f"port {port} is for root alone, and the site's own server is not root",
+                    f"choose one from {LOWEST_PORT}",
+                )
+        for key in sorted(set(OURS[name].split()) & set(server.settings)):
+            yield Fault((name, "settings", key), "is what backendai-ctl sets", "leave it out")
         if server.tls != "off":
             yield Fault(
                 (name, "tls"),
                 'is for external servers, but mode = "local"',
                 'leave it out, or set mode = "external"',
             )
+    elif server.settings:
+        yield Fault(
+            (name, "settings"),
+            'is for the site\'s own server, but mode = "external"',
+            "leave it out, and set what you need there yourself",
+        )
     if server.ca is not None:
         if server.tls != "verify":
             yield Fault((name, "ca"), 'is used with tls = "verify" only', 'set tls = "verify"')
@@ -97,7 +136,8 @@ def _server(name: str, server: Server, hosts: dict[str, list[str]]) -> Iterator[
 
 def _database(database: Database, facts: Facts) -> Iterator[Fault]:
     key = "endpoints" if database.endpoints else "host"
-    yield from _server("database", database, {key: [host for host, _ in database.members]})
+    hosts, ports = zip(*database.members, strict=True)
+    yield from _server("database", database, {key: list(hosts)}, list(ports))
     yield from _members("database", database)
     if database.endpoints:
         yield from _unused_address("database", database, "the endpoints name the servers")
@@ -122,7 +162,7 @@ def _database(database: Database, facts: Facts) -> Iterator[Fault]:
 
 def _cache(site: Site) -> Iterator[Fault]:
     cache = site.cache
-    yield from _server("cache", cache, {"host": [cache.host]})
+    yield from _server("cache", cache, {"host": [cache.host]}, [cache.port])
     yield from _tunneled("cache", cache)
     yield from _password(("cache", "password_file"), cache.password_file, True, cache)
     if cache.sentinel is None:
@@ -142,8 +182,9 @@ def _unused_address(name: str, server: Server, reason: str) -> Iterator[Fault]:
 
 
 def _etcd(etcd: Etcd) -> Iterator[Fault]:
-    hosts = [split_host_port(endpoint)[0] for endpoint in etcd.endpoints]
-    yield from _server("etcd", etcd, {"endpoints": hosts})
+    pairs = [split_host_port(endpoint) for endpoint in etcd.endpoints]
+    hosts = [host for host, _ in pairs]
+    yield from _server("etcd", etcd, {"endpoints": hosts}, [port for _, port in pairs])
     yield from _tunneled("etcd", etcd)
     for number, host in enumerate(hosts):
         if ":" in host and etcd.tls == "off":
@@ -318,11 +359,6 @@ def _ports(site: Site, facts: Facts) -> Iterator[Fault]:
 
 def _used(site: Site, facts: Facts) -> Iterator[tuple[tuple[int, int], str, tuple[str, ...]]]:
     """Every range of ports on a host with all components: what for, and the key that set it."""
-    local = {
-        "postgresql": site.database.mode,
-        "valkey": site.cache.mode,
-        "etcd": site.etcd.mode,
-    }
     for listener in documented(facts):
         component = facts.components.get(listener.component)
         mine = site.network.ports.get(listener.component, {})
@@ -333,5 +369,12 @@ def _used(site: Site, facts: Facts) -> Iterator[tuple[tuple[int, int], str, tupl
         elif listener.unit == "docker.service":
             loc = ("agent", "container_ports")
             yield site.agent.container_ports, dotted(loc), loc
-        elif listener.ports[0] and local.get(listener.component) != "external":
+        elif server := facts.servers.get(listener.component):
+            if layout.mode(site, server.name) == "local":
+                port = server_port(site, server, listener.what)
+                table = layout.TABLES[server.name]
+                loc = (table, "endpoints" if table == "etcd" else "port")
+                moved = port != server.ports[listener.what]
+                yield (port, port), f"{server.name} ({listener.what})", loc if moved else ()
+        elif listener.ports[0]:
             yield listener.ports, f"{listener.component} ({listener.what})", ()

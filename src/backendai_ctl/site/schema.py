@@ -6,9 +6,17 @@ Descriptions are the reference: `docs/SITE.md` and the JSON schema are made from
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from backendai_ctl.site import values
 
@@ -20,6 +28,8 @@ AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 AccountNumber = Annotated[int, Field(ge=1, le=2**32 - 3), AfterValidator(values.number_of_user)]
 Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
 Text = Annotated[str, Field(pattern=values.NO_CONTROL)]
+SettingName = Annotated[str, Field(pattern=values.SETTING)]
+Setting = Annotated[str | int | float | bool, BeforeValidator(values.setting)]
 Host = Annotated[str, AfterValidator(values.host)]
 Address = Annotated[str, AfterValidator(values.address)]
 Network_ = Annotated[str, AfterValidator(values.network)]
@@ -93,11 +103,16 @@ class Tls(Table):
 
 
 class Server(Table):
-    """A server that this host runs itself (local) or that is run elsewhere (external)."""
+    """A server that the site brings along (local) or that is run by others (external)."""
 
     mode: Literal["local", "external"] = Field(
         "local",
-        description="`local`: the one on this host, set up by backendai-ctl; `external`: yours.",
+        description="`local`: the site's own, which its packages bring along; `external`: yours.",
+    )
+    settings: dict[SettingName, Setting] = Field(
+        {},
+        description="Of the site's own server: settings of its configuration file that differ from "
+        "what backendai-ctl writes there.",
     )
     tls: Literal["off", "on", "verify"] = Field(
         "off", description="`on`: encrypted; `verify`: and the certificate is checked."
@@ -105,6 +120,18 @@ class Server(Table):
     ca: AbsolutePath | None = Field(
         None, description="PEM file of the authority to check against; the host's own if left out."
     )
+
+    # What is left out for an external server: the field, and what others have there by default.
+    elsewhere: ClassVar[tuple[str, object] | None] = None
+
+    @model_validator(mode="after")
+    def _default_of_others(self) -> Self:
+        """A server of others has its usual port, and not that of the site's own."""
+        if self.elsewhere and self.mode == "external":
+            name, value = self.elsewhere
+            if name not in self.model_fields_set:
+                self.__dict__[name] = value  # left out, as before: nobody set it
+        return self
 
 
 class DatabaseOf(Table):
@@ -126,8 +153,9 @@ class CoordinatorDatabase(DatabaseOf):
 
 
 class Database(Server):
+    elsewhere = ("port", 5432)
     host: Host = Field("127.0.0.1", description="PostgreSQL server.")
-    port: Port = Field(5432, description="Its port.")
+    port: Port = Field(8100, description="Its port; of an external server 5432 if it is left out.")
     endpoints: list[HostPort] = Field(
         [],
         description="Instead of `host` and `port`: HOST:PORT of each member of a cluster. Whichever "
@@ -169,8 +197,9 @@ class Tunneled(Server):
 
 
 class Cache(Tunneled):
+    elsewhere = ("port", 6379)
     host: Host = Field("127.0.0.1", description="Valkey or Redis server.")
-    port: Port = Field(6379, description="Its port.")
+    port: Port = Field(8110, description="Its port; of an external server 6379 if it is left out.")
     password_file: AbsolutePath | None = Field(
         None, description="File with the password; generated if left out (local servers only)."
     )
@@ -182,8 +211,10 @@ class Cache(Tunneled):
 
 
 class Etcd(Tunneled):
+    elsewhere = ("endpoints", ["127.0.0.1:2379"])
     endpoints: Annotated[list[HostPort], Field(min_length=1)] = Field(
-        ["127.0.0.1:2379"], description="HOST:PORT of each member."
+        ["127.0.0.1:8120"],
+        description="HOST:PORT of each member; of an external server 127.0.0.1:2379 if it is left out.",
     )
     namespace: Name = Field("local", description="Prefix of all keys is /sorna/NAMESPACE/.")
     user: Annotated[Identifier | None, BeforeValidator(values.none_if_empty)] = Field(

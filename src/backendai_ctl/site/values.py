@@ -11,6 +11,7 @@ _HANDED_OUT = range(61184, 65536)  # to units with DynamicUser=; nobody; the 16-
 CONTROL = r"\x00-\x1f\x7f-\x9f"  # characters of ASCII and, one byte more, of terminals
 NO_CONTROL = rf"^[^{CONTROL}]+$"
 EMAIL = rf"^[^@\s{CONTROL}]+@[^@\s{CONTROL}]+$"
+SETTING = r"^[a-z][a-z0-9_.-]{0,62}$"  # the name of a setting of PostgreSQL, Valkey, etcd
 _ODD = re.compile(rf"[\s\"'\\%${CONTROL}]")
 
 
@@ -28,6 +29,15 @@ def number_of_user(value: int) -> int:
     """A number that an account may keep."""
     if value in _HANDED_OUT:
         raise ValueError("is the system's: systemd gives 61184 to 65519 to running services")
+    return value
+
+
+def setting(value: object) -> object:
+    """What a setting of a server may be: text in one line, a number, true or false."""
+    if not isinstance(value, str | int | float):
+        raise ValueError("is neither text nor a number, nor true or false")
+    if isinstance(value, str) and not re.fullmatch(NO_CONTROL, value):
+        raise ValueError("is empty, or more than one line")
     return value
 
 

@@ -1,6 +1,6 @@
-"""Roles and databases on this host's own PostgreSQL. Those of an external server are the site's.
+"""Roles and databases on the site's own PostgreSQL. Those of an external server are yours.
 
-Works as PostgreSQL's administrator through the local socket. A password never leaves this
+Works as PostgreSQL's administrator through its socket. A password never leaves this
 process: the server is given what it would make of it.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backendai_ctl.context import Context
-from backendai_ctl.database.databases import ALL, Target
+from backendai_ctl.database.databases import ALL, Target, programs_folder
 from backendai_ctl.database.reasons import SETTINGS, reason
 from backendai_ctl.database.scram import matches, verifier
 from backendai_ctl.errors import Pending, Problem
@@ -18,9 +18,9 @@ from backendai_ctl.nodes import layout
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system.run import run
 
-ADMINISTRATOR = "postgres"
+SERVER = "postgresql"
 _SEARCH = "pg_catalog,pg_temp"  # the latter last: else its tables are found first
-_START = "systemctl start postgresql; backendai-ctl reconfigure"
+_START = "see: backendai-ctl logs postgresql; then run: backendai-ctl reconfigure"
 _LOOK = """\
 SELECT 'role', rolname, coalesce(rolpassword, ''), rolcanlogin FROM pg_authid;
 SELECT 'database', datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
@@ -43,7 +43,7 @@ class CreateDatabases:
 
     name = "create-databases"
     title = "Create the databases"
-    needs: tuple[str, ...] = ("create-secrets",)
+    needs: tuple[str, ...] = ("prepare-database",)
     components: tuple[str, ...] = tuple(database.component for database in ALL)
     limit = 120
 
@@ -58,34 +58,17 @@ class CreateDatabases:
             psql(ctx, sql)
 
     def undo(self, ctx: Context) -> None:
-        """Drop databases without tables and then their roles; data stays."""
-        if ctx.site.database.mode != "local":
-            return
-        server = _look(ctx)
-        for target in _targets(ctx):
-            if target.dbname in server.owners:
-                tables = psql(ctx, _TABLES, target.dbname).strip()
-                if tables != "0":
-                    ctx.say(f"{target.where} holds data and stays")
-                    continue
-                psql(ctx, f"DROP DATABASE {_name(target.dbname)};")
-            if target.user in server.roles:
-                psql(ctx, f"DROP ROLE {_name(target.user)};")
+        """Nothing: databases are data, and go with the folder of their server."""
 
     def _work(self, ctx: Context) -> list[tuple[Change, str]]:
         server = _look(ctx)
         work = []
-        for target in _targets(ctx):
+        for target in targets(ctx):
             work += _role(target, server) + _database(target, server)
         return work
 
 
-_TABLES = (
-    "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r';"
-)
-
-
-def _targets(ctx: Context) -> list[Target]:
+def targets(ctx: Context) -> list[Target]:
     """Those of components here, and of components of other nodes that have no server themselves."""
     return [
         Target(ctx, database)
@@ -111,9 +94,8 @@ def _database(target: Target, server: Server) -> list[tuple[Change, str]]:
     keep_out = f"REVOKE ALL ON DATABASE {name} FROM PUBLIC;"
     private = (Change(what, "keep other roles out"), keep_out)
     if target.dbname not in server.owners:
-        # Not from template1: a bare host's cluster may be in SQL_ASCII.
-        sql = f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0 ENCODING 'UTF8' "
-        create = (Change(what, f"create it, owned by {target.user}"), f"{sql}LOCALE 'C.UTF-8';")
+        sql = f"CREATE DATABASE {name} OWNER {owner};"  # with the cluster's encoding and collation
+        create = (Change(what, f"create it, owned by {target.user}"), sql)
         return [create, private]
     for found, right in (
         (server.owners[target.dbname], target.user),
@@ -121,7 +103,7 @@ def _database(target: Target, server: Server) -> list[tuple[Change, str]]:
     ):
         if found != right:
             raise Problem(
-                f"{what} on this host's PostgreSQL: {found}, where {right} is needed",
+                f"{what} on the site's PostgreSQL: {found}, where {right} is needed",
                 hint="name another database in the site file, or see to this one yourself",
             )
     return [private] if target.dbname in server.untouched else []
@@ -145,28 +127,29 @@ def psql(ctx: Context, sql: str, dbname: str = "postgres") -> str:
     A database belongs to its service, which may have named schemas of its own to be searched, with
     functions and operators in them: what we call is PostgreSQL's own, and nothing else is found.
     """
+    port = ctx.site.database.members[0][1]
     call: Sequence[str] = (
-        *("psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--field-separator=\t"),
-        *("--set=ON_ERROR_STOP=1", *SETTINGS, "--no-password", f"--port={ctx.site.database.port}"),
-        *(f"--dbname={dbname}", "--file=-"),
+        *(str(programs_folder(ctx) / "psql"), "--no-psqlrc", "--quiet", "--no-align"),
+        *("--tuples-only", "--field-separator=\t"),
+        *("--set=ON_ERROR_STOP=1", *SETTINGS, "--no-password", f"--port={port}"),
+        *(f"--host={ctx.paths.run / SERVER}", f"--dbname={dbname}", "--file=-"),
     )
+    env = {"PGOPTIONS": f"-c search_path={_SEARCH}"}
     try:
-        # From the connection's start, and once more where a pooler drops options.
-        safe, env = f"SET search_path = {_SEARCH};\n", {"PGOPTIONS": f"-c search_path={_SEARCH}"}
-        done = run(call, user=ADMINISTRATOR, stdin=safe + sql, env=env, limit=60)
+        done = run(call, user=ctx.facts.servers[SERVER].user, stdin=sql, env=env, limit=60)
     except LookupError as error:
         raise Pending(
-            "PostgreSQL is not installed on this host", hint="apt install postgresql"
+            "the site's own PostgreSQL was not set up on this host", hint=_START
         ) from error
     if done.returncode == 2:  # psql: no connection
         raise Pending(
-            f"this host's PostgreSQL (port {ctx.site.database.port}) does not answer: "
+            f"the site's PostgreSQL (port {port}) does not answer: "
             f"{reason(done.stderr, done.returncode)}",
             hint=_START,
         )
     if done.returncode:
         why = reason(done.stderr, done.returncode)
-        raise Problem(f"PostgreSQL refused: {why}", hint="see PostgreSQL's log")
+        raise Problem(f"PostgreSQL refused: {why}", hint="see: backendai-ctl logs postgresql")
     return done.stdout
 
 

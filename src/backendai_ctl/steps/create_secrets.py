@@ -11,7 +11,7 @@ from backendai_ctl.nodes import here, layout
 from backendai_ctl.secrets import GENERATED
 from backendai_ctl.servers import USERS
 from backendai_ctl.steps.base import Change
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import files
 
 # The components that hold a secret; of a node without them it is not needed.

@@ -1,4 +1,4 @@
-"""Make the account that the services run as, where no other one is in the way."""
+"""Make the accounts that services and servers run as, where no other one is in the way."""
 
 from __future__ import annotations
 
@@ -14,22 +14,25 @@ class CreateUser:
     """Of every run, whichever steps it was asked for: others give files to the account."""
 
     name: str = "create-user"
-    title: str = "Make the services' account"
+    title: str = "Make the services' accounts"
     needs: tuple[str, ...] = ()
     components: tuple[str, ...] = ()
     limit: int = 90
 
     def check(self, ctx: Context) -> list[Change]:
-        if accounts.refuse(ctx.facts).account(ctx.facts.user):
-            return []
-        uid, gid = ctx.numbers
-        return [Change(ctx.facts.user, f"make the account, {uid}:{gid}")]
+        found = []
+        if not accounts.refuse(ctx.facts).account(ctx.facts.user):
+            uid, gid = ctx.numbers
+            found.append(Change(ctx.facts.user, f"make the account, {uid}:{gid}"))
+        servers = accounts.missing_servers(ctx.facts)
+        return [*found, *(Change(server.user, "make the account") for server in servers)]
 
     def apply(self, ctx: Context) -> None:
         accounts.make(ctx.facts)
+        accounts.make_servers(ctx.facts)
 
     def undo(self, ctx: Context) -> None:
-        """The account stays: files of users carry its number."""
+        """The accounts stay: files of users, and databases, carry their numbers."""
 
 
 STEP = CreateUser()

@@ -10,8 +10,8 @@ from pathlib import Path
 from backendai_ctl import bridge, tunnels
 from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
-from backendai_ctl.facts import Component
-from backendai_ctl.listeners import health_url
+from backendai_ctl.facts import Component, OwnServer
+from backendai_ctl.listeners import health_url, server_addresses, server_port
 from backendai_ctl.nodes import layout
 from backendai_ctl.steps.units import FOLDER, line
 from backendai_ctl.storage import backends, shared, volumes
@@ -41,10 +41,26 @@ def wanted(ctx: Context) -> dict[Path, str]:
         setting = "ReadWritePaths" if name in shared.USERS else "InaccessiblePaths"
         theirs = volumes_outside if name in shared.USERS else hidden
         lines += [f"{setting}=-{folder}" for folder in theirs]
-        made[path(component)] = (
-            files.HEAD + "[Service]\n" + "\n".join(map(line, lines)) + "\n" if lines else ""
-        )
+        made[path(component)] = _text(lines)
     return made
+
+
+def of_server(ctx: Context, server: OwnServer) -> str:
+    """The drop-in of a server that the site brings along; empty: none is needed."""
+    ports = {what: server_port(ctx.site, server, what) for what in server.ports}
+    lines = []
+    if ports != server.ports:
+        lines.append(f"Environment=BACKENDAI_HEALTH={server.health.format(**ports)}")
+    if server_addresses(ctx, server.name):
+        # PostgreSQL asks name servers who it is that comes, where a node has no address but a name.
+        near = [*layout.addresses(ctx.site), *resolv.nameservers()]
+        near = [*beyond_loopback(near), *server_addresses(ctx, server.name)]
+        lines += [f"IPAddressAllow={address}" for address in dict.fromkeys(near)]
+    return _text(lines)
+
+
+def _text(lines: list[str]) -> str:
+    return files.HEAD + "[Service]\n" + "\n".join(map(line, lines)) + "\n" if lines else ""
 
 
 def write(ctx: Context) -> bool:

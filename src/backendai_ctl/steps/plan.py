@@ -11,6 +11,7 @@ NAMES = (
     "create-secrets",
     "create-certificates",
     "open-tunnels",
+    "move-servers",
     "prepare-cache",
     "prepare-etcd",
     "prepare-database",

@@ -9,6 +9,7 @@ from backendai_ctl.database.connection import connect
 from backendai_ctl.database.databases import MANAGER, Target
 from backendai_ctl.database.proxy import address, token
 from backendai_ctl.nodes import layout
+from backendai_ctl.steps import serving
 from backendai_ctl.steps.base import Change
 
 # The site's own groups, and those that have no app proxy at all; others have one of their own.
@@ -43,6 +44,8 @@ class RegisterAppProxy:
             )
 
     def undo(self, ctx: Context) -> None:
+        if serving.at_rest(ctx, "postgresql"):
+            return
         with connect(Target(ctx, MANAGER)) as db:
             db.do(
                 "UPDATE scaling_groups SET wsproxy_addr = NULL, wsproxy_api_token = NULL "

@@ -19,7 +19,9 @@ class RenderConfigs:
 
     name: str = "render-configs"
     title: str = "Write the services' configuration"
-    needs: tuple[str, ...] = ("create-secrets", "create-certificates", "create-rpc-keypair")
+    needs: tuple[str, ...] = (
+        *("create-secrets", "move-servers", "create-certificates", "create-rpc-keypair"),
+    )
     components: tuple[str, ...] = ()
     limit: int = 60
 

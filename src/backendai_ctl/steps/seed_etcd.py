@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import access, seed
+from backendai_ctl.steps import serving
 from backendai_ctl.steps.base import Change
 
 
@@ -37,7 +38,7 @@ class SeedEtcd:
             ctx.say(f"  kept your {key}: {seed.difference(key, shipped, yours)}")
 
     def undo(self, ctx: Context) -> None:
-        if access.seeds(ctx):
+        if access.seeds(ctx) and not serving.at_rest(ctx, "etcd"):
             seed.forget(ctx)
 
 

@@ -6,71 +6,20 @@ the service was started with. A unit that its operator disabled or masked is lef
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.etcd import seed
 from backendai_ctl.facts import Component
 from backendai_ctl.steps import dropins
 from backendai_ctl.steps.base import Change
-from backendai_ctl.steps.prepare_etcd import login_mark
+from backendai_ctl.steps.services import Service, find, ready_mark
 from backendai_ctl.system import files, systemd
 
 TARGET = "backendai.target"
 HEALTHY_WITHIN = 170  # seconds from start to healthy, on a slow or busy host
 POLL = 0.5  # seconds
-LEFT_ALONE = ("disabled", "masked", "masked-runtime")
-
-
-@dataclass(frozen=True)
-class Service:
-    """A service of this host: what is and what should be."""
-
-    component: Component
-    mark: Path
-    fingerprint: str  # of its configuration, secrets, drop-in and version
-    enabled: str  # as `systemctl is-enabled` says
-    active: str  # ActiveState
-
-    @property
-    def name(self) -> str:
-        return self.component.name
-
-    @property
-    def unit(self) -> str:
-        return self.component.unit
-
-    @property
-    def marked(self) -> str:
-        return (files.read(self.mark) or "").strip()
-
-    @property
-    def new(self) -> bool:
-        """Never started by us. A package upgrade empties the mark, but it stays."""
-        return not self.mark.exists()
-
-    @property
-    def left_alone(self) -> bool:
-        return not self.new and self.enabled in LEFT_ALONE
-
-    def change(self) -> Change | None:
-        """What is to be done about it."""
-        if self.left_alone:
-            return None
-        if self.new:
-            return Change(self.unit, "start it, now and at every boot")
-        if self.marked != self.fingerprint:
-            return Change(self.unit, "restart it: its configuration or version changed")
-        if self.active == "activating":
-            return Change(self.unit, "wait until it is healthy")
-        if self.active not in ("active", "reloading"):
-            return Change(self.unit, f"start it: it is {self.active or 'not running'}")
-        return None
 
 
 @dataclass(frozen=True)
@@ -133,8 +82,10 @@ class StartServices:
         units = [ctx.facts.components[name].unit for name in ctx.facts.installed()]
         if units:
             systemd.systemctl("--no-reload", "disable", TARGET, *units)
-            if systemd.booted():
-                systemd.systemctl("stop", TARGET, *units)
+            if (
+                systemd.booted()
+            ):  # not the target: with it the servers would stop, which others need yet
+                systemd.systemctl("stop", *units)
         for name in ctx.facts.components:
             ready_mark(ctx, name).unlink(missing_ok=True)
         dropins.remove(ctx)
@@ -181,35 +132,6 @@ def _stop_moved(ctx: Context) -> None:
         systemd.systemctl("daemon-reload")
     for component in moved:
         ready_mark(ctx, component.name).unlink()
-
-
-def ready_mark(ctx: Context, component: str) -> Path:
-    return ctx.paths.ctl / "ready" / component
-
-
-def find(ctx: Context, component: Component) -> Service:
-    """A service as it is now."""
-    shown = systemd.properties(component.unit, ["ActiveState", "UnitFileState"])
-    return Service(
-        component=component,
-        mark=ready_mark(ctx, component.name),
-        fingerprint=fingerprint(ctx, component),
-        enabled=shown.get("UnitFileState", ""),
-        active=shown.get("ActiveState", "inactive" if systemd.booted() else "active"),
-    )
-
-
-def fingerprint(ctx: Context, component: Component) -> str:
-    """Of all that a running service was given. Hides what it is made of."""
-    digest = hashlib.sha256(ctx.facts.full_version.encode())
-    given = [ctx.paths.config / component.config, dropins.path(component)]
-    given += sorted(ctx.paths.config / name for name in component.credentials)
-    given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
-    if component.name in servers.USERS["etcd"]:
-        given += [login_mark(ctx), seed.mark(ctx)]  # etcd tells its clients of neither
-    for path in given:
-        digest.update(f"\0{path}\0{files.read(path) or ''}".encode())
-    return digest.hexdigest()
 
 
 STEP = StartServices(frozenset())  # as part of the plan; see reconfigure.py

@@ -13,7 +13,7 @@ import pytest
 
 from backendai_ctl import bridge
 from backendai_ctl.context import Context
-from backendai_ctl.facts import Component, Facts, Paths, Role
+from backendai_ctl.facts import Component, Facts, OwnServer, Paths, Role
 from backendai_ctl.site.schema import Site
 from backendai_ctl.system import resolv
 
@@ -104,12 +104,40 @@ def declared_roles() -> dict[str, Role]:
     return found
 
 
+def declared_servers() -> dict[str, OwnServer]:
+    """The servers that are used, as packaging/servers/NAME/BUILD declares them."""
+    found = {}
+    for build in sorted((Path(__file__).parents[3] / "packaging/servers").glob("*/BUILD")):
+        call = next(
+            n for n in ast.walk(ast.parse(build.read_text("utf-8"))) if isinstance(n, ast.Call)
+        )
+        given = {str(k.arg): k.value for k in call.keywords}
+        if "command" not in given:
+            continue
+        words = {key: ast.literal_eval(value) for key, value in given.items()}
+        name = words["name"]
+        found[name] = OwnServer(
+            name=name,
+            summary=words["summary"],
+            unit=f"backendai-{name}.service",
+            config=words["config"],
+            ports=words["listens"],
+            health=words["health"],
+            credentials=tuple(words.get("credentials", ())),
+            user=f"backendai-{name}",
+            templates=tuple(words["templates"]),
+            bin=words.get("bin", "bin"),
+        )
+    return found
+
+
 @pytest.fixture
 def facts(tmp_path: Path) -> Facts:
     """The facts of a release, every component installed, all folders below tmp_path."""
     paths = Paths(
         environment=tmp_path / "opt/26.9.6",
         current=tmp_path / "opt/current",
+        servers=tmp_path / "opt/servers",
         config=tmp_path / "etc",
         state=tmp_path / "var/lib",
         run=tmp_path / "run",
@@ -120,7 +148,8 @@ def facts(tmp_path: Path) -> Facts:
     )
     for folder in (paths.config, paths.state, paths.run, paths.units, paths.share):
         folder.mkdir(parents=True)
-    for component in COMPONENTS:
+    servers = declared_servers()
+    for component in (*COMPONENTS, *servers.values()):
         (paths.units / component.unit).touch()
     return Facts(
         version="26.9.6",
@@ -131,6 +160,7 @@ def facts(tmp_path: Path) -> Facts:
         paths=paths,
         components={component.name: component for component in COMPONENTS},
         roles=declared_roles(),
+        servers=servers,
     )
 
 
@@ -143,14 +173,28 @@ class Accounts:
             [f"bai:x:1100:1100:Backend.AI services:{state}:/usr/sbin/nologin"], ["bai:x:1100:"]
         )
 
-    def set(self, accounts: Sequence[str], groups: Sequence[str]) -> None:
-        """Beside root, who is always there."""
+    def set(
+        self,
+        accounts: Sequence[str],
+        groups: Sequence[str],
+        servers: Sequence[str] = ("etcd", "postgresql", "valkey"),
+    ) -> None:
+        """Beside root, who is always there, and the accounts of our own servers. STATE is filled in."""
+        numbered = [(f"backendai-{name}", 980 + n) for n, name in enumerate(servers)]
         rows = {
-            "passwd": ["root:x:0:0:root:/root:/bin/bash", *accounts],
-            "group": ["root:x:0:", *groups],
+            "passwd": [
+                "root:x:0:0:root:/root:/bin/bash",
+                *(
+                    f"{name}:x:{n}:{n}::{self.state / name.removeprefix('backendai-')}:/usr/sbin/nologin"
+                    for name, n in numbered
+                ),
+                *accounts,
+            ],
+            "group": ["root:x:0:", *(f"{name}:x:{n}:" for name, n in numbered), *groups],
         }
         for database, lines in rows.items():
-            (self.folder / database).write_text("".join(f"{line}\n" for line in lines))
+            text = "".join(f"{line}\n" for line in lines).replace("STATE", str(self.state))
+            (self.folder / database).write_text(text)
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +206,14 @@ def host_accounts(
 
     folder = tmp_path_factory.mktemp("accounts")
     program = folder / "getent"
-    program.write_text(f'#!/bin/sh\ncat {folder}/"$1"\n')
+    program.write_text(
+        f"""#!/bin/sh
+rows={folder}/$1
+shift
+[ $# -gt 0 ] || exec cat "$rows"
+for key; do awk -F: -v key="$key" '$1 == key || $3 == key' "$rows"; done
+"""
+    )
     program.chmod(0o755)
     monkeypatch.setattr(accounts, "GETENT", str(program))
     monkeypatch.setattr(accounts, "_looked_at", set())
@@ -192,12 +243,11 @@ def free_port() -> int:
 @pytest.fixture
 def ready(ctx: Context) -> Context:
     """A host that has its secrets, and the templates that ship."""
+    import shipped
+
     from backendai_ctl.steps import create_secrets
 
-    folder = ctx.paths.share / "templates"
-    folder.mkdir()
-    for template in Path(__file__).parents[3].glob("packaging/components/*/*.j2"):
-        (folder / template.name).write_bytes(template.read_bytes())
+    shipped.templates(ctx.paths.share)
     create_secrets.STEP.apply(ctx)
     return ctx
 

@@ -32,6 +32,10 @@ class FakeEtcd:
     auth: bool = False
     auth_revision: int = 1
     signed: bool = True
+    size: int = 20480  # bytes of its file, of which `needed` are in use once it is compacted
+    needed: int = 20480
+    compacted: int = 0
+    alarms: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     mishap: Callable[[str], None] = lambda _: None
 
@@ -60,9 +64,29 @@ class FakeEtcd:
         if method.startswith("auth/"):
             return self._auth(method.removeprefix("auth/"), body, user)
         if method == "maintenance/status":
-            return {"version": "3.5.16", "dbSize": "20480", "leader": "7", "header": self._header()}
+            said = {"version": "3.5.16", "dbSize": str(self.size), "leader": "7"}
+            errors = [f"memberID:7 alarm:{alarm} " for alarm in self.alarms]
+            return {**said, "header": self._header(), **({"errors": errors} if errors else {})}
+        if method in ("maintenance/defragment", "maintenance/alarm") and user != ROOT:
+            raise Wrong(7, "etcdserver: permission denied")
+        if method == "maintenance/defragment":
+            self.size = self.needed if self.compacted else self.size
+            return {"header": self._header()}
+        if method == "maintenance/alarm":
+            if body["action"] == "DEACTIVATE":
+                self.alarms.remove(body["alarm"])
+            return {"alarms": [{"memberID": "7", "alarm": alarm} for alarm in self.alarms]}
+        if method == "kv/compaction":
+            if int(body["revision"]) <= self.compacted:
+                raise Wrong(11, "etcdserver: mvcc: required revision has been compacted")
+            self.compacted = int(body["revision"])
+            return {"header": self._header()}
         if method == "kv/range":
             return {"header": self._header(), **self._range(body, user)}
+        if method == "kv/deleterange":
+            for row in self._range(body, user).get("kvs", []):
+                self.put(_text(row["key"]), None)
+            return {"header": self._header()}
         if method == "kv/txn":
             return {"header": self._header(), **self._txn(body, user)}
         raise Wrong(12, "Not Found")
@@ -93,7 +117,7 @@ class FakeEtcd:
             if exists[kind]:
                 what = "user" if kind == "user" else "role"
                 raise Wrong(9, f"etcdserver: {what} name already exists")
-        elif kind in exists and not exists[kind] and (kind, verb) != ("user", "grant"):
+        elif kind in exists and not exists[kind] and method not in ("user/grant", "user/list"):
             raise Wrong(9, f"etcdserver: {kind} name not found")
         if method == "user/get":
             return {"roles": sorted(self.grants.get(name, ()))}
@@ -107,6 +131,9 @@ class FakeEtcd:
             self.grants.pop(name, None)
         elif method == "user/grant":
             self.grants.setdefault(name, set()).add(body["role"])
+        elif method == "user/list":
+            self.auth_revision -= 1
+            return {"users": sorted(self.users)}
         elif method == "role/add":
             self.roles[name] = []
         elif method == "role/delete":
@@ -137,7 +164,7 @@ class FakeEtcd:
         found = [
             {"key": _b64(key), "value": _b64(value), "mod_revision": str(revision)}
             for key, (value, revision) in sorted(self.keys.items())
-            if key == first or (last and first <= key < last)
+            if key == first or (last and first <= key and (key < last or last == "\0"))
         ]
         return {"kvs": found, "count": str(len(found))} if found else {}
 

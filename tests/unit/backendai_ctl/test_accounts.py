@@ -15,10 +15,14 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.nodes import here
 from backendai_ctl.site.schema import Site
 from backendai_ctl.steps import create_user, dropins
+from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.journal import Journal
 
 NOLOGIN = "/usr/sbin/nologin"
 ALICE = "alice:x:1100:1000:Alice:/home/alice:/bin/bash"
+
+
+OURS = ["bai:x:1100:1100::STATE:/usr/sbin/nologin"]
 
 
 def problem(ctx: Context) -> Problem | None:
@@ -31,6 +35,56 @@ def test_a_host_without_it_gets_it(ctx: Context, host_accounts: Accounts) -> Non
     assert problem(ctx) is None
     (change,) = create_user.STEP.check(ctx)
     assert change.how == "make the account, 1100:1100"
+
+
+def test_a_server_has_an_account_of_its_own_that_is_made_once(
+    ctx: Context, host_accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a number that the host chooses: its data is on this host alone."""
+    host_accounts.set(OURS, ["bai:x:1100:"], servers=["etcd"])
+    (ctx.paths.units / ctx.facts.servers["valkey"].unit).unlink()
+    assert create_user.STEP.check(ctx) == [Change("backendai-postgresql", "make the account")]
+    called: list[list[str]] = []
+
+    def sysusers(argv: list[str], **_: object) -> str:
+        called.append(argv)
+        host_accounts.set(OURS, ["bai:x:1100:"], servers=["etcd", "postgresql"])
+        return ""
+
+    monkeypatch.setattr(accounts, "check", sysusers)
+    accounts.make_servers(ctx.facts)
+    (argv,) = called
+    home = ctx.paths.state / "postgresql"
+    assert argv[2:] == [f'u backendai-postgresql - "Backend.AI postgresql" {home}']
+    assert create_user.STEP.check(ctx) == []
+    accounts.make_servers(ctx.facts)
+    assert len(called) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "group", "what"),
+    [
+        ("backendai-valkey:x:1001:1001::/home/v:/bin/bash", "", "account backendai-valkey .*home"),
+        ("backendai-valkey:x:1001:1001::STATE/valkey:/bin/sh", "", "account .* /bin/sh"),
+        ("backendai-valkey:x:0:0::STATE/valkey:/usr/sbin/nologin", "", r"account .* \(0,"),
+        ("", "backendai-valkey:x:1001:alice", "group backendai-valkey"),
+        (
+            "backendai-valkey:x:1001:1001::STATE/valkey:/usr/sbin/nologin",
+            "backendai-valkey:x:1001:alice",
+            "group backendai-valkey .*with alice",
+        ),
+    ],
+)
+def test_somebody_elses_is_never_taken_for_a_servers(
+    ctx: Context, host_accounts: Accounts, row: str, group: str, what: str
+) -> None:
+    rows = [row] if row else []
+    groups = [group] if group else []
+    host_accounts.set([*OURS, *rows], ["bai:x:1100:", *groups], servers=["etcd", "postgresql"])
+    with pytest.raises(Problem, match=f"the {what}.* is not ours"):
+        create_user.STEP.check(ctx)
+    with pytest.raises(Problem, match=what):
+        accounts.make_servers(ctx.facts)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +144,7 @@ def test_somebody_elses_is_never_taken_for_it(
     what: str,
     hint: str,
 ) -> None:
-    host_accounts.set([row.replace("STATE", str(host_accounts.state)) for row in rows], groups)
+    host_accounts.set(rows, groups)
     with pytest.raises(Problem, match=what) as caught:
         reconfigure.reconfigure(ctx)
     with pytest.raises(Problem, match=what):

@@ -8,14 +8,14 @@ import subprocess
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pytest
 
-from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import loaded
-from backendai_ctl.steps import prepare_cache, prepare_database, prepare_etcd
+from backendai_ctl.steps import dropins
 from backendai_ctl.storage import exports
 from backendai_ctl.system import files
 
@@ -34,6 +34,19 @@ def generated() -> list[str]:
         if isinstance(node, ast.keyword) and node.arg == "generated":
             return [str(path) for path in ast.literal_eval(node.value)]
     raise AssertionError("no `generated`")
+
+
+def package(server: str) -> dict[str, Any]:
+    """What the BUILD file of a server makes of its package, by way of the macros."""
+    made: dict[str, dict[str, Any]] = {}
+    known: dict[str, Any] = {}
+    for macros in ("macros.py", "server_macros.py"):
+        exec((PACKAGING / macros).read_text("utf-8"), known)
+    for name in ("backendai_server_tree", "rendered_file", "server_facts"):
+        known[name] = lambda **_: None
+    known["backendai_package"] = lambda *, name, **words: made.update({name: words})
+    exec((PACKAGING / "servers" / server / "BUILD").read_text("utf-8"), known)
+    return made[f"backendai-{server}"]
 
 
 @dataclass(frozen=True)
@@ -139,20 +152,23 @@ def test_no_rules_of_the_firewall_outlive_who_keeps_them_true(scripts: Scripts, 
         assert scripts.run("preremove", upgrade) == ""
 
 
-def test_purge_knows_what_steps_write_outside_of_our_folders(facts: Facts, ctx: Context) -> None:
-    drop_in = "/etc/systemd/system/{}.d/{}"
-    paths = [
-        drop_in.format(prepare_cache.UNIT, prepare_cache.DROP_IN),
-        drop_in.format(prepare_etcd.UNIT, prepare_etcd.DROP_IN),
-        drop_in.format(prepare_database.UNIT, prepare_database.NAME),
-        f"/etc/postgresql/17/main/conf.d/{prepare_database.NAME}",
-        f"/etc/postgresql/17/main/{prepare_database.RULES}",
-        str(exports.FILE),
-        str(exports.SETTINGS),
-        str(prepare_cache.config(ctx)),
-    ]
+def test_purge_knows_what_steps_write_outside_of_our_folders(facts: Facts) -> None:
     given = [path.format(config=facts.paths.config, state="") for path in generated()]
+    paths = [str(exports.FILE), str(exports.SETTINGS)]
     assert [p for p in paths if not any(fnmatch(p, pattern) for pattern in given)] == []
+
+
+def test_a_purge_of_a_server_knows_what_its_step_writes(facts: Facts) -> None:
+    """Its files, its drop-in and its mark go; what it keeps stays, as databases are data."""
+    for server in facts.servers.values():
+        given = package(server.name)["generated"]
+        paths = facts.paths
+        filled = {path.format(config=paths.config, state=paths.state) for path in given}
+        assert filled == {
+            *(str(paths.config / path) for path in server.templates),
+            str(dropins.path(server).parent),
+            str(paths.ctl / "ready" / server.name),
+        }
 
 
 def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> None:
@@ -164,9 +180,7 @@ def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> N
         scripts.write(f"{system}/srv-a\\x2db.automount"),
         scripts.write(f"{system}/backendai-volumes@.service"),
         scripts.write(f"{system}/backendai-firewall.service", "# Written by backendai-ctl node\n"),
-        scripts.write(f"{system}/etcd.service.d/backendai.conf"),
-        scripts.write("etc/postgresql/17/main/conf.d/backendai.conf"),
-        scripts.write("etc/postgresql/17/main/backendai_hba.conf"),
+        scripts.write(f"{system}/backendai-tunnel.service.d/backendai.conf"),
         scripts.write("var/lib/systemd/timers/stamp-backendai-upkeep.timer", ""),
     ]
     theirs = [
@@ -180,7 +194,7 @@ def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> N
     calls = scripts.run("postremove", "purge").splitlines()
     assert [path for path in ours if path.exists()] == []
     assert all(path.exists() for path in theirs)
-    assert not (scripts.root / system / "etcd.service.d").exists()
+    assert not (scripts.root / system / "backendai-tunnel.service.d").exists()
     assert "systemctl stop srv-a\\x2db.mount" in calls
     assert "systemctl --no-reload unmask rpcbind.socket rpcbind.service" in calls
     assert calls[-1] == "systemctl daemon-reload"

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
+import fake_systemd
 import pytest
 
 from backendai_ctl import purge as module
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
+from backendai_ctl.etcd import access
 from backendai_ctl.nodes import here, hosts
-from backendai_ctl.site.schema import Database, Site, Storage, Volume
-from backendai_ctl.steps import create_databases
+from backendai_ctl.site.schema import Site, Storage, Volume
+from backendai_ctl.steps import register_app_proxy, seed_etcd, services
 from backendai_ctl.storage import volumes
 from backendai_ctl.system import files, trees
-from backendai_ctl.system.run import Done
 
 
 @dataclass
@@ -65,7 +69,6 @@ def test_dry_run_touches_nothing_and_names_the_data(ctx: Context, log: list[str]
     said = module.purge(ctx, data=True, dry_run=True).gone
     assert log == []
     assert str(ctx.paths.secrets) in said
-    assert "database backendai, role backendai" in said
 
 
 def test_secrets_and_volumes_stay_without_data(ctx: Context, log: list[str]) -> None:
@@ -93,16 +96,13 @@ def prepared(ctx: Context) -> Context:
 
 
 @pytest.fixture
-def no_steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Nothing to undo, and the SQL that PostgreSQL was given."""
-    given: list[str] = []
+def no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing to undo."""
     monkeypatch.setattr(module, "all_steps", list)
-    monkeypatch.setattr(module, "psql", lambda _ctx, sql: given.append(sql))
-    return given
 
 
 def test_only_volumes_that_a_record_says_were_made_here_are_data(
-    ctx: Context, no_steps: list[str], tmp_path: Path
+    ctx: Context, no_steps: None, tmp_path: Path
 ) -> None:
     """One of an earlier release, or of a file system of the whole site, looks just the same."""
     mine, earlier = tmp_path / "mine", tmp_path / "earlier"
@@ -123,7 +123,7 @@ def test_only_volumes_that_a_record_says_were_made_here_are_data(
 
 
 def test_the_record_outlives_a_purge_that_keeps_the_data(
-    ctx: Context, no_steps: list[str], tmp_path: Path
+    ctx: Context, no_steps: None, tmp_path: Path
 ) -> None:
     made = prepared(owned(ctx, mine=tmp_path / "mine"))
     files.write(made.paths.ctl / "ready/manager", "x")
@@ -135,7 +135,7 @@ def test_the_record_outlives_a_purge_that_keeps_the_data(
 
 
 def test_one_volume_goes_and_the_others_can_go_later(
-    ctx: Context, no_steps: list[str], tmp_path: Path
+    ctx: Context, no_steps: None, tmp_path: Path
 ) -> None:
     made = prepared(owned(ctx, one=tmp_path / "one", two=tmp_path / "two"))
     said = module.purge(made, data=True, dry_run=False, named=["two"])
@@ -146,7 +146,7 @@ def test_one_volume_goes_and_the_others_can_go_later(
 
 
 def test_folders_of_ours_are_left_where_something_is_mounted_in_them(
-    ctx: Context, no_steps: list[str], monkeypatch: pytest.MonkeyPatch
+    ctx: Context, no_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, scratch = ctx.paths.state / "agent", ctx.paths.state / "agent/scratch"
     for path in (scratch, ctx.paths.secrets, ctx.paths.state / "manager"):
@@ -162,43 +162,54 @@ def test_folders_of_ours_are_left_where_something_is_mounted_in_them(
     assert not ctx.paths.secrets.exists() and not (ctx.paths.state / "manager").exists()
 
 
-def test_databases_are_dropped_at_the_port_of_the_site(
-    ctx: Context, monkeypatch: pytest.MonkeyPatch
+def test_what_the_sites_own_servers_keep_is_data(
+    ctx: Context, no_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[list[str]] = []
-
-    def run(argv: list[str], **options: object) -> Done:
-        calls.append([*argv, str(options["stdin"])])
-        return Done(0, "", "")
-
-    monkeypatch.setattr(module, "all_steps", list)
-    monkeypatch.setattr(create_databases, "run", run)
-    site = ctx.site.model_copy(update={"database": Database(port=5433)})
-    module.purge(Context(ctx.facts, site), data=True, dry_run=False)
-    assert [call[-1].splitlines()[1] for call in calls] == [
-        'DROP DATABASE IF EXISTS "backendai" WITH (FORCE);',
-        'DROP DATABASE IF EXISTS "backendai_appproxy" WITH (FORCE);',
-    ]
-    assert all("--port=5433" in call for call in calls)
+    """Their folders go whole: no server has to run for it, and none is asked."""
+    folders = [ctx.paths.state / name for name in ("postgresql", "valkey", "etcd")]
+    for folder in folders:
+        (folder / "17").mkdir(parents=True)
+    module.purge(ctx, data=False, dry_run=False)
+    assert all(folder.is_dir() for folder in folders)
+    said = module.purge(ctx, data=True, dry_run=False)
+    assert {str(folder) for folder in folders} <= set(said.gone)
+    assert not any(folder.exists() for folder in folders)
 
 
-def test_a_host_without_postgresql_is_told_and_keeps_nothing_else(
-    ctx: Context, monkeypatch: pytest.MonkeyPatch
+def test_services_stop_before_servers_and_servers_before_their_data_goes(
+    ready: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(*_words: object, **_options: object) -> Done:
-        raise KeyError("getpwnam(): name not found: 'postgres'")
+    """The steps in between ask the servers, which stop with backendai.target as well."""
+    host = fake_systemd.install(monkeypatch, tmp_path / "system")
+    for name, server in ready.facts.servers.items():
+        files.write(services.ready_mark(ready, name), "x\n")
+        (ready.paths.state / server.name).mkdir()
+    for step, asked in (("seed_etcd", "etcd"), ("register_app_proxy", "PostgreSQL")):
+        doing = import_module(f"backendai_ctl.steps.{step}").STEP
+        say = partial(host.calls.append, f"{asked} is asked")
+        monkeypatch.setattr(type(doing), "undo", lambda _self, _ctx, say=say: say())
+    for step in ("open_tunnels", "apply_firewall", "confine_containers", "create_volumes"):
+        doing = import_module(f"backendai_ctl.steps.{step}").STEP
+        monkeypatch.setattr(type(doing), "undo", lambda _self, _ctx: None)
+    removed = trees.remove
+    monkeypatch.setattr(
+        trees, "remove", lambda path, *more: (host.calls.append(str(path)), removed(path, *more))
+    )
+    module.purge(ready, data=True, dry_run=False)
 
-    monkeypatch.setattr(module, "all_steps", list)
-    monkeypatch.setattr(create_databases, "run", run)
-    ctx.paths.secrets.mkdir()
-    with pytest.raises(Problem, match="PostgreSQL is not installed") as told:
-        module.purge(ctx, data=True, dry_run=False)
-    assert told.value.hint.endswith("backendai-ctl purge --data")
-    assert not ctx.paths.secrets.exists()
+    def at(words: str) -> int:
+        found = (n for n, call in enumerate(host.calls) if set(words.split()) <= set(call.split()))
+        return next(found)
+
+    stops = [at(f"stop backendai-{name}.service") for name in ("postgresql", "etcd", "valkey")]
+    asked = [at("etcd is asked"), at("PostgreSQL is asked")]
+    assert at("stop backendai-webserver.service") < min(asked) <= max(asked) < min(stops)
+    target = at("stop backendai.target")
+    assert max(stops) < target < at(str(ready.paths.state / "postgresql"))
 
 
 def test_what_was_made_on_request_goes_as_well(
-    ctx: Context, no_steps: list[str], hosts_file: Path
+    ctx: Context, no_steps: None, hosts_file: Path
 ) -> None:
     before = hosts_file.read_text()
     hosts.write(["10.0.0.1\tmgmt"], hosts_file)
@@ -222,3 +233,21 @@ def test_a_purge_that_has_to_be_repeated_keeps_the_name_of_the_node(
 
 def test_the_firewall_is_taken_back_by_its_step(ctx: Context) -> None:
     assert "undo apply-firewall" in module.purge(ctx, data=False, dry_run=True).gone
+
+
+def test_a_second_purge_asks_no_server_that_the_first_one_stopped(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_words: object, **_options: object) -> NoReturn:
+        raise AssertionError("somebody was asked")
+
+    monkeypatch.setattr(register_app_proxy, "connect", ask)
+    monkeypatch.setattr(access, "connect", ask)
+    steps = (register_app_proxy.STEP, seed_etcd.STEP)
+    for step in steps:
+        step.undo(ctx)
+    for name in ("postgresql", "etcd"):
+        files.write(services.ready_mark(ctx, name), "set up\n")
+    for step in steps:
+        with pytest.raises(AssertionError):
+            step.undo(ctx)

@@ -11,13 +11,6 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site
 
 
-def test_postgresql_is_known_by_its_answer_to_a_question_without_login() -> None:
-    with answering({b"\x00\x00\x00\x08\x04\xd2\x16\x2f": b"N"}) as port:
-        assert servers.postgresql("127.0.0.1", port, 1) == "answers"
-    with answering({b"": b"SSH-2.0"}) as port, pytest.raises(ConnectionError, match="no Postgre"):
-        servers.postgresql("127.0.0.1", port, 1)
-
-
 def test_valkey_that_wants_a_password_answers() -> None:
     ping = b"*1\r\n$4\r\nPING\r\n"
     with answering({ping: b"-NOAUTH Authentication required.\r\n"}) as port:

@@ -16,7 +16,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.nodes import firewall, loaded
 from backendai_ctl.site.schema import Site
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import systemd
 
 WELL = '{"version": "26.9.6", "connectivity": {"overall_healthy": true}}'

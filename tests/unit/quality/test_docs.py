@@ -35,12 +35,18 @@ def test_every_script_is_in_the_documents() -> None:
             assert f"scripts/{path.name}" in README + BUILDING, path.name
 
 
-def test_every_component_and_role_is_in_the_readme() -> None:
-    components = [path.parent.name for path in (ROOT / "packaging/components").glob("*/BUILD")]
+def folders(room: str) -> list[str]:
+    """The names of components or servers: of folders with a BUILD file."""
+    return [path.parent.name for path in sorted((ROOT / "packaging" / room).glob("*/BUILD"))]
+
+
+def test_every_component_server_and_role_is_in_the_readme() -> None:
+    components, servers = folders("components"), folders("servers")
     roles = re.findall(
         r'backendai_role\(\n    name="([^"]+)"', (ROOT / "packaging/roles/BUILD").read_text()
     )
     assert len(components) > 15
+    assert len(servers) >= 7
     assert len(roles) == 5
     for name in components:
         shown = (
@@ -49,13 +55,13 @@ def test_every_component_and_role_is_in_the_readme() -> None:
             else f"`backendai-{name}`"
         )
         assert shown in README, name
-    for name in roles:
+    for name in (*servers, *roles):
         assert f"`backendai-{name}`" in README, name
 
 
 def test_every_package_in_the_readme_exists() -> None:
     named = set(re.findall(r"`backendai-([a-z-]+)`", README))
-    built = {path.parent.name for path in (ROOT / "packaging/components").glob("*/BUILD")}
+    built = {*folders("components"), *folders("servers")}
     roles = re.findall(r'name="([^"]+)"', (ROOT / "packaging/roles/BUILD").read_text())
     assert named <= {*built, *roles, "runtime", "common", "ctl", "archive-keyring", "accelerator-"}
 

@@ -37,7 +37,7 @@ def test_show_tells_values_where_they_come_from_and_the_files(ready: Context) ->
     assert data["files"]["manager"] == str(ready.paths.config / "manager.toml")
     text = run("show").output
     assert any(line.split() == ["site.name", '"Lab"', "site", "file"] for line in text.splitlines())
-    assert any(line.split() == ["database.port", "5432", "default"] for line in text.splitlines())
+    assert any(line.split() == ["database.port", "8100", "default"] for line in text.splitlines())
 
 
 def test_diff_tells_edits_and_changes_without_secrets(ready: Context) -> None:

@@ -19,7 +19,7 @@ from backendai_ctl.errors import BadRequest, Pending, Problem
 from backendai_ctl.reconfigure import Report, exclusive, pending_mark
 from backendai_ctl.steps.base import Change
 from backendai_ctl.steps.journal import Journal, Outcome
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import files
 
 

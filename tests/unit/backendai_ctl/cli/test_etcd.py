@@ -99,3 +99,12 @@ def test_no_output_has_a_secret(host: Context, etcd: FakeEtcd) -> None:
 @pytest.mark.parametrize("words", [["--help"], ["seed", "--help"], ["undo", "--help"]])
 def test_help_has_an_example(host: Context, words: list[str]) -> None:
     assert "Example:\n    backendai-ctl etcd " in run(host, *words).output
+
+
+def test_defragment_shows_what_it_gained(host: Context, etcd: FakeEtcd) -> None:
+    etcd.size, etcd.needed, etcd.alarms = 4_000_000_000, 1_000_000, ["NOSPACE"]
+    result = run(host, "defragment")
+    assert (result.exit_code, etcd.alarms) == (0, [])
+    assert f"{etcd.endpoint}: 4000.0 MB -> 1.0 MB\n" == result.stdout
+    (row,) = data(host, "defragment")["members"]
+    assert row == {"endpoint": etcd.endpoint, "before": 1_000_000, "after": 1_000_000}

@@ -49,3 +49,13 @@ def test_json_has_all_of_it(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> No
     data = json.loads(text)
     assert (data["healthy"], data["components"][0]["why"]) == (False, list(ILL.why))
     assert data["unfinished"] == [HINT]
+
+
+def test_a_server_that_does_not_run_says_why_before_those_that_need_it(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "valkey: its disk is full: 3 MB left in /x; free space in /x"
+    server = Part("valkey", "u", "failed", "", False, detail="its disk is full", why=(why,))
+    _, text = run(monkeypatch, ctx, Status("26.9.6-1", (ILL,), (server,), (), "", False))
+    assert text.index("why not: valkey") < text.index("why not: seed-etcd")
+    assert "free space in /x" in text

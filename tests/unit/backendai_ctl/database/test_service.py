@@ -8,7 +8,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.database.databases import MANAGER
 from backendai_ctl.database.service import Service
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import files, systemd
 
 

@@ -24,7 +24,8 @@ def password(tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgresql() -> Iterator[int]:
-    with answering({b"": b"N"}) as port:
+    for_tls = b"\0\0\0\x08\x04\xd2\x16\x2f"
+    with answering({for_tls: b"N", b"": b"R\0\0\0\x08\0\0\0\x03"}) as port:
         yield port
 
 

@@ -37,7 +37,7 @@ def test_a_port_held_by_another_program_is_a_fault(facts: Facts) -> None:
 def test_a_port_held_by_its_own_unit_is_none(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     held = [
         Socket("127.0.0.1", 8081, "backendai-manager.service"),
-        Socket("127.0.0.1", 5432, "postgresql@15-main.service"),
+        Socket("127.0.0.1", 8100, "backendai-postgresql.service"),
         Socket("127.0.0.1", 10250, "backendai-appproxy-worker.service"),
     ]
     sockets(monkeypatch, *held)
@@ -51,7 +51,7 @@ def test_a_port_held_by_its_own_unit_is_none(ctx: Context, monkeypatch: pytest.M
 def test_servers_that_are_elsewhere_want_no_port(
     facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sockets(monkeypatch, Socket("127.0.0.1", 5432, "pgbouncer.service"))
+    sockets(monkeypatch, Socket("127.0.0.1", 8100, "pgbouncer.service"))
     assert network.ports(Context(facts, Site())).level == "fail"
     site = Site.model_validate({"database": {"mode": "external", "host": "db.example"}})
     assert network.ports(Context(facts, site)).level == "ok"

@@ -11,12 +11,13 @@ import pytest
 from fake_etcd import FakeEtcd
 from loopback_servers import answering, serving
 
+from backendai_ctl.config.render import ETCD_QUOTA
 from backendai_ctl.context import Context
 from backendai_ctl.doctor import services
 from backendai_ctl.etcd import seed, settings, users
 from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Site
-from backendai_ctl.steps.start_services import ready_mark
+from backendai_ctl.steps.services import ready_mark
 from backendai_ctl.system import systemd
 
 
@@ -107,3 +108,52 @@ def test_a_component_that_is_off_by_its_operators_wish_is_no_fault(
     mark.parent.mkdir(parents=True)
     mark.write_text("fingerprint")
     assert services.component("gateway")(ctx).level == "skip"
+
+
+@pytest.mark.parametrize(
+    ("alarm", "hint"),
+    [("NOSPACE", "run: backendai-ctl etcd defragment"), ("CORRUPT", "restore")],
+)
+def test_an_alarm_of_etcd_is_named_with_what_helps(
+    there: Context, etcd: FakeEtcd, alarm: str, hint: str
+) -> None:
+    users.create(there)
+    seed.seed(there)
+    etcd.alarms = [alarm]
+    found = services.etcd(there)
+    assert found.level == "fail" and alarm in found.saw and hint in found.hint, found
+
+
+def test_an_etcd_that_is_nearly_full_is_told_before_it_is(there: Context, etcd: FakeEtcd) -> None:
+    users.create(there)
+    seed.seed(there)
+    etcd.size = int(ETCD_QUOTA * 0.75)
+    assert services.etcd(there).level == "ok"
+    etcd.size = int(ETCD_QUOTA * 0.85)
+    found = services.etcd(there)
+    assert (found.level, found.hint) == ("warn", "run: backendai-ctl etcd defragment"), found
+
+
+def test_a_server_of_ours_that_does_not_answer_says_what_is_wrong_with_it(
+    facts: Facts, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = {"ActiveState": "activating", "StatusText": "LOADING the dataset"}
+    monkeypatch.setattr(systemd, "properties", lambda *_: shown)
+    ctx = Context(facts, Site.model_validate({"cache": {"port": free_port}}))
+    ctx.secrets.create("cache-password")
+    found = services.cache(ctx)
+    assert found.saw.startswith(
+        "connection refused; backendai-valkey.service is activating: LOADING"
+    )
+    assert "backendai-ctl logs valkey" in found.hint
+    (facts.paths.units / "backendai-valkey.service").unlink()
+    assert "apt install backendai-valkey" in services.cache(ctx).hint
+
+
+def test_etcd_that_is_down_says_so_as_the_others_do(
+    there: Context, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "properties", lambda *_: {"ActiveState": "failed"})
+    there.site.etcd.endpoints[:] = [f"127.0.0.1:{free_port}"]
+    found = services.etcd(there)
+    assert found.level == "fail" and "backendai-etcd.service is failed" in found.saw, found

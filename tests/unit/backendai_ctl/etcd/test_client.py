@@ -48,7 +48,7 @@ def test_all_members_are_named_when_none_answers(free_port: int) -> None:
         client.prefix("/")
     assert f"127.0.0.1:{free_port}: connection refused" in caught.value.what
     assert f"[::1]:{free_port}" in caught.value.what
-    assert "systemctl status etcd" in caught.value.hint
+    assert "backendai-ctl logs etcd" in caught.value.hint
 
 
 def test_a_login_is_made_and_made_again_when_users_changed(etcd: FakeEtcd) -> None:

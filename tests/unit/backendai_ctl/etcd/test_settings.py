@@ -33,7 +33,7 @@ def test_a_single_host(facts: Facts) -> None:
     found = wanted(facts, Site())
     secrets = Context(facts, Site()).secrets
     assert found == {
-        "config/redis/addr": "127.0.0.1:6379",
+        "config/redis/addr": "127.0.0.1:8110",
         "config/redis/password": secrets.get("cache-password"),
         "volumes/_types/group": "",
         "volumes/_types/user": "",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import shipped
 
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
@@ -64,8 +65,4 @@ def at(facts: Facts) -> At:
 @pytest.fixture
 def templates(facts: Facts) -> Path:
     """The templates that ship."""
-    folder = facts.paths.share / "templates"
-    folder.mkdir()
-    for template in Path(__file__).parents[4].glob("packaging/components/*/*.j2"):
-        (folder / template.name).write_bytes(template.read_bytes())
-    return folder
+    return shipped.templates(facts.paths.share)

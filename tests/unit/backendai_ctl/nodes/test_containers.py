@@ -78,7 +78,7 @@ def test_without_nodes_and_servers_this_host_itself_is_closed(ctx: Context) -> N
     found = lines(ctx)
     own = [line for line in found if line.startswith("fib daddr type local tcp dport")]
     closed = {word.strip(",") for line in own for word in line.split()}
-    assert {"5432", "6379", "2379", "6001", "6022", "30000-31000", "10201"} <= closed
+    assert {"8100", "8110", "8120", "8121", "6001", "6022", "30000-31000", "10201"} <= closed
     assert not {"8090", "6021", "10200", "10205-10300", "40128"} & closed
     assert "fib daddr type local tcp dport { 111, 2049 } drop" in found
     assert "tcp dport { 111, 2049 } drop" in found
@@ -88,7 +88,7 @@ def test_ports_that_the_site_has_elsewhere_are_other_peoples_here(at: At) -> Non
     """A container of another application may use that one's PostgreSQL on a compute node."""
     own = [x for x in lines(at("gpu1")) if x.startswith("fib daddr type local tcp dport")]
     closed = {word.strip(",") for line in own for word in line.split()}
-    assert "6001" in closed and "5432" not in closed
+    assert "6001" in closed and "8100" not in closed
 
 
 def test_neighbours_on_a_bridge_are_let_be_after_what_is_for_this_host(ctx: Context) -> None:

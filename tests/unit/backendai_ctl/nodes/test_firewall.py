@@ -30,7 +30,7 @@ def test_users_reach_what_is_theirs(at: At) -> None:
     assert "elements = { 192.0.2.0/24 }" in text
     assert "tcp dport { 8090, 10200, 10201, 10205-10300 } ip saddr @users4 accept" in text
     closed = next(line for line in text.splitlines() if line.endswith("drop"))
-    assert "2379" in closed and "6379" in closed and "5432" not in closed
+    assert "8120" in closed and "8110" in closed and "8100" not in closed
 
 
 def test_it_is_a_table_of_its_own_that_is_replaced_whole(at: At) -> None:

@@ -69,11 +69,11 @@ def test_a_single_host_has_nothing_of_it(ctx: Context) -> None:
 
 def test_other_nodes_find_the_servers_of_the_management_node(at: At) -> None:
     ctx = at("gpu1")
-    assert ctx.site.etcd.mode == "external" and ctx.site.etcd.endpoints == ["10.77.0.1:2379"]
+    assert ctx.site.etcd.mode == "external" and ctx.site.etcd.endpoints == ["10.77.0.1:8120"]
     assert ctx.site.cache.host == "10.77.0.1" and ctx.site.database.host == "10.77.0.1"
     own = at("mgmt")
-    assert own.site.etcd.mode == "local" and own.site.etcd.endpoints == ["127.0.0.1:2379"]
-    assert addresses.shared_cache_address(own) == "10.77.0.1:6379"
+    assert own.site.etcd.mode == "local" and own.site.etcd.endpoints == ["127.0.0.1:8120"]
+    assert addresses.shared_cache_address(own) == "10.77.0.1:8110"
 
 
 def test_external_servers_stay_as_the_site_file_has_them(at: At, tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -89,11 +89,11 @@ def test_external_servers_stay_as_the_site_file_has_them(at: At, tmp_path) -> No
 def test_only_what_other_nodes_need_leaves_loopback(at: At) -> None:
     users = {"webserver", "appproxy-coordinator", "appproxy-worker", "storage-proxy"}
     own = {row for row in bound(at("mgmt")) if row[0] not in users | {"docker"}}
-    assert own == {("valkey", "cache and streams", "10.77.0.1"), ("etcd", "clients", "10.77.0.1")}
+    assert own == {("valkey", "clients", "10.77.0.1"), ("etcd", "clients", "10.77.0.1")}
     assert ("storage-proxy", "manager", "10.77.0.2") in bound(at("store"))
     assert ("agent", "rpc", "10.77.0.11") in bound(at("gpu1"))
     with_edge = {row[:2] for row in bound(at("mgmt", EDGE))}
-    assert {("manager", "api"), ("postgresql", "SQL")} <= with_edge
+    assert {("manager", "api"), ("postgresql", "sql")} <= with_edge
     assert ("manager", "internal") not in with_edge
 
 
@@ -114,7 +114,7 @@ def test_settings_name_every_storage_proxy(at: At) -> None:
     for name in GENERATED:
         ctx.secrets.create(name)
     found = settings.wanted(ctx)
-    assert found["config/redis/addr"] == "10.77.0.1:6379"
+    assert found["config/redis/addr"] == "10.77.0.1:8110"
     assert found["volumes/default_host"] == "local:volume1"
     assert found["volumes/proxies/local/manager_api"] == "http://10.77.0.2:6022"
     assert found["volumes/proxies/gpu2/manager_api"] == "http://10.77.0.12:6022"
@@ -137,7 +137,7 @@ def test_several_managers_are_all_known(at: At, templates: object) -> None:
 
 def test_an_agents_configuration_is_its_nodes(at: At, templates: object) -> None:
     agent = rendered(at("gpu1"), "agent")
-    assert agent["etcd"]["addr"] == {"host": "10.77.0.1", "port": 2379}
+    assert agent["etcd"]["addr"] == {"host": "10.77.0.1", "port": 8120}
     assert agent["agent"]["rpc-listen-addr"] == {"host": "10.77.0.11", "port": 6001}
     assert agent["agent"]["initial-resource-group-name"] == "gpu"
     assert str(agent["agent"]["rpc-auth-agent-keypair"]).endswith("/agent.key_secret")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backendai_ctl.context import Context
@@ -28,11 +30,8 @@ class Psql:
         self, argv: tuple[str, ...], *, user: str, stdin: str, env: dict[str, str], limit: float
     ) -> Done:
         self.argv += argv
-        safe = "search_path=pg_catalog,pg_temp"
-        assert safe in env["PGOPTIONS"] and stdin.startswith(
-            "SET search_path = pg_catalog,pg_temp;"
-        )
-        stdin = stdin.partition("\n")[2]
+        assert env["PGOPTIONS"] == "-c search_path=pg_catalog,pg_temp"
+        assert user == "backendai-postgresql"
         if "pg_authid" in stdin:
             return Done(0, "\n".join(self.rows), "")
         self.given.append(stdin)
@@ -122,27 +121,29 @@ def test_a_host_without_postgresql_is_pending(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(*_: object, **__: object) -> Done:
-        raise KeyError("getpwnam(): name not found: 'postgres'")
+        raise KeyError("getpwnam(): name not found: 'backendai-postgresql'")
 
     monkeypatch.setattr(create_databases, "run", absent)
-    with pytest.raises(Pending, match="not installed"):
+    with pytest.raises(Pending, match="not set up"):
         STEP.check(ctx)
 
 
-def test_undo_keeps_databases_with_tables(
-    ctx: Context, psql: Psql, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_without_the_package_is_told_its_name(ctx: Context) -> None:
+    none = Context(replace(ctx.facts, servers={}), ctx.site)
+    with pytest.raises(Problem, match="backendai-postgresql is not installed"):
+        STEP.check(none)
+
+
+def test_our_own_programs_are_called_through_our_own_socket(ctx: Context, psql: Psql) -> None:
+    """Whatever PostgreSQL this host has besides."""
+    STEP.check(ctx)
+    program = ctx.paths.servers / "postgresql/lib/postgresql/17/bin/psql"
+    assert psql.argv[0] == str(program)
+    assert f"--host={ctx.paths.run / 'postgresql'}" in psql.argv and "--port=8100" in psql.argv
+
+
+def test_undo_asks_no_server(ctx: Context, psql: Psql) -> None:
+    """Databases are data: they stay, or go with the folder of the server."""
     psql.complete()
-    run = psql.run
-
-    def counting(argv: tuple[str, ...], **options: object) -> Done:
-        if "count(*)" in str(options["stdin"]):
-            return Done(0, "0" if "--dbname=backendai_appproxy" in argv else "105", "")
-        return run(argv, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(create_databases, "run", counting)
     STEP.undo(ctx)
-    assert psql.given == [
-        'DROP DATABASE "backendai_appproxy";',
-        'DROP ROLE "backendai_appproxy";',
-    ]
+    assert psql.argv == psql.given == []

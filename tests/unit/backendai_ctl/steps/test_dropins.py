@@ -8,6 +8,8 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
+from backendai_ctl.nodes import here
+from backendai_ctl.site.load import parse
 from backendai_ctl.site.schema import Agent, Database, Network, Site, Storage, Tls, Volume
 from backendai_ctl.steps import dropins
 from backendai_ctl.storage import shared
@@ -127,3 +129,62 @@ def test_they_go_with_the_site(facts: Facts, folder: Path) -> None:
         (facts.paths.units / component.unit).unlink(missing_ok=True)
     dropins.remove(Context(facts, Site()))
     assert list(folder.rglob("*")) == []
+
+
+def of_servers(ctx: Context) -> dict[str, str]:
+    return {s.name: dropins.of_server(ctx, s) for s in ctx.facts.servers.values()}
+
+
+def test_a_server_of_a_single_host_needs_no_drop_in(facts: Facts) -> None:
+    """Whatever account the services have: a server has its own."""
+    site = Site.model_validate({"user": {"name": "backend"}, "network": {"allow": ["10.0.0.0/8"]}})
+    assert set(of_servers(Context(facts, site)).values()) == {""}
+
+
+def test_a_server_on_another_port_is_asked_there(facts: Facts) -> None:
+    site = Site.model_validate(
+        {
+            "database": {"port": 8200},
+            "cache": {"port": 8210},
+            "etcd": {"endpoints": ["127.0.0.1:8220"]},
+        }
+    )
+    found = of_servers(Context(facts, site))
+    asked = {
+        name: text.partition("BACKENDAI_HEALTH=")[2].splitlines() for name, text in found.items()
+    }
+    assert asked == {
+        "postgresql": ["postgresql://127.0.0.1:8200/"],
+        "valkey": ["redis://:valkey.password@127.0.0.1:8210/"],
+        "etcd": ["http://127.0.0.1:8220/health"],
+    }
+
+
+NODES = """\
+[site]
+address = "ai.example.org"
+[nodes.mgmt]
+address = "10.77.0.1"
+roles = ["management", "storage"]
+[nodes.edge]
+address = "edge.test"
+roles = ["edge"]
+"""
+
+
+def test_a_server_that_nodes_need_talks_with_nodes_alone(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And with name servers: PostgreSQL asks them for the name of a node that has no address."""
+    named = {"10.77.0.1": ["10.77.0.1"], "edge.test": ["10.77.0.21"], "10.0.0.53": ["10.0.0.53"]}
+    monkeypatch.setattr(dropins, "_addresses", lambda host, **_: named[host])
+    monkeypatch.setattr(dropins.resolv, "nameservers", lambda: ["10.0.0.53"])
+    facts.paths.site_file.write_text(NODES)
+    here.name_file(facts).write_text("mgmt\n")
+    ctx = here.context(facts, parse(facts.paths.site_file, NODES, facts, node="mgmt"))
+    allowed = {
+        name: sorted(line.partition("=")[2] for line in text.splitlines() if "IPAddress" in line)
+        for name, text in of_servers(ctx).items()
+    }
+    near = ["10.0.0.53", "10.77.0.1", "10.77.0.21"]
+    assert allowed == {"postgresql": near, "valkey": near, "etcd": []}

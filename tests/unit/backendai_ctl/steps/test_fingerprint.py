@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.steps.start_services import fingerprint
+from backendai_ctl.steps.services import fingerprint
 from backendai_ctl.system import files
 
 

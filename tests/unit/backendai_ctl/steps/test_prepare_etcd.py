@@ -2,70 +2,58 @@
 
 from __future__ import annotations
 
-import socket
+import json
 from pathlib import Path
 
 import pytest
+import shipped
 from fake_etcd import FakeEtcd
+from fake_systemd import FakeSystemd, install
 
 from backendai_ctl.context import Context
-from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.steps import prepare_etcd, units
-from backendai_ctl.steps.prepare_etcd import KEY, STEP, login_mark
+from backendai_ctl.errors import Pending
+from backendai_ctl.etcd.users import login_mark
+from backendai_ctl.site.schema import Etcd, Site
+from backendai_ctl.steps import services
+from backendai_ctl.steps.prepare_etcd import STEP
 from backendai_ctl.system import systemd
+
+UNIT = "backendai-etcd.service"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where unit files go; no systemd is running."""
-    monkeypatch.setattr(units, "FOLDER", tmp_path / "system")
-    monkeypatch.setattr(systemd, "booted", lambda: False)
-    return tmp_path / "system"
+def host(there: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSystemd:
+    shipped.templates(there.paths.share)
+    return install(monkeypatch, tmp_path / "system")
 
 
-def test_a_second_run_finds_nothing(there: Context, etcd: FakeEtcd, folder: Path) -> None:
-    assert [change.how for change in STEP.check(there)] == ["write it"]
+def test_a_second_run_finds_nothing(there: Context, etcd: FakeEtcd, host: FakeSystemd) -> None:
+    assert [change.how for change in STEP.check(there)] == ["write it", "write it"]
     STEP.apply(there)
+    assert host.active[UNIT] == "active" and etcd.auth
     revisions = etcd.revision, etcd.auth_revision
     assert STEP.check(there) == []
     assert (etcd.revision, etcd.auth_revision) == revisions
-    text = (folder / "etcd.service.d/backendai.conf").read_text()
-    assert f"LoadCredential={KEY}:{there.secrets.path(KEY)}" in text
-    assert there.secrets.get(KEY) not in text
 
 
-def test_etcd_is_restarted_until_its_tokens_last(
-    there: Context, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[tuple[str, ...]] = []
-
-    def systemctl(*words: str, **_: object) -> str:
-        calls.append(words)
-        etcd.signed = etcd.signed or words[0] == "restart"
-        return ""
-
-    monkeypatch.setattr(systemd, "booted", lambda: True)
-    monkeypatch.setattr(systemd, "systemctl", systemctl)
-    monkeypatch.setattr(systemd, "properties", lambda *_: {})
-    etcd.signed = False
+def test_its_tokens_are_signed_and_last(there: Context) -> None:
+    """Services log in once, when they start; the secret that signs is in no file that is written."""
     STEP.apply(there)
-    assert ("restart", "etcd.service") in calls
-    etcd.signed = False  # somebody started it without our drop-in
-    assert [change.what for change in STEP.check(there)] == ["etcd.service"]
+    text = (there.paths.config / "etcd.json").read_text()
+    kind, method, key, ttl = json.loads(text)["auth-token"].split(",")
+    assert (kind, method) == ("jwt", "sign-method=HS256")
+    assert key == f"priv-key=/run/credentials/{UNIT}/etcd-token"
+    assert int(ttl.removeprefix("ttl=").removesuffix("h")) >= 365 * 24
+    assert there.secrets.get("etcd-token") not in text
+    assert there.facts.servers["etcd"].credentials == ("secrets/etcd-token",)
+
+
+def test_another_secret_of_tokens_restarts_it(there: Context, host: FakeSystemd) -> None:
     STEP.apply(there)
-    assert calls.count(("restart", "etcd.service")) == 2
-    assert STEP.check(there) == []
-
-
-def test_tokens_that_stay_short_are_a_problem_that_names_the_file(
-    there: Context, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(systemd, "booted", lambda: True)
-    monkeypatch.setattr(systemd, "systemctl", lambda *_: "")
-    etcd.signed = False
-    with pytest.raises(Problem, match="short-lived") as caught:
-        STEP.apply(there)
-    assert "/etc/default/etcd" in caught.value.hint
+    there.secrets.path("etcd-token").write_text("another\n")
+    assert [change.how.split(":")[0] for change in STEP.check(there)] == ["restart it"]
+    STEP.apply(there)
+    assert host.calls[-1] == f"restart --no-block {UNIT}"
 
 
 def test_users_that_changed_make_services_log_in_again(there: Context, etcd: FakeEtcd) -> None:
@@ -78,53 +66,44 @@ def test_users_that_changed_make_services_log_in_again(there: Context, etcd: Fak
     assert STEP.check(there) == []
 
 
-def test_without_etcd_the_drop_in_is_written_and_the_rest_is_pending(
-    there: Context, folder: Path, free_port: int
-) -> None:
+def test_one_that_runs_and_does_not_answer_is_pending(there: Context, free_port: int) -> None:
     there.site.etcd.endpoints[:] = [f"127.0.0.1:{free_port}"]
     with pytest.raises(Pending, match="connection refused"):
         STEP.apply(there)
-    assert (folder / "etcd.service.d/backendai.conf").exists()
+    assert (there.paths.config / "etcd.json").exists()
     with pytest.raises(Pending):
         STEP.check(there)
 
 
-def test_undo_leaves_it_open_and_without_our_files(
-    there: Context, etcd: FakeEtcd, folder: Path
+def test_without_systemd_it_is_set_up_and_the_rest_is_pending(
+    there: Context, etcd: FakeEtcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(systemd, "booted", lambda: False)
+    with pytest.raises(Pending, match="next boot"):
+        STEP.apply(there)
+    assert services.ready_mark(there, "etcd").exists() and etcd.calls == []
+
+
+def test_one_of_yours_is_asked_and_not_changed(
+    there: Context, etcd: FakeEtcd, host: FakeSystemd
+) -> None:
+    theirs = Context(
+        there.facts, Site(etcd=Etcd(mode="external", endpoints=[etcd.endpoint], user=None))
+    )
+    assert STEP.check(theirs) == []
+    STEP.apply(theirs)
+    STEP.undo(theirs)
+    assert host.calls == [] and set(etcd.calls) <= {"kv/range"}
+
+
+def test_undo_stops_it_and_keeps_its_logins(
+    there: Context, etcd: FakeEtcd, host: FakeSystemd
+) -> None:
+    """They are data, as its keys are: without `--data` it comes back as it was."""
     STEP.apply(there)
+    users = dict(etcd.users)
     STEP.undo(there)
-    assert (etcd.auth, etcd.users) == (False, {})
-    assert list(folder.iterdir()) == []
-    assert not login_mark(there).exists()
-
-
-def test_where_nodes_need_it_etcd_is_restarted_until_it_listens_for_them(
-    there: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    port = int(there.site.etcd.endpoints[0].rpartition(":")[2])
-    monkeypatch.setattr(prepare_etcd, "server_addresses", lambda *_: ["127.0.0.9"])
-    monkeypatch.setattr(systemd, "booted", lambda: True)
-    started: list[socket.socket] = []
-
-    def systemctl(*words: str, **_: object) -> str:
-        if words[0] == "restart":
-            started.append(socket.create_server(("127.0.0.9", port)))
-        return ""
-
-    monkeypatch.setattr(systemd, "systemctl", systemctl)
-    try:
-        STEP.apply(there)
-        text = (folder / "etcd.service.d/backendai.conf").read_text()
-        assert f"http://127.0.0.1:{port},http://127.0.0.9:{port}" in text
-        assert STEP.check(there) == []
-    finally:
-        for server in started:
-            server.close()
-    assert [change.how for change in STEP.check(there)] == [
-        "restart it: other nodes cannot reach it yet"
-    ]
-    started.clear()
-    monkeypatch.setattr(systemd, "systemctl", lambda *_: "")
-    with pytest.raises(Problem, match=r"does not listen on 127\.0\.0\.9"):
-        STEP.apply(there)
+    assert host.active[UNIT] == "inactive" and etcd.users == users and etcd.auth
+    assert not login_mark(there).exists() and not (there.paths.config / "etcd.json").exists()
+    STEP.apply(there)
+    assert STEP.check(there) == []

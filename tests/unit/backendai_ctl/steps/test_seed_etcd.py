@@ -9,11 +9,12 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.etcd import seed
 from backendai_ctl.steps.seed_etcd import STEP
+from backendai_ctl.steps.services import ready_mark
 
 
 def test_a_plan_without_secrets_then_nothing_to_do(there: Context, etcd: FakeEtcd) -> None:
     shown = {change.what: change.how for change in STEP.check(there)}
-    assert shown["config/redis/addr"] == "(absent) -> 127.0.0.1:6379"
+    assert shown["config/redis/addr"] == "(absent) -> 127.0.0.1:8110"
     assert shown["config/redis/password"] == "(absent) -> (secret)"
     assert there.secrets.get("storage-manager") not in str(shown)
     STEP.apply(there)
@@ -43,6 +44,10 @@ def test_seeding_by_somebody_else_makes_services_start_anew(there: Context, etcd
 
 def test_etcd_that_is_down_is_pending_with_its_address(there: Context, free_port: int) -> None:
     there.site.etcd.endpoints[:] = [f"127.0.0.1:{free_port}"]
+    STEP.undo(there)  # one that was not set up, or was purged, is not asked
+    mark = ready_mark(there, "etcd")
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text("started with this\n")
     for act in (STEP.check, STEP.apply, STEP.undo):
         with pytest.raises(Pending, match=str(free_port)):
             act(there)

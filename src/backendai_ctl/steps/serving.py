@@ -1,0 +1,157 @@
+"""Run a server that the site brings along: its files, its unit; used by the step of each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from backendai_ctl import own_servers, servers
+from backendai_ctl.config.render import render_file
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.facts import OwnServer
+from backendai_ctl.steps import create_secrets, dropins, services, units
+from backendai_ctl.steps.base import Change
+from backendai_ctl.system import files, systemd
+
+LIMIT = 180  # seconds from start to healthy; a long recovery goes on without us
+STOP_LIMIT = 150  # seconds; TimeoutStopSec= of its unit, and some more
+STEP_LIMIT = LIMIT + STOP_LIMIT
+POLL = 0.2  # seconds
+_SHOWN = ("ActiveState", "Job", "StatusText", "NRestarts")
+TRIES = 5  # restarts by systemd, each after a longer pause, within about 40 s
+
+
+@dataclass(frozen=True)
+class Serve:
+    """The step of a server that needs nothing more than to run."""
+
+    server: str
+    name: str
+    title: str
+    needs: tuple[str, ...] = ("create-user", "create-secrets", "move-servers")
+    limit: int = STEP_LIMIT
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return servers.USERS[self.server]
+
+    def check(self, ctx: Context) -> list[Change]:
+        return todo(ctx, self.server)
+
+    def apply(self, ctx: Context) -> None:
+        run(ctx, self.server)
+
+    def undo(self, ctx: Context) -> None:
+        stop(ctx, self.server)
+
+
+def at_rest(ctx: Context, name: str) -> bool:
+    """Whether this host's own server of that name is not set up: a purge finds nobody to ask."""
+    return own_servers.here(ctx, name) and not services.ready_mark(ctx, name).exists()
+
+
+def todo(ctx: Context, name: str) -> list[Change]:
+    """What is to be done until it runs, or rests, as the site file wants it.
+
+    Problem if it is to run and its package is not installed.
+    """
+    if not own_servers.here(ctx, name):
+        left = services.ready_mark(ctx, name).exists() and name in ctx.facts.servers
+        unit = f"backendai-{name}.service"
+        return [Change(unit, "stop it: the site has this server elsewhere")] if left else []
+    server = _server(ctx, name)
+    if not all(ctx.secrets.exists(secret) for secret in create_secrets.needed(ctx)):
+        return [Change(server.unit, "start it, now and at every boot")]
+    found = [
+        Change(str(file.path), "write it" if file.text else "remove it")
+        for file in _wanted(ctx, server)
+        if (files.read(file.path) or "") != file.text
+    ]
+    if found:
+        return found
+    change = services.find(ctx, server).change()
+    return [change] if change else []
+
+
+def run(ctx: Context, name: str) -> None:
+    """Write its files and start or restart it, until it is well; stop it where it is not wanted.
+
+    Pending without systemd, Problem if it does not become well.
+    """
+    if not own_servers.here(ctx, name):
+        return stop(ctx, name)
+    server = _server(ctx, name)
+    wanted = _wanted(ctx, server)
+    for file in wanted:
+        if file.text:
+            files.write(file.path, file.text, mode=file.mode)
+    units.remove([file for file in wanted if not file.text])
+    service = services.find(ctx, server)
+    if service.left_alone:
+        return None
+    if service.new:
+        systemd.systemctl("--no-reload", "enable", server.unit)
+    if not systemd.booted():
+        files.write(service.mark, service.fingerprint + "\n", mode=0o600)
+        raise Pending(
+            f"no systemd is running here: {server.unit} starts at the next boot",
+            hint="boot this system",
+        )
+    systemd.systemctl("daemon-reload")
+    systemd.forget_failures([server.unit])
+    if not service.marked:  # the unit starts where the mark is not empty
+        files.write(service.mark, "starting\n", mode=0o600)
+    word = "start" if service.marked == service.fingerprint else "restart"
+    systemd.systemctl(word, "--no-block", server.unit)
+    # Last: killed before, the next run restarts it once more, and none forgets to.
+    files.write(service.mark, service.fingerprint + "\n", mode=0o600)
+    return _wait(server)
+
+
+def stop(ctx: Context, name: str) -> None:
+    """Stop it, take its files away and forget how it was started; its data stays."""
+    server = ctx.facts.servers.get(name)
+    if server is None:
+        return
+    mark = services.ready_mark(ctx, name)
+    if mark.exists() and (ctx.paths.units / server.unit).exists():
+        systemd.systemctl("--no-reload", "disable", server.unit)
+        if systemd.booted():
+            systemd.systemctl("stop", server.unit, limit=STOP_LIMIT)
+    made = [ctx.paths.config / path for path in server.templates]
+    units.remove([units.File(path, "") for path in (*made, dropins.path(server))])
+    mark.unlink(missing_ok=True)
+
+
+def _server(ctx: Context, name: str) -> OwnServer:
+    if missing := own_servers.not_installed(ctx, name):
+        raise missing
+    return ctx.facts.servers[name]
+
+
+def _wanted(ctx: Context, server: OwnServer) -> list[units.File]:
+    """Its files and its drop-in; an empty text: none is needed."""
+    package = f"backendai-{server.name}"
+    made = [
+        units.File(ctx.paths.config / path, render_file(ctx, path, package), mode=0o600)
+        for path in server.templates
+    ]
+    return [*made, units.File(dropins.path(server), dropins.of_server(ctx, server))]
+
+
+def _wait(server: OwnServer) -> None:
+    """Until it is well. Problem with its own words after LIMIT, or when it ends again and again."""
+    until = time.monotonic() + LIMIT
+    while True:
+        shown = systemd.properties(server.unit, _SHOWN)
+        # With a job it is active as it was before the restart.
+        if shown.get("ActiveState") == "active" and shown.get("Job", "") in ("", "0"):
+            return
+        said = shown.get("StatusText") or shown.get("ActiveState", "")
+        hint = f"see: backendai-ctl logs {server.name}; then run: backendai-ctl reconfigure"
+        if int(shown.get("NRestarts") or 0) >= TRIES:
+            raise Problem(f"{server.unit} ended {TRIES} times: {said}", hint=hint)
+        if time.monotonic() > until:
+            raise Problem(f"{server.unit} is not well after {LIMIT} s: {said}", hint=hint)
+        time.sleep(POLL)
