@@ -149,7 +149,7 @@ def configured_stack(
 
 @pytest.fixture(scope="module")
 def configured(configured_stack: stacks.Stack) -> Iterator[Host]:
-    """A host of the module's own: all steps of backendai-ctl done, no service of ours started."""
+    """A host of the module's own: all steps of backendai-ctl done, none started but the servers."""
     with configured_stack.boot() as host:
         host.sh(f"rm {stacks.UNTOUCHED}")
         yield host

@@ -1,7 +1,7 @@
 """PostgreSQL, Valkey and etcd as a site's own administrators would run them: TLS, passwords, members.
 
-They are made on a host of their own; the site reaches them by a cable and by the names of NAMES.
-Valkey and etcd ask their clients for certificates. Nothing of backendai-ctl touches that host.
+They are Debian's, on a host of their own without any package of ours: one booted on ROOT. The site
+reaches them by a cable and by the names of NAMES. Valkey and etcd ask their clients for certificates.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from host import Host
 
 from backendai_ctl import tls
 
+ROOT = "trixie-servers"  # see roots.RECIPES
 ADDRESS = "10.98.0.2"  # of the host with the servers; see host.link
 NAMES = ("db.test", "cache.test", "etcd1.test", "etcd2.test", "etcd3.test", "sentinel.test")
 UNNAMED = "unnamed.test"  # the same host by a name that no certificate is for

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import lzma
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from host import Host, Result
+from own_servers import PORTS, as_superuser
+from own_servers import sql as sql
 
 DUMP = Path(__file__).resolve().parent / "data/manager-26.8.3.sql.xz"
 OLD = "b93d1c47af52"  # head of 26.8.3
@@ -25,12 +28,6 @@ SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND rel
 """
 
 Rows = Mapping[str, list[dict[str, Any]]]
-
-
-def sql(host: Host, text: str, database: str = "postgres") -> str:
-    """Run SQL as PostgreSQL's administrator; its output, unaligned."""
-    call = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database]
-    return host.check(call, user="postgres", stdin=text).stdout.strip()
 
 
 def prepare(host: Host) -> None:
@@ -58,13 +55,14 @@ def reset(host: Host) -> None:
 
 def dump(host: Host, file: str) -> None:
     """The template as a dump that `backendai-ctl db restore` takes."""
-    host.sh(f"umask 077; pg_dump --format=custom --file={file} {TEMPLATE}", user="postgres")
+    words = shlex.join(as_superuser("pg_dump", "--format=custom", TEMPLATE))
+    host.sh(f"umask 077; {words} >{file}")
 
 
 def upgrade_coordinator(host: Host, name: str, revision: str) -> None:
     """Bring an empty database of the app proxy's coordinator to an older revision."""
     secret = host.sh("cat /etc/backendai/secrets/database-coordinator")
-    url = f"postgresql+asyncpg://{name}:{secret}@127.0.0.1:5432/{name}"
+    url = f"postgresql+asyncpg://{name}:{secret}@127.0.0.1:{PORTS['postgresql']}/{name}"
     location = "ai.backend.appproxy.coordinator.models:alembic"
     ini = f"[alembic]\nscript_location = {location}\nsqlalchemy.url = {url}\n"
     for kind in ("loggers", "handlers", "formatters"):
@@ -93,7 +91,7 @@ def rows(host: Host) -> Rows:
 
 def schema(host: Host) -> str:
     """The schema as pg_dump writes it, without what differs from one call to the next."""
-    text = host.check(["pg_dump", "--schema-only", NAME], user="postgres").stdout
+    text = host.check(as_superuser("pg_dump", "--schema-only", NAME)).stdout
     return re.sub(r"^\\(un)?restrict .*$", "", text, flags=re.M)
 
 

@@ -64,11 +64,14 @@ class Recipe:
 RECIPES = {
     "trixie": Recipe("trixie"),
     "bookworm": Recipe("bookworm"),
-    "bullseye": Recipe("bullseye"),
     # dnf is written in Python, so the EL-like root has one (as a real EL has).
     "el9": Recipe("trixie", (*BASE, "dnf", "gnupg", "rpm"), script="mkelroot"),
     # An NFS server in user space, and a client to ask it: this kernel may have neither.
     "trixie-nfs": Recipe("trixie", (*BASE, "libnfs-utils", "nfs-ganesha", "nfs-ganesha-vfs")),
+    # Servers that are not ours, as others run them with Debian's packages.
+    "trixie-servers": Recipe(
+        "trixie", (*BASE, "etcd-client", "etcd-server", "postgresql", "valkey-server")
+    ),
     # A virtual machine's: tests/vm makes a disk of it.
     "trixie-vm": Recipe(
         "trixie",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import own_servers
 from bundle_dist import CARRY_LIMIT, STICK, Bundle, check, install
 from host import Host, Result
 from scenario import Hosts, ctl
@@ -24,6 +25,8 @@ SERVICES = (
     "appproxy-worker",
 )
 UNITS = tuple(f"backendai-{name}.service" for name in SERVICES)
+SERVERS = own_servers.NAMES
+ALL_UNITS = (*UNITS, *own_servers.UNITS.values())
 HEALTHY_LIMIT = 420  # seconds: systemd ends a start that hangs after 180, then comes another
 
 
@@ -74,9 +77,9 @@ class SiteHost:
         return ctl(self.host, *words, limit=limit)
 
     def inactive(self) -> list[str]:
-        """Units of the site that are not active."""
-        shown = self.host.run(["systemctl", "is-active", *UNITS]).stdout.split()
-        return [unit for unit, state in zip(UNITS, shown, strict=True) if state != "active"]
+        """Units of the site, those of its servers too, that are not active."""
+        shown = self.host.run(["systemctl", "is-active", *ALL_UNITS]).stdout.split()
+        return [unit for unit, state in zip(ALL_UNITS, shown, strict=True) if state != "active"]
 
     def wait_healthy(self) -> None:
         """Until `backendai-ctl status` has nothing to say."""

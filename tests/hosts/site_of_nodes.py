@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nfs_double
+import own_servers
 from bundle_dist import STICK, Bundle, install
 from host import Host, Result
 from scenario import RECONFIGURE_LIMIT, SITE_PATH, Hosts, ctl
@@ -86,8 +87,6 @@ class Site:
         if name == "mgmt":
             host.write("/var/tmp/site.toml", site_file(self.roles))
             words += ["--site", "/var/tmp/site.toml"]
-        elif "management" in self.roles[name]:
-            words.append("--no-recommends")  # the servers are the first one's
         return install(host, f"{STICK}/{self.bundle.name}", *words)
 
     def change(self, **roles: Sequence[str]) -> None:
@@ -127,11 +126,8 @@ class Site:
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Rows of the manager's database."""
-        call = ["psql", "-X", "-At", "-d", "backendai", "-c"]
         wrapped = f"SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found"
-        rows: list[dict[str, Any]] = json.loads(
-            self.mgmt.check([*call, wrapped], user="postgres").stdout
-        )
+        rows: list[dict[str, Any]] = json.loads(own_servers.sql(self.mgmt, wrapped, "backendai"))
         return rows
 
     def agent(self, name: str, status: str = "ALIVE", limit: float = ALIVE_LIMIT) -> dict[str, Any]:

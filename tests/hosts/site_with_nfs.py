@@ -36,9 +36,8 @@ roles = ["storage"]
 kind = "nfs"
 server = "store"
 """
-SERVERS = ("postgresql", "valkey-server", "etcd-server", "etcd-client")
 PACKAGES = {
-    "mgmt": ("backendai-management-node", "backendai-compute-node", *SERVERS),
+    "mgmt": ("backendai-management-node", "backendai-compute-node"),
     "store": ("backendai-storage-node",),
 }
 

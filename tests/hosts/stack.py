@@ -1,7 +1,7 @@
 """A root with everything installed and nothing configured, for scenarios that only need the parts.
 
-It is made once a session: the packages and the servers they use, on a bare Debian 13 root, without
-a role, so that backendai-ctl waits to be told. Every scenario boots its own copy in a second.
+It is made once a session: the packages, those of servers too, on a bare Debian 13 root, without a role,
+so that backendai-ctl waits to be told. Every scenario boots its own copy in a second.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import artefacts
+import own_servers
 import roots
 from host import Host, boot
 from scenario import Hosts
 from suites import REPO, family
 
-SERVERS = (
-    *("postgresql", "valkey-server", "etcd-server", "etcd-client"),
-    *("docker.io", "docker-cli", "nftables"),
-)
+SERVERS = ("docker.io", "docker-cli", "nftables")  # those of Debian's
 COMPONENTS = (
     "manager",
     "agent",
@@ -32,6 +30,9 @@ COMPONENTS = (
     "appproxy-worker",
     "client",
     "ctl",
+    "postgresql",
+    "valkey",
+    "etcd",
 )
 CONFIGURE_LIMIT = 300  # seconds
 UNTOUCHED = "/etc/backendai/no-configure"  # a boot finishes nothing while it is there
@@ -40,16 +41,19 @@ PYTHON = "/opt/backendai/current/bin/python"
 
 @dataclass(frozen=True)
 class Stack:
-    """The root, and the folders it shows, topmost first; `boot` gives a fresh host on it."""
+    """The root, and the folders it shows, topmost first; `boot` gives a fresh host on it.
+
+    The site's own servers run on it once their steps are done.
+    """
 
     root: Path
     layers: tuple[Path, ...]
 
     @contextmanager
     def boot(self, *, name: str = "stack", upper: Path | None = None) -> Iterator[Host]:
-        """A host whose servers run; what it writes is kept in `upper`, else in memory."""
+        """A host; what it writes is kept in `upper`, else in memory."""
         with boot(self.root, name=name, privileged=True, upper=upper) as host:
-            host.check(["systemctl", "start", "postgresql", "valkey-server", "etcd"], limit=120)
+            own_servers.start(host)
             yield host
 
 
@@ -82,7 +86,7 @@ def of(folder: Path) -> Stack:
 
 
 def make_configured(stack: Stack, folder: Path) -> None:
-    """On top of the stack: all steps of backendai-ctl done, no service of ours started."""
+    """On top of the stack: all steps of backendai-ctl done, none of ours started but its servers."""
     made = configured_of(stack, folder)
     for place in (folder / "disk", made.root):
         place.mkdir(parents=True)

@@ -35,8 +35,8 @@ RULES = "/etc/backendai/firewall.nft"
 # its own; nor have the rules for containers, which come with those of nodes, and rows of the first load.
 IDLE = {
     "open-tunnels",
+    "move-servers",
     "export-volumes",
-    "prepare-database",
     "create-resource-groups",
     "confine-containers",
     "register-images",

@@ -10,6 +10,7 @@ import json
 
 import pytest
 from host import Host
+from own_servers import ETCDCTL, ETCDCTL_AS, PORTS, UNITS, VALKEY, VALKEY_LOGGED_IN, main_pid
 
 PYTHON = "/opt/backendai/current/bin/python"
 PASSWORD = "/etc/backendai/secrets/etcd-password"
@@ -22,9 +23,9 @@ async def main():
     password = pathlib.Path("{PASSWORD}").read_text().strip()
     options = ConnectOptions().with_user("backendai", password).with_timeout(5)
     said = []
-    async with Client(["http://127.0.0.1:2379"], connect_options=options).connect(options) as etcd:
+    async with Client(["http://127.0.0.1:{PORTS["etcd"]}"], connect_options=options).connect(options) as etcd:
         await etcd.put(b"/sorna/local/test", b"1")
-        subprocess.run(["systemctl", "restart", "etcd"], check=True)
+        subprocess.run(["systemctl", "restart", "{UNITS["etcd"]}"], check=True)
         for _ in range(50):  # its connection comes back by itself within seconds
             try:
                 said.append(bytes(await etcd.get(b"/sorna/local/test")).decode())
@@ -47,7 +48,8 @@ def test_a_login_survives_a_restart_of_etcd(configured: Host) -> None:
 
 def test_a_login_lasts_for_years(configured: Host) -> None:
     script = (
-        "import base64, http.client, json, pathlib, time; c = http.client.HTTPConnection('127.0.0.1', 2379);"
+        "import base64, http.client, json, pathlib, time;"
+        f"c = http.client.HTTPConnection('127.0.0.1', {PORTS['etcd']});"
         f"p = pathlib.Path('{PASSWORD}').read_text().strip();"
         "c.request('POST', '/v3/auth/authenticate', json.dumps({'name': 'backendai', 'password': p}));"
         "t = json.loads(c.getresponse().read())['token'].split('.')[1];"
@@ -59,13 +61,13 @@ def test_a_login_lasts_for_years(configured: Host) -> None:
 @pytest.mark.parametrize("user", ["root", "bai", "nobody"])
 def test_without_the_password_nobody_reads_or_writes(configured: Host, user: str) -> None:
     for words in (["get", "--prefix", "/"], ["put", "/sorna/local/x", "1"], ["auth", "disable"]):
-        result = configured.run(["etcdctl", *words], user=user)
+        result = configured.run([*ETCDCTL.split(), *words], user=user)
         assert result.returncode != 0
         assert "user name is empty" in result.stderr
 
 
 def test_the_services_user_reaches_the_services_keys_alone(configured: Host) -> None:
-    login = f'ETCDCTL_USER=backendai ETCDCTL_PASSWORD="$(cat {PASSWORD})" etcdctl'
+    login = ETCDCTL_AS["backendai"]
     assert configured.sh(f"{login} get --prefix /sorna/local/config/ --keys-only")
     for words in ("get --prefix /backendai-packaged/", "put /sorna/other/x 1", "user list"):
         denied = configured.run(["/bin/sh", "-c", f"{login} {words}"])
@@ -73,16 +75,18 @@ def test_the_services_user_reaches_the_services_keys_alone(configured: Host) -> 
 
 
 def test_valkey_wants_its_password_from_everybody(configured: Host) -> None:
-    assert "NOAUTH" in configured.sh("valkey-cli ping")
-    configured.sh("systemctl restart valkey-server")
-    assert "NOAUTH" in configured.sh("valkey-cli ping")
-    login = 'REDISCLI_AUTH="$(cat /etc/backendai/secrets/cache-password)" valkey-cli'
-    assert configured.sh(f"{login} ping") == "PONG"
-    configured.sh(f"{login} set kept yes; kill -9 $(systemctl show -P MainPID valkey-server)")
+    assert "NOAUTH" in configured.sh(f"{VALKEY} ping")
+    configured.sh(f"systemctl restart {UNITS['valkey']}")
+    assert "NOAUTH" in configured.sh(f"{VALKEY} ping")
+    assert configured.sh(f"{VALKEY_LOGGED_IN} ping") == "PONG"
+    configured.sh(f"{VALKEY_LOGGED_IN} set kept yes")
+    before = main_pid(configured, "valkey")
+    configured.sh(f"kill -9 {before}")
     configured.sh(
-        f'for i in $(seq 100); do [ "$({login} get kept)" != yes ] || exit 0; sleep 0.1; '
+        f'for i in $(seq 300); do [ "$({VALKEY_LOGGED_IN} get kept)" != yes ] || exit 0; sleep 0.1; '
         "done; exit 1"
     )
+    assert main_pid(configured, "valkey") != before
 
 
 def test_no_process_shows_a_password(configured: Host) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from host import Host, Result
+from own_servers import PORTS, UNITS, etcdctl
 
 SERVICES = "/sorna/local/"
 OWN = "/backendai-packaged/local/"
@@ -27,23 +28,13 @@ def ctl(host: Host, *words: str) -> Any:
     return json.loads(host.check(["backendai-ctl", "etcd", *words, "--json"]).stdout)
 
 
-def etcdctl(host: Host, words: str) -> str:
-    """As the operator calls it."""
-    password = "/etc/backendai/secrets/etcd-root-password"
-    return host.sh(f'ETCDCTL_USER=root ETCDCTL_PASSWORD="$(cat {password})" etcdctl {words}')
-
-
 def put(host: Host, key: str, value: str) -> None:
     etcdctl(host, f"put {key} {shlex.quote(value)}")
 
 
 def settings(host: Host) -> dict[str, str]:
     """What the services would read, without what they write themselves."""
-    found = host.sh(
-        'ETCDCTL_USER=root ETCDCTL_PASSWORD="$(cat /etc/backendai/secrets/etcd-root-password)" '
-        f"etcdctl get --prefix {SERVICES} --write-out=json"
-    )
-    rows = json.loads(found).get("kvs", [])
+    rows = json.loads(etcdctl(host, f"get --prefix {SERVICES} --write-out=json")).get("kvs", [])
     plain = {_text(row["key"]): _text(row.get("value", "")) for row in rows}
     return {
         key.removeprefix(SERVICES): value
@@ -68,7 +59,7 @@ def shipped_before(host: Host, values: Mapping[str, str]) -> None:
 
 def fresh(host: Host) -> None:
     """Settings as the first run writes them, and no site file."""
-    host.sh(f"systemctl start etcd; rm -f {SITE}")
+    host.sh(f"systemctl start {UNITS['etcd']}; rm -f {SITE}")
     for prefix in (OWN, f"{SERVICES}config/", f"{SERVICES}volumes/"):
         etcdctl(host, f"del --prefix {prefix}")
     ctl(host, "seed")
@@ -166,14 +157,14 @@ def test_killed_at_any_time_it_is_done_or_not_begun(seeded: Host) -> None:
 
 def test_without_etcd_it_says_so_and_a_later_run_finishes(seeded: Host) -> None:
     shipped_before(seeded, {INFO: "used"})
-    seeded.sh("systemctl stop etcd")
+    seeded.sh(f"systemctl stop {UNITS['etcd']}")
     for words in (["seed"], ["diff"], ["undo"], ["seed", "--dry-run"]):
         result = seeded.run(["backendai-ctl", "etcd", *words])
         assert result.returncode == 1
-        assert "etcd at 127.0.0.1:2379: connection refused" in result.stderr
+        assert f"etcd at 127.0.0.1:{PORTS['etcd']}: connection refused" in result.stderr
         assert "hint:" in result.stderr
     assert seeded.run(["backendai-ctl", "etcd", "status"]).returncode == 1
-    seeded.sh("systemctl start etcd")
+    seeded.sh(f"systemctl start {UNITS['etcd']}")
     ctl(seeded, "seed")
     assert settings(seeded)[INFO] == "percentage"
 

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import stack as stacks
 from host import Host, Result
+from own_servers import DATA, PSQL, UNITS
 
 RUN_LIMIT = 420  # seconds for one run of backendai-ctl
 KILL_AFTER = (0.15, 0.6, 1.8)  # seconds after a step began; a new kill each time
 KILL_START_AFTER = (0.6, 6.0)  # services take their time
-SQL = "runuser -u postgres -- psql -Xq -d postgres -c"
+SQL = f"{PSQL} -d postgres -c"
 
 SERVICES = "start-services"
 
@@ -46,15 +47,25 @@ TAKE_BACK = (
     " from backendai_ctl.site.load import load; from backendai_ctl.steps.{module} import STEP;"
     " known = facts.load(); STEP.undo(Context(known, load(known.paths.site_file, known)))'"
 )
-MANAGER = "runuser -u postgres -- psql -Xq -d backendai -c"
+MANAGER = f"{PSQL} -d backendai -c"
 FORBID = "".join(
     f"UPDATE {table} SET allowed_vfolder_hosts = '{{}}';"
     for table in ("domains", "groups", "keypair_resource_policies")
 )
 UNDO = {
-    "create-user": "userdel bai 2>/dev/null || :; groupdel bai 2>/dev/null || :",
-    "prepare-cache": TAKE_BACK.replace("{module}", "prepare_cache"),
-    "prepare-etcd": TAKE_BACK.replace("{module}", "prepare_etcd"),
+    "create-user": "; ".join(
+        f"userdel {name} 2>/dev/null || :; groupdel {name} 2>/dev/null || :"
+        for name in ("bai", *(f"backendai-{server}" for server in UNITS))
+    ),
+    # Servers begin with nothing again: what they keep is made while the fault lasts, too.
+    **{
+        f"prepare-{what}": TAKE_BACK.replace("{module}", f"prepare_{what}") + f"; rm -rf {data}"
+        for what, data in (
+            ("cache", f"{DATA['valkey']}/*"),
+            ("etcd", f"{DATA['etcd']}/*"),
+            ("database", f"{DATA['postgresql']}*"),
+        )
+    },
     "seed-etcd": TAKE_BACK.replace("{module}", "seed_etcd"),
     "create-secrets": "rm -rf /etc/backendai/secrets/storage-token",
     "create-certificates": "rm -rf /etc/backendai/tls",
@@ -98,16 +109,18 @@ def state(result: Result, step: str) -> str:
 
 @contextmanager
 def stopped(host: Host, unit: str) -> Iterator[None]:
-    host.check(["systemctl", "stop", unit], limit=60)
+    """The server is down and cannot be started: a run would start one that only was stopped."""
+    host.check(["systemctl", "mask", "--runtime", "--now", unit], limit=180)
     try:
         yield
     finally:
-        host.check(["systemctl", "start", unit], limit=120)
+        host.check(["systemctl", "unmask", "--runtime", unit])
+        host.check(["systemctl", "start", unit], limit=180)
 
 
-def server_down(unit: str) -> Callable[[Host, str], str]:
+def server_down(name: str) -> Callable[[Host, str], str]:
     def fault(host: Host, step: str) -> str:
-        with stopped(host, unit):
+        with stopped(host, UNITS[name]):
             return state(reconfigure(host, step), step)
 
     return fault
@@ -123,9 +136,8 @@ def disk_full(host: Host, step: str) -> str:
         return state(reconfigure(host, step), step)
     finally:
         host.sh("rm -f /.ballast /tmp/.ballast")
-        host.sh(
-            "systemctl reset-failed; systemctl restart postgresql etcd valkey-server", limit=180
-        )
+        units = " ".join(UNITS.values())
+        host.sh(f"systemctl reset-failed; systemctl restart {units}", limit=300)
 
 
 def no_systemd(host: Host, step: str) -> str:
@@ -160,9 +172,9 @@ def killed(host: Host, step: str) -> str:
 FAULTS: dict[str, Callable[[Host, str], str]] = {
     "kill -9": killed,
     "disk full": disk_full,
-    "database down": server_down("postgresql@17-main"),
+    "database down": server_down("postgresql"),
     "etcd down": server_down("etcd"),
-    "cache down": server_down("valkey-server"),
+    "cache down": server_down("valkey"),
     "no systemd": no_systemd,
 }
 

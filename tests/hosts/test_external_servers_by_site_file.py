@@ -1,8 +1,8 @@
 """Promise: PostgreSQL, Valkey and etcd of the site's own, with TLS, by site file alone.
 
-The servers are on another host; the site's own copies of them are stopped. Valkey and etcd ask for a
-certificate. One of theirs that is not good is refused, by a message that names the key. The tests are one
-story, in this order.
+The servers are on another host; those that the site could bring are installed, and do not run. Valkey and
+etcd ask for a certificate. One of theirs that is not good is refused, by a message that names the key.
+The tests are one story, in this order.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import external_servers
 import pytest
+import roots
 import stack as stacks
 from external_servers import (
     ADDRESS,
@@ -29,6 +30,7 @@ from external_servers import (
     UNNAMED,
 )
 from host import Host, boot, link
+from own_servers import PORTS, UNITS
 from scenario import ctl
 from stack import PYTHON
 
@@ -170,14 +172,14 @@ def site(stack: stacks.Stack) -> Iterator[Site]:
     with ExitStack() as at_end:
         spaces = at_end.enter_context(link(("site", "servers")))
         host, servers = (
-            at_end.enter_context(boot(stack.root, name=name, privileged=True, netns=space))
-            for name, space in spaces.items()
+            at_end.enter_context(boot(root, name=name, privileged=True, netns=spaces[name]))
+            for name, root in (("site", stack.root), ("servers", roots.root(external_servers.ROOT)))
         )
-        # Compute nodes are another matter; the servers of this host are not to be used.
+        # Compute nodes are another matter.
         host.sh(
             f"echo '{ADDRESS} {' '.join([*NAMES, UNNAMED])}' >>/etc/hosts\n"
             "rm /usr/lib/systemd/system/backendai-agent.service\n"
-            "systemctl mask --now postgresql@17-main valkey-server etcd docker.socket docker"
+            "systemctl mask --now docker.socket docker"
         )
         for name, text in external_servers.make(servers).items():
             host.write(f"{FOLDER}/{name}", text)
@@ -247,7 +249,10 @@ def test_only_the_tunnel_goes_to_etcd_and_valkey(site: Site) -> None:
     assert len({program for program, port in found if port != 5432}) == 1
     listening = site.host.sh("ss -Hltn | awk '{print $4}'").split()
     assert {"127.0.0.1:16379", "127.0.0.1:12379"} <= set(listening)
-    assert not {port for port in ("5432", "6379", "2379") if f"127.0.0.1:{port}" in listening}
+    own = {*PORTS.values(), *(5432, 6379, 2379)}
+    assert not {port for port in own if f"127.0.0.1:{port}" in listening}
+    for unit in UNITS.values():
+        assert site.host.run(["systemctl", "is-active", unit]).stdout.strip() == "inactive"
 
 
 def test_the_tunnel_is_confined(site: Site) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import old_database as old
 import pytest
 from host import Host
+from own_servers import PSQL, as_superuser
 
 from backendai_ctl.database.seed import FILES, LEFT_OUT
 
@@ -36,7 +37,7 @@ def host(configured: Host) -> Iterator[Host]:
 
 def test_no_example_account_or_key_is_in_the_database(host: Host) -> None:
     host.check(LOAD)
-    dump = host.check(["pg_dump", old.NAME], user="postgres").stdout
+    dump = host.check(as_superuser("pg_dump", old.NAME)).stdout
     examples = [
         str(row[name])
         for path in host.sh(f"ls {FIXTURES}/example-*.json").split()
@@ -74,7 +75,7 @@ def test_a_load_that_was_killed_is_completed(host: Host, tables: int) -> None:
     host.sh(
         f"""
         {" ".join(LOAD)} & ctl=$!
-        until [ "$(su postgres -c "psql -AtX {old.NAME} -c \\"{filled}\\"")" -ge {tables} ]; do
+        until [ "$({PSQL} -At -d {old.NAME} -c "{filled}")" -ge {tables} ]; do
             kill -0 $ctl || exit 0
         done
         kill -9 $ctl

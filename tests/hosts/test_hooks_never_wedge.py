@@ -22,7 +22,6 @@ CTL = "/opt/backendai/26.9.6/bin/backendai-ctl"
 LIMIT = 300  # seconds
 # Of what steps write outside of our folders.
 OUTSIDE = (
-    "/etc/systemd/system/etcd.service.d/backendai.conf",
     "/etc/systemd/system/vfroot-volume1.automount",
     "/etc/exports.d/backendai.exports",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import own_servers
 from scenario import Installed, unit_states
 
 # Names of ours in unit files.
@@ -13,9 +14,12 @@ def test_package_manager_finds_every_file_intact(installed: Installed) -> None:
 
 
 def test_no_account_is_made_before_it_is_known_to_be_free(installed: Installed) -> None:
-    """backendai-ctl makes it, with the number of the site file, when it configures the host."""
-    assert installed.host.run(["getent", "passwd", "bai"]).returncode
-    assert installed.host.run(["getent", "group", "bai"]).returncode
+    """backendai-ctl makes them when it configures the host: the services', with the number of the site
+    file, and one for each server.
+    """
+    for name in ("bai", *(f"backendai-{server}" for server in own_servers.NAMES)):
+        assert installed.host.run(["getent", "passwd", name]).returncode
+        assert installed.host.run(["getent", "group", name]).returncode
 
 
 def test_nothing_listens(installed: Installed) -> None:

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 import old_database as old
 import pytest
 from host import Host, Result
+from own_servers import DATA, PSQL, SUPERUSER, UNITS
 
 PENDING = "/var/lib/backendai/ctl/pending"
 KILL = "kill -9 $ctl"
-STOP_SERVER = "pg_ctlcluster 17 main stop -m immediate"
-START_SERVER = ["systemctl", "restart", "postgresql@17-main.service"]
+UNIT = UNITS["postgresql"]
+# At once, as in a crash; and it does not come back before it is told.
+STOP_SERVER = f"kill -QUIT $(pgrep -P $(systemctl show -P MainPID {UNIT})); systemctl stop {UNIT}"
+START_SERVER = ["systemctl", "restart", UNIT]  # done when it serves
 FILL = f"dd if=/dev/zero of={old.BACKUPS}/fill bs=64k 2>/dev/null; true"
 
 # What upstream's revisions from 26.8.3 to 26.9.6 do to rows that were there. All else is kept.
@@ -81,12 +84,12 @@ def struck(host: Host, fault: Fault) -> Result:
 @contextmanager
 def connected(host: Host) -> Iterator[None]:
     """Somebody else is connected to the database, and stays."""
-    sleep = f"psql -d {old.NAME} -c 'SELECT pg_sleep(120)'"
-    host.sh(f"systemd-run --quiet --collect --unit=other --uid=postgres {sleep}")
+    sleep = f"{PSQL} -d {old.NAME} -c 'SELECT pg_sleep(120)'"
+    host.sh(f"systemd-run --quiet --collect --unit=other {sleep}")
     seen = (
         "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(120)' AND state = 'active'"
     )
-    host.sh(f'until [ "$(psql -Atc "{seen}")" = 1 ]; do sleep 0.1; done', user="postgres")
+    host.sh(f'until [ "$({PSQL} -d postgres -Atc "{seen}")" = 1 ]; do sleep 0.1; done')
     try:
         yield
     finally:
@@ -145,7 +148,6 @@ def test_a_fault_loses_nothing_and_a_rerun_finishes(host: Host, fault: Fault) ->
     assert result.returncode not in (0, 99), result
     if fault.act == STOP_SERVER:
         host.check(START_SERVER)
-        host.sh("until pg_isready -q; do sleep 0.1; done")
     if fault.act == FILL:
         host.sh(f"rm {old.BACKUPS}/fill")
     if fault.act != KILL and fault.act != STOP_SERVER:  # it could take back what it did
@@ -171,7 +173,7 @@ def test_a_half_migrated_schema_is_restored_from_the_dump(host: Host) -> None:
     # Now it can be restored, but not migrated: somebody else is connected and stays.
     with connected(host):
         refused = host.run(old.MIGRATE)
-        assert refused.returncode == 1 and "psql as postgres (pid" in refused.stderr, refused
+        assert refused.returncode == 1 and f"psql as {SUPERUSER} (pid" in refused.stderr, refused
     host.check(old.MIGRATE)
     assert old.revision(host) == old.HEAD
     assert_rows_kept(before, old.rows(host))
@@ -229,15 +231,14 @@ def test_a_database_that_was_never_seeded_is_made_anew(host: Host) -> None:
 
 def test_a_server_whose_disk_fills_up_loses_nothing(host: Host) -> None:
     before, schema = old.rows(host), old.schema(host)
-    data = "/var/lib/postgresql/17/main"
-    wait = "until pg_isready -q; do sleep 0.1; done"
+    data = DATA["postgresql"]
     host.sh(
         f"""
-        systemctl stop postgresql@17-main; mv {data} {data}.kept; mkdir {data}
+        systemctl stop {UNIT}; mv {data} {data}.kept; mkdir {data}
         room=$(( $(du -sm {data}.kept | cut -f1) + 5 ))
-        owner=uid=$(id -u postgres),gid=$(id -g postgres)
+        owner=uid=$(id -u {SUPERUSER}),gid=$(id -g {SUPERUSER})
         mount -t tmpfs -o size=${{room}}m,mode=0700,$owner tmpfs {data}
-        cp -a {data}.kept/. {data}; systemctl start postgresql@17-main; {wait}
+        cp -a {data}.kept/. {data}; systemctl start {UNIT}
         """
     )
     try:
@@ -245,15 +246,15 @@ def test_a_server_whose_disk_fills_up_loses_nothing(host: Host) -> None:
         result = old.interrupted(host, "migrating", 0.2, fill)
         assert result.returncode == 1, result
         grow = f"rm {data}/fill; mount -o remount,size=1g {data}"
-        host.sh(f"{grow}; systemctl restart postgresql@17-main; {wait}")
+        host.sh(f"{grow}; systemctl restart {UNIT}")
         assert (old.rows(host), old.schema(host)) == (before, schema)
         host.check(old.MIGRATE)
         assert_rows_kept(before, old.rows(host))
     finally:
         host.sh(
             f"""
-            systemctl stop postgresql@17-main; umount {data}; rmdir {data}
-            mv {data}.kept {data}; systemctl start postgresql@17-main; {wait}
+            systemctl stop {UNIT}; umount {data}; rmdir {data}
+            mv {data}.kept {data}; systemctl start {UNIT}
             """
         )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import old_database as old
 import pytest
 from host import Host
+from own_servers import as_superuser
 from scenario import SITE_PATH, ctl
 
 TABLES = ("domains", "groups", "keypair_resource_policies")
@@ -126,5 +127,5 @@ def test_the_new_group_has_the_same_place_in_the_graph_of_rights(host: Host) -> 
 
 
 def test_a_dump_has_the_notes_of_what_was_permitted(host: Host) -> None:
-    dump = host.check(["pg_dump", old.NAME], user="postgres").stdout
+    dump = host.check(as_superuser("pg_dump", old.NAME)).stdout
     assert "backendai_ctl_permitted" in dump

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from payload import Package, output
-from unpacked import Unpacked
+from unpacked import SERVER_PACKAGES, Unpacked
 from wheelhouse import canonical
 
 from releasekit.spdx import EXCEPTIONS, IDENTIFIERS, UNKNOWN
@@ -30,20 +30,22 @@ ROLES = {
     "backendai-compute-node": "agent",
     "backendai-storage-node": "storage-proxy",
 }
+# The servers whose programs a role needs.
+ROLE_SERVERS = {
+    "backendai-all-in-one": "postgresql valkey etcd",
+    "backendai-management-node": "postgresql valkey etcd",
+    "backendai-edge-node": "postgresql",
+}
 KEYRING = "backendai-archive-keyring"  # public keys: nothing that runs
 # What roles need of Debian itself; other packages need nothing of the host.
 DEBIAN = {
-    "backendai-all-in-one": (
-        "postgresql, postgresql-client, valkey-server, etcd-server, docker.io | docker-ce, "
-        "docker-cli | docker-ce-cli, nftables"
-    ),
-    "backendai-management-node": "postgresql-client",
-    "backendai-edge-node": "postgresql-client",
+    "backendai-all-in-one": "docker.io | docker-ce, docker-cli | docker-ce-cli, nftables",
     "backendai-compute-node": "docker.io | docker-ce, docker-cli | docker-ce-cli, nftables",
 }
 SERVICES = (
     *("agent", "appproxy-coordinator", "appproxy-worker", "gateway"),
     *("manager", "storage-proxy", "webserver"),
+    *("etcd", "postgresql", "valkey"),
 )
 FORMAT = "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
 
@@ -131,18 +133,24 @@ def test_hosts_are_configured_once_at_the_end_of_a_transaction(
         assert "backendai-ctl hook triggered" in output(query)
 
 
-def test_every_package_of_the_environment_needs_runtime_and_common(deb: Package) -> None:
+def test_all_that_runs_needs_the_runtime_and_what_is_in_the_environment_common(
+    deb: Package,
+) -> None:
     if deb.name in {*ROLES, KEYRING, "backendai-runtime"}:
         return
     needs = deb.fields["Depends"]
     assert "backendai-runtime " in needs
-    assert deb.name == "backendai-common" or "backendai-common " in needs
+    without = {"backendai-common", *SERVER_PACKAGES}
+    assert ("backendai-common " in needs) == (deb.name not in without)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_roles_need_their_components_and_hold_no_program(debs: Packages, role: str) -> None:
+def test_roles_need_their_components_and_servers_and_hold_no_program(
+    debs: Packages, role: str
+) -> None:
     needs = ours(debs[role].fields["Depends"].split(", "))
-    wanted = sorted(f"backendai-{name}" for name in [*ROLES[role].split(), "ctl"])
+    names = [*ROLES[role].split(), *ROLE_SERVERS.get(role, "").split(), "ctl"]
+    wanted = sorted(f"backendai-{name}" for name in names)
     assert [text.split(" ")[0] for text in needs] == wanted
     assert all(path.startswith("/usr/share/") for path in debs[role].paths("file"))
 
@@ -225,10 +233,13 @@ def test_every_bundled_distribution_is_in_the_copyright_file(
     assert absent == []
 
 
-def test_every_debian_package_of_the_runtime_is_in_the_copyright_file(unpacked: Unpacked) -> None:
-    folder = unpacked.root / "usr/share/doc/backendai-runtime"
+@pytest.mark.parametrize("package", ["backendai-runtime", *SERVER_PACKAGES])
+def test_every_debian_package_that_one_of_ours_is_made_of_is_in_its_copyright_file(
+    unpacked: Unpacked, package: str
+) -> None:
+    folder = unpacked.root / "usr/share/doc" / package
     rows = json.loads((folder / "debian-packages.json").read_text("utf-8"))
-    listed = {stanza.get("Files", "") for stanza in copyright_of(unpacked, "backendai-runtime")}
+    listed = {stanza.get("Files", "") for stanza in copyright_of(unpacked, package)}
     wanted = {f"{row['package'].split('/')[-1]}-{row['version']}" for row in rows}
     assert rows and sorted(wanted - listed) == []
 

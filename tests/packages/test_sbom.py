@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from payload import Package
+from unpacked import SERVER_PACKAGES
 from wheelhouse import canonical
 
 import dist as artefacts
@@ -58,13 +59,13 @@ def test_every_distribution_in_a_deb_is_in_its_bill_and_the_other_way_round(
         assert inside == distributions(bills[name]), name
 
 
-def test_the_debian_packages_of_the_runtime_are_in_its_bill(
-    debs: Mapping[str, Package], bills: Bills
+@pytest.mark.parametrize("package", ["backendai-runtime", *SERVER_PACKAGES])
+def test_the_debian_packages_that_one_of_ours_is_made_of_are_in_its_bill(
+    debs: Mapping[str, Package], bills: Bills, package: str
 ) -> None:
-    folder = "/opt/backendai/runtime/share/licenses/"
-    paths = debs["backendai-runtime"].paths("file")
-    inside = {path[len(folder) :].split("/")[0] for path in paths if path.startswith(folder)}
-    listed = {part["name"] for part in bills["backendai-runtime"]["components"]}
+    held = [re.fullmatch(r"/opt/.*/share/licenses/([^/]+)/.*", p) for p in debs[package].members]
+    inside = {match[1] for match in held if match}
+    listed = {part["name"] for part in bills[package]["components"]}
     assert inside and inside == listed
 
 

@@ -21,8 +21,10 @@ def share(unpacked: Unpacked) -> Path:
 
 
 @pytest.fixture(scope="session")
-def components(share: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text("utf-8")) for path in (share / "components").glob("*.json")]
+def described(share: Path) -> list[dict[str, Any]]:
+    """Facts of every component and server."""
+    paths = (path for room in ("components", "servers") for path in (share / room).glob("*.json"))
+    return [json.loads(path.read_text("utf-8")) for path in paths]
 
 
 def test_the_release_is_described_as_its_table_does(
@@ -34,24 +36,25 @@ def test_the_release_is_described_as_its_table_does(
     assert facts["full_version"] == f"{facts['version']}-{release['release']['revision']}"
 
 
-def test_every_unit_of_a_component_is_described_and_has_its_template(
-    unpacked: Unpacked, share: Path, components: list[dict[str, Any]]
+def test_every_unit_of_a_component_or_server_is_described_and_has_its_templates(
+    unpacked: Unpacked, share: Path, described: list[dict[str, Any]]
 ) -> None:
     units = {path.name for path in (unpacked.root / UNITS).glob("backendai-*.service")}
     own = {f"backendai-{name}.service" for name in ("reconfigure", "upkeep", "tunnel")}  # ctl's own
-    assert {c["unit"] for c in components} == units - own
+    assert {facts["unit"] for facts in described} == units - own
     templates = {path.name for path in (share / "templates").iterdir()}
-    assert templates == {f"{c['config']}.j2" for c in components}
+    made = {name for facts in described for name in facts.get("templates", [facts["config"]])}
+    assert templates == {f"{name}.j2" for name in made}
 
 
 def test_units_get_the_files_that_are_described(
-    unpacked: Unpacked, components: list[dict[str, Any]]
+    unpacked: Unpacked, described: list[dict[str, Any]]
 ) -> None:
-    for component in components:
-        text = (unpacked.root / UNITS / component["unit"]).read_text("utf-8")
+    for facts in described:
+        text = (unpacked.root / UNITS / facts["unit"]).read_text("utf-8")
         given = re.findall(r"^LoadCredential=\S+:/etc/backendai/(.+)$", text, re.MULTILINE)
-        assert sorted(given) == sorted([component["config"], *component["credentials"]])
-        health = component["health"].format(**component["ports"])
+        assert sorted(given) == sorted([facts["config"], *facts["credentials"]])
+        health = facts["health"].format(**facts["ports"])
         assert f"--health {health} -- " in text
 
 

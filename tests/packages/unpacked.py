@@ -18,7 +18,13 @@ RELEASE: dict[str, Any] = tomllib.loads(
 )
 ENVIRONMENT = str(RELEASE["paths"]["environment"])
 RUNTIME = str(RELEASE["paths"]["runtime"])
+SERVERS = str(RELEASE["paths"]["servers"])
 SITE = f"{ENVIRONMENT}/lib/python{RELEASE['python']['version']}/site-packages"  # as on a host
+# Packages made of programs of Debian's, without the runtime.
+SERVER_PACKAGES = sorted(
+    f"backendai-{path.parent.name}"
+    for path in (artefacts.REPOSITORY / "packaging/servers").glob("*/BUILD")
+)
 
 
 @dataclass

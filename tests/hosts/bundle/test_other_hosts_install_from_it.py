@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bundle_dist
+import own_servers
 import pytest
 from bundle_dist import STICK, STRICT, Bundle
 from host import Host, Result
-from scenario import Hosts
+from scenario import Hosts, changed
+from site_host import HEALTHY_LIMIT
 
 COMPONENT = "client"
 PACKAGES = {"backendai-client", "backendai-common", "backendai-runtime"}
@@ -47,8 +49,8 @@ def test_debian_12_has_our_packages_and_they_work(debian12: Installed) -> None:
 
 
 def test_debian_12_takes_nothing_of_debian_13(debian12: Installed) -> None:
-    shown = debian12.host.sh("apt-cache policy postgresql docker.io 2>&1")
-    assert "Candidate: (none)" in shown
+    shown = debian12.host.sh("apt-cache policy containerd docker.io 2>&1")
+    assert shown.count("Candidate: (none)") == 2
     assert "backendai" not in debian12.host.sh("apt-get -s dist-upgrade | grep ^Inst || :")
 
 
@@ -99,3 +101,22 @@ def test_both_say_what_they_will_do_first(debian12: Installed, enterprise_linux:
     for installed in (debian12, enterprise_linux):
         assert installed.said.stdout.startswith("No change yet."), installed.said
         assert "Fine: this bundle is as it was released." in installed.checked.stdout
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "el9"])
+def test_a_management_node_brings_its_servers_along(
+    suite: str, hosts: Hosts, bundle: Bundle
+) -> None:
+    """They are the site's own, and no package of the distribution is needed."""
+    folder = f"{STICK}/{bundle.name}"
+    with hosts.boot(suite, binds={bundle.unpacked: folder}, privileged=True) as host:
+        said = bundle_dist.install(host, folder, "--role", "management-node")
+        assert "Done: " in said.stdout, said  # and configured: it would fail otherwise
+        wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)]
+        host.check(wait, limit=HEALTHY_LIMIT + 60)
+        for name in own_servers.NAMES:
+            program = host.sh(f"readlink /proc/{own_servers.main_pid(host, name)}/exe")
+            assert program.startswith(f"{own_servers.SERVERS}/{name}/"), program
+        assert own_servers.sql(host, "SELECT count(*) FROM users", "backendai") != "0"
+        host.check(["backendai-ctl", "doctor"])
+        assert changed(host) == []

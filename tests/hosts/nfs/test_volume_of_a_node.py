@@ -6,9 +6,11 @@ The tests follow each other. NFS is a server in user space and a stand-in for mo
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import nfs_double
+import own_servers
 from host import Host
 from scenario import changed, ctl
 from site_with_nfs import ADDRESSES, PATH, Site
@@ -77,6 +79,17 @@ def test_one_user_with_one_number_from_both_hosts(site: Site) -> None:
     site.mgmt.check(["touch", f"{PATH}/from-mgmt"], user="bai")
     assert site.store.sh(f"stat -c %u:%g {PATH}/from-mgmt") == "1100:1100"
     assert site.store.sh(f"ls -A {PATH}").split() == ["from-mgmt", "version.txt"]
+
+
+def test_servers_beside_an_agent_are_closed_to_its_sessions(site: Site) -> None:
+    """By the ports that they have; those of Debian's may be of somebody else's servers."""
+    rules = site.mgmt.sh("nft list table inet backendai")
+    closed = set[int]()
+    for found in re.findall(r"fib daddr type local tcp dport \{ ([^}]+) \} drop", rules):
+        for first, _, last in (word.strip().partition("-") for word in found.split(",")):
+            closed |= set(range(int(first), int(last or first) + 1))
+    assert {*own_servers.PORTS.values(), 8121, 6001} <= closed
+    assert not closed & {5432, 6379, 2379, 2380}
 
 
 def test_another_run_changes_nothing(site: Site) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import browser
+import own_servers
 import pytest
 from host import Host
 from scenario import EMAIL, VENV_PYTHON, changed, ctl
-from site_of_nodes import ADDRESSES, FILE, PASSPHRASE, PATH, Site, join
+from site_of_nodes import ADDRESSES, FILE, NETWORK, PASSPHRASE, PATH, Site, join
 from switch import LINK
 
 from dist import unavailable
@@ -28,7 +29,7 @@ KNOCK = """
 import socket, sys
 address, source = sys.argv[1:]
 try:
-    socket.create_connection((address, 2379), 5, (source, 0)).close()
+    socket.create_connection((address, 8120), 5, (source, 0)).close()
     print("accepted")
 except TimeoutError:
     print("dropped")
@@ -50,7 +51,7 @@ NUMBER = "00000000-0000-0000-0000-000000000001"
 WAY = {  # to etcd
     "login_session_token": None,
     "kernel_host": "127.0.0.1",
-    "kernel_port": 2379,
+    "kernel_port": 8120,
     "session": {
         "id": NUMBER,
         "user_uuid": NUMBER,
@@ -66,7 +67,7 @@ CLIENT = {
 }
 # All that a run could write; not what etcd's services report of themselves.
 FILES = """
-find /etc/backendai /etc/systemd/system /etc/valkey /etc/default /etc/postgresql /vfroot \
+find /etc/backendai /etc/systemd/system /etc/default /vfroot \
     /var/lib/backendai/ctl -printf '%p %T@ %C@ %m %u\\n' 2>/dev/null | sort
 systemctl show 'backendai-[!n]*.service' backendai-nft.service -p Id -p ExecMainStartTimestampMonotonic
 """
@@ -228,13 +229,25 @@ def test_only_what_nodes_need_leaves_loopback(nodes: Site) -> None:
     seen = {name: listening(host) for name, host in nodes.hosts.items()}
     mgmt = ADDRESSES["mgmt"]
     assert {address for address, _ in seen["mgmt"]} == {mgmt}
-    assert {(mgmt, port) for port in (2379, 6379, 8090, 10200)} <= seen["mgmt"]
-    assert not {port for _, port in seen["mgmt"]} & {5432, 2380, 8081, 6021, 6022, 4000}
+    assert {(mgmt, port) for port in (8110, 8120, 8090, 10200)} <= seen["mgmt"]
+    assert not {port for _, port in seen["mgmt"]} & {8100, 8121, 8081, 6021, 6022, 4000}
     stand_in = {(address, port) for address, port in seen["storage1"] if address == "*"}
     assert 2049 in {port for _, port in stand_in}  # the rest is ganesha's, not of the kernel's NFS
     assert {(ADDRESSES["storage1"], port) for port in (6021, 6022)} == seen["storage1"] - stand_in
     for name in ("compute1", "compute2"):
         assert {(a, p) for a, p in seen[name] if a != "172.17.0.1"} == {(ADDRESSES[name], 6001)}
+
+
+def test_servers_answer_the_nodes_and_nobody_else(nodes: Site) -> None:
+    """Their units have no word with any other address than those of nodes."""
+    for name in ("valkey", "etcd"):
+        shown = nodes.mgmt.sh(f"systemctl show {own_servers.UNITS[name]} -p IPAddressAllow --value")
+        allowed = set(shown.split())
+        assert {f"{ADDRESSES[node]}/32" for node in nodes.hosts} <= allowed
+        assert not [a for a in allowed if not a.startswith(("127.", "::1", "10.77.0."))], allowed
+        assert NETWORK not in allowed  # users are there
+    shown = nodes.mgmt.sh("systemctl show backendai-postgresql -p IPAddressAllow --value")
+    assert set(shown.split()) == {"127.0.0.0/8", "::1/128"}, "no other node has a database's user"
 
 
 def test_rules_for_the_firewall_name_the_nodes(nodes: Site) -> None:
@@ -333,13 +346,15 @@ def test_an_edge_node_takes_over_what_users_reach(nodes: Site, edge: Host) -> No
         f"print(r.urlopen('https://{address}:8090/func/', context=c, timeout=30).status)"
     )
     assert edge.check(["/opt/backendai/current/bin/python", "-I", "-c", code]).stdout == "200\n"
-    assert (ADDRESSES["mgmt"], 5432) in listening(nodes.mgmt)
+    assert (ADDRESSES["mgmt"], 8100) in listening(nodes.mgmt)
     assert changed(nodes.mgmt) == []
     assert changed(edge) == []
 
 
 def test_the_database_lets_in_the_edge_node_alone(nodes: Site, edge: Host) -> None:
-    rules = nodes.mgmt.sh("cat /etc/postgresql/17/main/backendai_hba.conf")
+    rules = nodes.mgmt.sh("cat /etc/backendai/pg_hba.conf")
     lines = [line for line in rules.splitlines() if line.startswith("host")]
+    own, lines = lines[:2], lines[2:]
+    assert [line.split()[3] for line in own] == ["127.0.0.1/32", "::1/128"]
     name, edge1 = '"backendai_appproxy"', f'"{ADDRESSES["storage1"]}/32"'
     assert lines == [f"host {name} {name} {edge1} scram-sha-256"]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 
 import outage
+import own_servers
 from site_of_nodes import Site
 
 AGENTS = ("compute1", "compute2")
-SERVERS = ("postgresql", "valkey-server", "etcd")
+SERVERS = tuple(own_servers.UNITS.values())
 
 
 def test_agents_outlive_a_network_that_is_cut(nodes: Site) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import old_database as old
+import own_servers
 import pytest
 from host import Host, Result
 from scenario import changed
@@ -28,10 +29,10 @@ def second(nodes: Site) -> Host:
 
 def test_it_runs_a_manager_by_the_servers_of_the_first(nodes: Site, second: Host) -> None:
     nodes.healthy("mgmt", "compute2")
-    assert second.sh("systemctl is-active postgresql valkey-server etcd 2>&1 || :").split() == (
-        ["inactive"] * 3
-    )
-    rules = nodes.mgmt.sh("cat /etc/postgresql/17/main/backendai_hba.conf")
+    units = " ".join(own_servers.UNITS.values())  # it has the packages
+    assert second.sh(f"systemctl is-active {units} || :").split() == ["inactive"] * 3
+    assert second.sh(f"ls -d {' '.join(own_servers.DATA.values())} 2>/dev/null || :") == ""
+    rules = nodes.mgmt.sh("cat /etc/backendai/pg_hba.conf")
     where = f'"{ADDRESSES["compute2"]}/32"'
     assert f'host "backendai" "backendai" {where} scram-sha-256' in rules
     secrets = second.sh("ls /etc/backendai/secrets").split()

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 import browser
+import own_servers
 import pytest
 from scenario import EMAIL, VENV_PYTHON
-from site_host import SERVICES, SiteHost
+from site_host import SERVERS, SERVICES, SiteHost
 
 from dist import unavailable
 
@@ -17,7 +18,7 @@ ETCD_SETTINGS = """
 import base64, json, urllib.request
 def call(path, body, token=""):
     data, head = json.dumps(body).encode(), {"Authorization": token} if token else {}
-    asked = urllib.request.Request(f"http://127.0.0.1:2379/v3/{path}", data, head)
+    asked = urllib.request.Request(f"http://127.0.0.1:8120/v3/{path}", data, head)
     return json.load(urllib.request.urlopen(asked, timeout=10))
 password = open("/etc/backendai/secrets/etcd-root-password").read().strip()
 token = call("auth/authenticate", {"name": "root", "password": password})["token"]
@@ -85,14 +86,13 @@ def test_doctor_finds_no_fault(allinone: SiteHost) -> None:
 
 def test_status_lists_every_service_as_healthy(allinone: SiteHost) -> None:
     shown = allinone.host.check(["backendai-ctl", "status"]).stdout
-    for name in SERVICES:
+    for name in (*SERVICES, *SERVERS):
         assert name in shown
     print(shown)
 
 
 def sql(site: SiteHost, query: str) -> list[str]:
-    call = ["runuser", "-u", "postgres", "--", "psql", "-XAtd", "backendai", "-c", query]
-    return site.host.check(call, cwd="/").stdout.split()
+    return own_servers.sql(site.host, query, "backendai").split()
 
 
 def test_agent_is_registered_alive(allinone: SiteHost) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import own_servers
 from site_host import SiteHost
 
 PYTHON = "/opt/backendai/current/bin/python"
@@ -18,9 +19,7 @@ for prefix in access.prefixes(ctx):
         if "/nodes/" not in key:
             print(key, entry.revision)
 """
-FOLDERS = (
-    "/etc/backendai /etc/systemd/system /etc/valkey /etc/default /var/lib/backendai/ctl /vfroot"
-)
+FOLDERS = "/etc/backendai /etc/systemd/system /etc/default /var/lib/backendai/ctl /vfroot"
 
 
 def _state(site: SiteHost) -> dict[str, str]:
@@ -31,11 +30,10 @@ def _state(site: SiteHost) -> dict[str, str]:
         " where relname in ('users','keypairs','domains','groups','container_registries',"
         "'resource_presets','alembic_version','role_presets')"
     )
-    psql = f'runuser -u postgres -- psql -XAtd backendai -c "{database}"'
     return {
         "files": host.sh(f"find {FOLDERS} -printf '%p %T@ %C@ %m %u\\n' | sort"),
         "etcd": host.check([PYTHON, "-I", "-c", REVISIONS]).stdout,
-        "database": host.sh(psql, cwd="/"),
+        "database": own_servers.sql(host, database, "backendai"),
         "services": host.sh(
             # One unit is there to look again and again: backendai-nft-watch.
             "systemctl show 'backendai-[!n]*.service' backendai-nft.service"

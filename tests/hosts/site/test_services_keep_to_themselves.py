@@ -9,10 +9,11 @@ import json
 from typing import Any
 
 import pytest
-from site_host import SERVICES, SiteHost
+from site_host import SERVERS, SERVICES, SiteHost
 
 PYTHON = "/opt/backendai/current/bin/python"
 AGENT, VOLUMES = "agent", ("agent", "storage-proxy")
+ALL = (*SERVICES, *SERVERS)
 DOCKER = "/run/docker.sock"
 # Tells what of the paths in stdin can be connected to, listed and written to.
 LOOK = """
@@ -94,7 +95,8 @@ def sockets(allinone: SiteHost) -> list[str]:
     found = sorted(path.replace("/var/run/", "/run/") for path in shown)
     assert DOCKER in found
     assert any(path.startswith("/var/lib/backendai/agent/ipc/") for path in found)
-    assert any(path.startswith("/run/backendai/manager/") for path in found)
+    for name in ("manager", "postgresql"):
+        assert any(path.startswith(f"/run/backendai/{name}/") for path in found)
     return found
 
 
@@ -102,24 +104,25 @@ def own(service: str) -> tuple[str, str]:
     return f"/var/lib/backendai/{service}", f"/run/backendai/{service}"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL)
 def test_no_service_connects_to_a_socket_of_another(
     allinone: SiteHost, sockets: list[str], service: str
 ) -> None:
     reached = set(seen_by(allinone, service, sockets=sockets).get("connected", ()))
     mine = {path for path in sockets if path.startswith(tuple(f"{p}/" for p in own(service)))}
-    assert {path for path in mine if "logger" in path} <= reached  # what is its own it does reach
+    # What is its own it does reach.
+    assert {path for path in mine if "logger" in path or "postgresql" in path} <= reached
     if service == AGENT:
         assert DOCKER in reached
         reached = {path for path in reached if "backendai" in path}
     assert reached <= mine
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", ALL)
 def test_every_service_sees_its_own_folders_alone(allinone: SiteHost, service: str) -> None:
     state, run = own(service)
     ours = ["/var/lib/backendai", "/run/backendai"]
-    others = [path for name in SERVICES for path in own(name) if name != service]
+    others = [path for name in ALL for path in own(name) if name != service]
     hidden = [*others, "/var/lib/backendai/ctl", "/var/backups/backendai"]
     rest = [
         "/etc/backendai",
@@ -151,5 +154,5 @@ def test_a_leak_ends_a_service_and_not_the_host(allinone: SiteHost) -> None:
     host = allinone.host
     units = host.sh("cd /usr/lib/systemd/system; ls backendai-*.service").split()
     limits = {u: host.sh(f"systemctl show {u} --property=MemoryMax --value") for u in units}
-    assert len(limits) > len(SERVICES)
+    assert len(limits) > len(ALL)
     assert {unit: limit for unit, limit in limits.items() if not limit.isdigit()} == {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from site_host import SiteHost
+import own_servers
+from site_host import SERVERS, SiteHost
 
 # Where upstream's debug monitor of the storage proxy would listen. The kernel may give the port to an
 # outgoing connection, and the monitor would wait for it for ever. A service may just have had it.
@@ -13,7 +14,7 @@ while True:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind(("127.0.0.1", 39300))
-        taken.connect(("127.0.0.1", 6379))
+        taken.connect(("127.0.0.1", 8110))
         break
     except OSError:
         taken.close()
@@ -32,9 +33,13 @@ def test_everything_is_healthy_after_a_reboot(allinone: SiteHost) -> None:
 
 
 def test_killed_services_come_back(allinone: SiteHost) -> None:
-    allinone.host.check(["systemctl", "kill", "--signal=KILL", "backendai-*.service"])
+    """Those of the servers as well, all at once."""
+    host = allinone.host
+    before = {name: own_servers.main_pid(host, name) for name in SERVERS}
+    host.check(["systemctl", "kill", "--signal=KILL", "backendai-*.service"])
     allinone.wait_healthy()
     assert allinone.inactive() == []
+    assert all(own_servers.main_pid(host, name) != pid for name, pid in before.items())
 
 
 def test_a_service_starts_where_a_connection_has_the_port_of_its_debug_monitor(
