@@ -213,7 +213,6 @@ def backendai_component(
                 f"backendai_component(name={name!r}): `volumes` cannot be {volumes!r}\n"
                 'hint: give "write", or leave it out'
             )
-        unit, mark = f"{package}.service", "{state}/ctl/ready/" + name
         _backendai_service(
             name=name,
             summary=summary,
@@ -232,14 +231,8 @@ def backendai_component(
             hardening=dict(hardening or {}),
         )
         contents.append(":unit")
-        files[unit] = f"/usr/lib/systemd/system/{unit}"
-        service = dict(
-            requires=["backendai-ctl"],
-            services=[unit],
-            configured=True,
-            marks=[mark],
-            generated=["{config}/" + config, f"/etc/systemd/system/{unit}.d", mark],
-        )
+        files[f"{package}.service"] = f"/usr/lib/systemd/system/{package}.service"
+        service = _service_of(name, [config])
     backendai_package(
         name=package,
         summary=summary,
@@ -255,6 +248,22 @@ def backendai_component(
     )
 
 
+def _service_of(name, configs):
+    """What the package of a component or a server says of its service; configs: files made for it."""
+    unit, mark = f"backendai-{name}.service", "{state}/ctl/ready/" + name
+    return dict(
+        requires=["backendai-ctl"],
+        services=[unit],
+        configured=True,
+        marks=[mark],
+        generated=[
+            *("{config}/" + path for path in configs),
+            f"/etc/systemd/system/{unit}.d",
+            mark,
+        ],
+    )
+
+
 def _unit(*, name, health, ports, **values):
     """The unit of a component or a server."""
     rendered_file(
@@ -266,6 +275,14 @@ def _unit(*, name, health, ports, **values):
             "ports": ports,
             "health": health.format(**ports),
             "dynamic": False,
+            "server": False,
+            "before": [],
+            "stop": None,
+            "optional": [],
+            "after": [],
+            "wants": [],
+            "volumes": None,
+            "engine": False,
             **values,
         },
     )
@@ -281,10 +298,6 @@ def _backendai_service(*, name, summary, config, ports, health, after, **values)
         ports=ports,
         health=health,
         after=after,
-        account=None,
-        server=False,
-        before=[],
-        stop=None,
         **values,
     )
     component_facts(
@@ -320,9 +333,12 @@ def backendai_role(
 
     Where one is installed, packages configure the host; see /usr/share/backendai/roles. Site files
     name the role without `-node`; servers: which of the site's own servers run where the role is;
-    brings: further servers whose programs are needed; takes: nodes of other roles leave its components to nodes of this one.
+    brings: further servers whose programs are needed; takes: nodes of other roles leave its components
+    to nodes of this one.
     """
-    known = "name summary description components depends recommends suggests servers brings takes".split()
+    known = (
+        "name summary description components depends recommends suggests servers brings takes"
+    ).split()
     _refuse_unknown("backendai_role", name, unknown, known)
     role_facts(
         name=f"{name}.facts",

@@ -61,7 +61,7 @@ def backendai_server(
     )
     contents, files, service = [":tree"], {}, {}
     if command:
-        unit, mark = f"{package}.service", "{state}/ctl/ready/" + name
+        unit = f"{package}.service"
 
         def filled(word):
             return word.replace("{server}", tree).replace("{data}", data_folder)
@@ -77,22 +77,16 @@ def backendai_server(
         _unit(
             name=name,
             summary=summary,
-            account=package,
             server=True,
             program=[filled(word) for word in command],
             before=before,
             config=config,
             credentials=list(credentials),
-            optional=[],
             ports=dict(listens or {}),
             health=health or "",
             environment=dict(environment or {}),
-            after=[],
-            wants=[],
             memory=memory,
             stop=stop,
-            volumes=None,
-            engine=False,
             hardening=dict(hardening or {}),
         )
         server_facts(
@@ -112,17 +106,7 @@ def backendai_server(
         )
         contents.append(":unit")
         files[unit] = f"/usr/lib/systemd/system/{unit}"
-        service = dict(
-            requires=["backendai-ctl"],
-            services=[unit],
-            configured=True,
-            marks=[mark],
-            generated=[
-                *("{config}/" + path for path in templates),
-                f"/etc/systemd/system/{unit}.d",
-                mark,
-            ],
-        )
+        service = _service_of(name, templates)
     backendai_package(
         name=package,
         summary=summary,

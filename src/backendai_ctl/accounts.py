@@ -63,15 +63,19 @@ def known(facts: Facts) -> Known:
     A directory may list nobody, or so many that it takes minutes: then those with our name and numbers
     are all that is known.
     """
-    accounts = []
-    for row in _rows("passwd", facts.user, facts.uid):
-        name, _, uid, gid, _, home, shell = row
-        accounts.append(Account(name, int(uid), int(gid), home, shell))
-    groups = [
-        Group(name, int(gid), tuple(member for member in members.split(",") if member))
-        for name, _, gid, members in _rows("group", facts.user, facts.gid)
-    ]
+    accounts = map(_account, _rows("passwd", facts.user, facts.uid))
+    groups = map(_group, _rows("group", facts.user, facts.gid))
     return Known(tuple(dict.fromkeys(accounts)), tuple(dict.fromkeys(groups)))
+
+
+def _account(row: list[str]) -> Account:
+    name, _, uid, gid, _, home, shell = row
+    return Account(name, int(uid), int(gid), home, shell)
+
+
+def _group(row: list[str]) -> Group:
+    name, _, gid, members = row
+    return Group(name, int(gid), tuple(member for member in members.split(",") if member))
 
 
 def _rows(database: str, name: str, number: int) -> list[list[str]]:
@@ -197,11 +201,7 @@ def missing_servers(facts: Facts) -> list[OwnServer]:
 def _named(name: str) -> tuple[Account | None, Group | None]:
     accounts = _split(run([GETENT, "passwd", name], limit=_LIMIT).stdout, 7)
     groups = _split(run([GETENT, "group", name], limit=_LIMIT).stdout, 4)
-    account = next((Account(r[0], int(r[2]), int(r[3]), r[5], r[6]) for r in accounts), None)
-    group = next(
-        (Group(r[0], int(r[2]), tuple(filter(None, r[3].split(",")))) for r in groups), None
-    )
-    return account, group
+    return next(map(_account, accounts), None), next(map(_group, groups), None)
 
 
 def _not_ours(facts: Facts, server: OwnServer, account: Account | None, group: Group | None) -> str:

@@ -7,6 +7,7 @@ the packages install below /usr/share/backendai; nothing here repeats them.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,14 +128,8 @@ class Facts:
 def load(share: Path = SHARE) -> Facts:
     """Read the facts; Problem if the installation is not complete."""
     release = _read(share / "release.json")
-    components = {}
-    for path in sorted((share / "components").glob("*.json")):
-        data = _read(path)
-        components[data["name"]] = Component(**_tuples(data))
-    servers = {}
-    for path in sorted((share / "servers").glob("*.json")):
-        data = _read(path)
-        servers[data["name"]] = OwnServer(**_tuples(data))
+    components = {row["name"]: Component(**row) for row in _rows(share / "components")}
+    servers = {row["name"]: OwnServer(**row) for row in _rows(share / "servers")}
     paths = {key: Path(value) for key, value in release["paths"].items()}
     known = Paths.__dataclass_fields__
     return Facts(
@@ -151,9 +146,13 @@ def load(share: Path = SHARE) -> Facts:
     )
 
 
-def _tuples(data: dict[str, Any]) -> dict[str, Any]:
-    """Lists of JSON as the facts have them."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    """What each file of a folder holds, with its lists as the facts have them."""
+    for path in sorted(folder.glob("*.json")):
+        yield {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in _read(path).items()
+        }
 
 
 def _roles(share: Path, components: dict[str, Component]) -> dict[str, Role]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from backendai_ctl import bridge, tunnels
 from backendai_ctl.context import Context
-from backendai_ctl.facts import Component, Facts, OwnServer
+from backendai_ctl.facts import Component, Facts
 from backendai_ctl.nodes import layout
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import bracketed, split_host_port
@@ -79,7 +79,7 @@ _TUNNELS = {
 def documented(facts: Facts) -> list[Listener]:
     """All listeners of a host with every component, and default ports."""
     every = _listeners(facts.components.values(), lambda c, what: c.ports[what])
-    own = _servers(facts, lambda server, what: server.ports[what])
+    own = _listeners(facts.servers.values(), lambda server, what: server.ports[what])
     ways = (_tunnel(section) for section in _TUNNELS)
     return [*every, *own, _STREAMS, CONTAINERS, NFS, *ways]
 
@@ -136,7 +136,7 @@ def _backing(ctx: Context) -> list[Listener]:
     return found
 
 
-def server_port(site: Site, server: OwnServer, what: str) -> int:
+def server_port(site: Site, server: Component, what: str) -> int:
     """The port on which a server of ours listens: the site file's, or its own default."""
     named = {
         ("postgresql", "sql"): site.database.members[0][1],
@@ -147,17 +147,9 @@ def server_port(site: Site, server: OwnServer, what: str) -> int:
 
 
 def _own(ctx: Context) -> list[Listener]:
-    return _servers(ctx.facts, lambda server, what: server_port(ctx.site, server, what))
-
-
-def _servers(facts: Facts, port: Callable[[OwnServer, str], int]) -> list[Listener]:
-    """Ports of the servers that a site brings along, on loopback."""
-    return [
-        Listener(server.name, server.unit, (number, number), "loopback", what)
-        for server in facts.servers.values()
-        for what in server.ports
-        for number in (port(server, what),)
-    ]
+    """Ports of the servers that the site brings along, on loopback."""
+    servers = ctx.facts.servers.values()
+    return _listeners(servers, lambda server, what: server_port(ctx.site, server, what))
 
 
 def address(ctx: Context, bound: str) -> str:

@@ -163,17 +163,12 @@ def fact_files(targets: AllTargets, release: Release) -> tuple[list[FileContent]
     ]
     templates = {}
     for target in targets:
-        if isinstance(target, ComponentFacts):
-            facts = thaw(target[ValuesField].value)
-            files.append(FileContent(f"components/{facts['name']}.json", as_json(facts)))
-            kept = [facts["config"]]
-        elif isinstance(target, ServerFacts):
-            facts = thaw(target[ValuesField].value)
-            files.append(FileContent(f"servers/{facts['name']}.json", as_json(facts)))
-            kept = facts["templates"]
-        else:
+        if not isinstance(target, (ComponentFacts, ServerFacts)):
             continue
-        for name in (f"{config}.j2" for config in kept):
+        facts = thaw(target[ValuesField].value)
+        folder = "servers" if isinstance(target, ServerFacts) else "components"
+        files.append(FileContent(f"{folder}/{facts['name']}.json", as_json(facts)))
+        for name in (f"{config}.j2" for config in facts.get("templates", [facts["config"]])):
             templates[posixpath.join(target.address.spec_path, name)] = f"templates/{name}"
     return files, templates
 

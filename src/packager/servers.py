@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pants.engine.fs import Digest, DigestSubset, MergeDigests, PathGlobs
+from pants.engine.fs import Digest, DigestSubset, PathGlobs
 from pants.engine.process import Process
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllTargets, Target
 
 from packager.drift import Debs, DebsRequest
-from packager.inputs import BuiltTool, KitProcess, Lock, LockedDigest, LockFile
+from packager.inputs import BuiltTool, Lock, LockedDigest, LockFile
 from packager.release import Release
 from packager.targets import (
     DebianPackagesField,
@@ -26,7 +25,7 @@ from packager.targets import (
     TreePrefixField,
     TreeProgramsField,
 )
-from packager.trees import BuiltTree, ServerTree, TreeRequest
+from packager.trees import BuiltTree, ServerTree, TreeRequest, debian_process, debian_spec
 from releasekit.errors import Failure
 
 
@@ -61,34 +60,18 @@ async def server_process(request: ServerTree, targets: AllTargets, release: Rele
     )
     facts, facts_path = await _runtime_facts(targets)
     package = target[PackageField].value or ""
-    spec: dict[str, Any] = {
-        "package": package,
-        "prefix": release.fill(target[TreePrefixField].value or ""),
+    prefix = release.fill(target[TreePrefixField].value or "")
+    spec = {
+        **debian_spec(package, prefix, release, debs, patchelf),
         "runtime": release.paths["runtime"],
         "runtime_tree": facts_path,
-        "mtime": release.mtime,
-        "homepage": release.table["release"]["homepage"],
-        "license": release.table["release"]["license"],
-        "debs": list(debs.paths),
-        "provenance": [dict(row) for row in debs.provenance],
-        "patchelf": patchelf.paths[0],
         "programs": list(target[TreeProgramsField].value or ()),
         "data": list(target[TreeDataField].value or ()),
         "libraries": list(target[TreeLibrariesField].value or ()),
         "links": dict(target[TreeLinksField].value or {}),
         "left_out": dict(target[LeftOutField].value or {}),
     }
-    inputs = MergeDigests([debs.digest, patchelf.digest, facts])
-    return await Get(
-        Process,
-        KitProcess(
-            program="server_tree",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
-            input_digest=await Get(Digest, MergeDigests, inputs),
-            output_files=("tree.tar", "tree.json"),
-            description=f"Assemble the tree of {package} from {len(debs.paths)} Debian packages",
-        ),
-    )
+    return await debian_process("server_tree", spec, debs.digest, patchelf.digest, facts)
 
 
 def rules() -> Any:

@@ -166,6 +166,36 @@ async def tree_process(request: EnvironmentTree, release: Release, table: PruneT
     )
 
 
+def debian_spec(
+    package: str, prefix: str, release: Release, debs: Debs, patchelf: LockedDigest
+) -> dict[str, Any]:
+    """What releasekit.debian_tree.DebianSpec asks for."""
+    return {
+        "package": package,
+        "prefix": prefix,
+        "mtime": release.mtime,
+        "homepage": release.table["release"]["homepage"],
+        "license": release.table["release"]["license"],
+        "debs": list(debs.paths),
+        "provenance": [dict(row) for row in debs.provenance],
+        "patchelf": patchelf.paths[0],
+    }
+
+
+async def debian_process(program: str, spec: dict[str, Any], *inputs: Digest) -> Process:
+    """The process of releasekit.PROGRAM, which assembles a tree of Debian's packages."""
+    return await Get(
+        Process,
+        KitProcess(
+            program=program,
+            spec=json.dumps(spec, indent=1, sort_keys=True),
+            input_digest=await Get(Digest, MergeDigests(inputs)),
+            output_files=("tree.tar", "tree.json"),
+            description=f"Assemble the tree of {spec['package']} from {len(spec['debs'])} Debian packages",
+        ),
+    )
+
+
 @dataclass(frozen=True)
 class RuntimeTree:
     package: str
@@ -181,28 +211,13 @@ async def runtime_process(request: RuntimeTree, release: Release) -> Process:
         Get(SourceFiles, SourceFilesRequest([request.source])),
     )
     spec = {
-        "package": request.package,
-        "prefix": release.paths["runtime"],
+        **debian_spec(request.package, release.paths["runtime"], release, debs, patchelf),
         "python": release.table["python"]["version"],
-        "mtime": release.mtime,
-        "homepage": release.table["release"]["homepage"],
-        "license": release.table["release"]["license"],
-        "debs": list(debs.paths),
-        "provenance": [dict(row) for row in debs.provenance],
-        "patchelf": patchelf.paths[0],
         "sitecustomize": source.files[0],
         "jobs": JOBS,
     }
-    inputs = MergeDigests([debs.digest, patchelf.digest, source.snapshot.digest])
-    return await Get(
-        Process,
-        KitProcess(
-            program="runtime_tree",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
-            input_digest=await Get(Digest, MergeDigests, inputs),
-            output_files=("tree.tar", "tree.json"),
-            description=f"Assemble the tree of {request.package} from {len(debs.paths)} Debian packages",
-        ),
+    return await debian_process(
+        "runtime_tree", spec, debs.digest, patchelf.digest, source.snapshot.digest
     )
 
 

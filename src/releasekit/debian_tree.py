@@ -1,4 +1,4 @@
-"""What trees of Debian's packages have in common: their documents, and how they are packed.
+"""What trees of Debian's packages have in common: their documents, how they are packed, their program.
 
 What is packed is as releasekit.trees writes it: `tree.tar`, paths as on a host, and `tree.json`.
 """
@@ -6,12 +6,36 @@ What is packed is as releasekit.trees writes it: `tree.tar`, paths as on a host,
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from releasekit import tarball
 from releasekit.licences import Part, expression, write_doc
 from releasekit.spdx import of_debian
+
+
+@dataclass(frozen=True)
+class DebianSpec:
+    """What every such tree is made from: paths are relative to the sandbox, `prefix` is as on a host."""
+
+    package: str
+    prefix: str
+    mtime: int  # seconds since the epoch
+    homepage: str
+    license: str
+    debs: list[str]
+    provenance: list[dict[str, Any]]
+    patchelf: str
+
+    def folder(self, root: Path) -> Path:
+        """Where the tree is laid out below `root`; the folder above it is made."""
+        prefix = root / self.prefix.lstrip("/")
+        prefix.parent.mkdir(parents=True)
+        return prefix
 
 
 def parts_of(licences: Path, provenance: list[dict[str, Any]]) -> list[Part]:
@@ -25,28 +49,42 @@ def parts_of(licences: Path, provenance: list[dict[str, Any]]) -> list[Part]:
     return parts
 
 
-def document(
-    tree: Path,
-    root: Path,
-    *,
-    package: str,
-    homepage: str,
-    own: str,
-    provenance: list[dict[str, Any]],
-) -> dict[str, Any]:
+def document(tree: Path, root: Path, spec: DebianSpec) -> dict[str, Any]:
     """Write the copyright file and the list of Debian packages below `root`; return `tree.json`'s facts.
 
-    tree: the folder below `root` that releasekit.relocate made; own: licence of what is ours.
+    tree: the folder below `root` that releasekit.relocate made.
     """
-    parts = parts_of(tree / "share/licenses", provenance)
-    doc = root / "usr/share/doc" / package
-    write_doc(doc, package=package, homepage=homepage, own=own, parts=parts)
-    rows = json.dumps(provenance, indent=1, sort_keys=True) + "\n"
+    parts = parts_of(tree / "share/licenses", spec.provenance)
+    doc = root / "usr/share/doc" / spec.package
+    write_doc(doc, package=spec.package, homepage=spec.homepage, own=spec.license, parts=parts)
+    rows = json.dumps(spec.provenance, indent=1, sort_keys=True) + "\n"
     (doc / "debian-packages.json").write_text(rows, "utf-8")
-    return {"package": package, "license": expression(own, parts), "distributions": []}
+    return {
+        "package": spec.package,
+        "license": expression(spec.license, parts),
+        "distributions": [],
+    }
 
 
 def pack(root: Path, facts: dict[str, Any], mtime: int) -> None:
     """Write `tree.tar` and `tree.json` to the working folder; mtime: seconds since the epoch."""
     tarball.pack(root, Path("tree.tar"), mtime=mtime)
     Path("tree.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+def program(
+    name: str, parse: Callable[..., Any], build: Callable[[Any, Path], dict[str, Any]]
+) -> int:
+    """Command line of releasekit.NAME: one argument, the JSON file of `parse`'s keywords.
+
+    Packs what `build` lays out below a folder, with the facts that it returns.
+    """
+    if len(sys.argv) != 2:
+        print(f"usage: python -m releasekit.{name} SPEC.json", file=sys.stderr)
+        return 2
+    spec = parse(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
+    os.umask(0o022)
+    root = Path("root")
+    root.mkdir()
+    pack(root, build(spec, root), spec.mtime)
+    return 0

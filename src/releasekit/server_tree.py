@@ -8,35 +8,24 @@ loader, and the libraries that the runtime has, are the runtime's.
 from __future__ import annotations
 
 import json
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releasekit.debian_tree import document, pack
+from releasekit.debian_tree import DebianSpec, document, program
 from releasekit.errors import run_main
 from releasekit.relocate import LOADER, Contents, LeftOut, Place, assemble
 
 
 @dataclass(frozen=True)
-class ServerSpec:
-    """Paths of inputs are relative to the sandbox, `prefix` and `runtime` are as on a host.
+class ServerSpec(DebianSpec):
+    """runtime: the prefix of the runtime, as on a host; runtime_tree: its `tree.json`, in the sandbox.
 
-    runtime_tree: `tree.json` of the runtime; programs, data, libraries, links: see
-    releasekit.relocate.Contents; left_out: {pattern: reason}.
+    programs, data, libraries, links: see releasekit.relocate.Contents; left_out: {pattern: reason}.
     """
 
-    package: str
-    prefix: str
     runtime: str
     runtime_tree: str
-    mtime: int  # seconds since the epoch
-    homepage: str
-    license: str
-    debs: list[str]
-    provenance: list[dict[str, Any]]
-    patchelf: str
     programs: list[str]
     data: list[str]
     libraries: list[str]
@@ -46,8 +35,7 @@ class ServerSpec:
 
 def build(spec: ServerSpec, root: Path) -> dict[str, Any]:
     """Lay the tree out below `root`; return what `tree.json` holds."""
-    prefix = root / spec.prefix.lstrip("/")
-    prefix.parent.mkdir(parents=True)
+    prefix = spec.folder(root)
     contents = Contents(
         programs=tuple(spec.programs),
         data=tuple(spec.data),
@@ -63,27 +51,12 @@ def build(spec: ServerSpec, root: Path) -> dict[str, Any]:
     )
     debs = [Path(deb) for deb in sorted(spec.debs)]
     assemble(debs, contents, where, Path(spec.patchelf).absolute(), prefix)
-    return document(
-        prefix,
-        root,
-        package=spec.package,
-        homepage=spec.homepage,
-        own=spec.license,
-        provenance=spec.provenance,
-    )
+    return document(prefix, root, spec)
 
 
 def main() -> int:
     """Command line: one argument, the specification."""
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.server_tree SPEC.json", file=sys.stderr)
-        return 2
-    spec = ServerSpec(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
-    os.umask(0o022)
-    root = Path("root")
-    root.mkdir()
-    pack(root, build(spec, root), spec.mtime)
-    return 0
+    return program("server_tree", ServerSpec, build)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,6 @@ def units_of(ctx: Context, names: Sequence[str]) -> list[str]:
     known = {name: ctx.facts.components[name].unit for name in ctx.facts.installed()}
     if not names:
         return [*known.values(), CTL]
-    # PostgreSQL's clusters are instances of one template.
     known |= {**servers.UNITS, "ctl": CTL}
     units = []
     for name in names:

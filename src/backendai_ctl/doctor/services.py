@@ -26,9 +26,7 @@ from backendai_ctl.system import systemd
 LIMIT = 4.0  # seconds to connect and log in
 OLDEST_POSTGRESQL = 13
 OLDEST_VALKEY = 6
-DEFAULT_QUOTA = (
-    2 * 2**30
-)  # bytes; etcd's size limit where nobody sets one: then it refuses to write
+DEFAULT_QUOTA = 2 * 2**30  # bytes; at this size etcd refuses to write, where nobody sets another
 MEND = "run: backendai-ctl etcd defragment"
 CORRUPT = (
     "its data is damaged, or differs from that of other members: stop the services, and restore "

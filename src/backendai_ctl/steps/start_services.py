@@ -82,9 +82,8 @@ class StartServices:
         units = [ctx.facts.components[name].unit for name in ctx.facts.installed()]
         if units:
             systemd.systemctl("--no-reload", "disable", TARGET, *units)
-            if (
-                systemd.booted()
-            ):  # not the target: with it the servers would stop, which others need yet
+            if systemd.booted():
+                # Not the target: with it the servers would stop, which other steps need yet.
                 systemd.systemctl("stop", *units)
         for name in ctx.facts.components:
             ready_mark(ctx, name).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from releasekit.debian_tree import document, pack, parts_of
+from releasekit.debian_tree import DebianSpec, document, pack, parts_of
 
 PROVENANCE = [{"package": "trixie/libc6", "version": "2.41-12", "sha256": "0" * 64}]
 
@@ -28,9 +28,8 @@ def test_the_documents_name_every_debian_package_with_licence_and_hash(
     tmp_path: Path, tree: Path
 ) -> None:
     root = tmp_path / "root"
-    facts = document(
-        tree, root, package="p", homepage="https://h", own="MIT", provenance=PROVENANCE
-    )
+    spec = DebianSpec("p", "/opt/x", 0, "https://h", "MIT", [], PROVENANCE, "patchelf")
+    facts = document(tree, root, spec)
     doc = root / "usr/share/doc/p"
     assert "Files: libc6-2.41-12" in (doc / "copyright").read_text()
     assert json.loads((doc / "debian-packages.json").read_text()) == PROVENANCE
