@@ -14,6 +14,7 @@ import pytest
 
 SUITE = re.compile(r"\b(trixie|bookworm|el9)\b")
 SHOWN = "shown"
+TOLD = 2000  # characters of a failure that are printed at once; the summary has it whole
 # One process has these from its beginning: each takes minutes, and nothing may be left to wait for.
 LONGEST_FIRST = (
     "tests/hosts/test_every_step_survives_every_fault.py",
@@ -39,6 +40,26 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             if name == SHOWN:
                 terminalreporter.section(report.nodeid, sep="-")
                 terminalreporter.write_line(str(text))
+
+
+class Teller:
+    """Prints what failed as soon as it did: a run that is cut off would tell nobody."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.plugins = config.pluginmanager
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        reporter: Any = self.plugins.get_plugin("terminalreporter")
+        if report.failed and reporter:
+            reporter.write_line("")
+            reporter.section(f"{report.nodeid}: {report.when} failed", sep="!")
+            reporter.write_line(report.longreprtext[-TOLD:])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes of pytest-xdist have no terminal: the one that started them prints."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Teller(config))
 
 
 def _calls(stats: dict[str, list[Any]]) -> Iterator[Any]:

@@ -24,12 +24,16 @@ SECRETS = "ls -1 /etc/backendai/secrets 2>/dev/null || :"
 FOLDER = "shared"
 STRANGER = "10.77.0.99"  # in the networks of users, and no node
 RULES = "/etc/backendai/firewall.nft"
-# Connect to etcd at an address, from another one.
+ETCD = 8120
+FOR_NODES = 30000  # apps in containers: the rules leave it to nodes, no unit filters it
+# Connect to a port of an address from another address; nobody need listen.
 KNOCK = """
 import socket, sys
-address, source = sys.argv[1:]
+address, port, source = sys.argv[1:]
 try:
-    socket.create_connection((address, 8120), 5, (source, 0)).close()
+    socket.create_connection((address, int(port)), 5, (source, 0)).close()
+    print("accepted")
+except ConnectionRefusedError:
     print("accepted")
 except TimeoutError:
     print("dropped")
@@ -51,7 +55,7 @@ NUMBER = "00000000-0000-0000-0000-000000000001"
 WAY = {  # to etcd
     "login_session_token": None,
     "kernel_host": "127.0.0.1",
-    "kernel_port": 8120,
+    "kernel_port": ETCD,
     "session": {
         "id": NUMBER,
         "user_uuid": NUMBER,
@@ -278,8 +282,8 @@ def stranger(nodes: Site) -> Iterator[None]:
 
 @pytest.mark.usefixtures("stranger")
 def test_loaded_rules_let_in_nodes_alone_and_follow_the_site_file(nodes: Site) -> None:
-    def knock() -> list[str]:
-        call = [VENV_PYTHON, "-I", "-c", KNOCK, ADDRESSES["mgmt"]]
+    def knock(port: int = FOR_NODES) -> list[str]:
+        call = [VENV_PYTHON, "-I", "-c", KNOCK, ADDRESSES["mgmt"], str(port)]
         sources = (ADDRESSES["compute1"], STRANGER)
         host = nodes.hosts["compute1"]
         return [host.check([*call, source]).stdout.strip() for source in sources]
@@ -289,6 +293,7 @@ def test_loaded_rules_let_in_nodes_alone_and_follow_the_site_file(nodes: Site) -
         return str(said["steps"]["apply-firewall"]["state"])
 
     firewall = ["backendai-ctl", "node", "firewall"]
+    assert knock(ETCD) == ["accepted", "dropped"], "by its unit, without any rules"
     assert (knock(), step()) == (["accepted", "accepted"], "same")
     nodes.mgmt.check([*firewall, "--apply"])
     assert (knock(), step()) == (["accepted", "dropped"], "same")
