@@ -156,6 +156,12 @@ def test_no_password_is_in_the_clear(ready: Context) -> None:
             assert not [secret for secret in secrets if secret in made], name
 
 
+def test_the_journal_of_postgresql_tells_no_row(ready: Context) -> None:
+    """Details and statements of errors hold them, keys and hashes of passwords too."""
+    found = postgresql(ready)
+    assert (found["log_error_verbosity"], found["log_min_error_statement"]) == ("terse", "panic")
+
+
 def test_a_password_of_yours_is_taken(ready: Context) -> None:
     given = ready.paths.config / "mine"
     given.write_text("ours alone\n")
