@@ -1,4 +1,4 @@
-"""What all rooms of tests share: tables that tests show, and which tests run in one process.
+"""What all rooms of tests share: tables that tests show, which tests run, and in one process.
 
 scripts/test gives the tests to two processes: hosts wait more than they work. Tests that share
 something costly (a folder's host, a suite's host, a module's fixtures) stay in one of them.
@@ -69,8 +69,17 @@ def _calls(stats: dict[str, list[Any]]) -> Iterator[Any]:
                 yield report
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--all``."""
+    parser.addoption("--all", action="store_true", help="tests of breadth, too: see scripts/test")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In several processes, what takes longest begins first."""
+    """Leave out what is breadth; in several processes, what takes longest begins first."""
+    if not config.getoption("--all"):
+        left = [item for item in items if item.get_closest_marker("breadth")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: _turn(item.nodeid))
 

@@ -27,11 +27,13 @@ SECRETS = {
 }
 ROLES = {"backendai": "database-manager", "backendai_appproxy": "database-coordinator"}
 KEYS = {f"/sorna/local/nodes/{number:03}": f"värde {number}" for number in range(150)}
-KEYS |= {
-    "/sorna/local/config/redis/addr": "127.0.0.1:6379",
-    "/sorna/local/config/redis/password": SECRETS["cache-password"],
-    "/sorna/local/volumes/_types/user": "",
+SEEDED = {
+    "config/redis/addr": "127.0.0.1:6379",
+    "config/redis/password": SECRETS["cache-password"],
+    "volumes/_types/user": "",
 }
+KEYS |= {f"/sorna/local/{key}": value for key, value in SEEDED.items()}
+BASE = "/backendai-packaged/local/"  # where backendai-ctl keeps what it seeded
 STEPS = ("create-secrets", "create-databases", "prepare-cache", "prepare-etcd", "render-configs")
 _VALKEY = """\
 # Written by backendai-ctl; settings of yours belong into the file that is included.
@@ -108,7 +110,8 @@ def _postgresql(host: Host) -> None:
 
 
 def _etcd(host: Host) -> None:
-    host.sh("\n".join(shlex.join(["etcdctl", "put", *row]) for row in KEYS.items()))
+    every = {**KEYS, f"{BASE}base": json.dumps(SEEDED)}
+    host.sh("\n".join(shlex.join(["etcdctl", "put", *row]) for row in every.items()))
     host.sh(
         f"""
         etcdctl user add root:{SECRETS["etcd-root-password"]}
@@ -116,6 +119,7 @@ def _etcd(host: Host) -> None:
         etcdctl user add backendai:{SECRETS["etcd-password"]}
         etcdctl role add backendai
         etcdctl role grant-permission backendai --prefix=true readwrite /sorna/local/
+        etcdctl role grant-permission backendai --prefix=true readwrite {BASE}
         etcdctl user grant-role backendai backendai
         etcdctl auth enable
         """
