@@ -14,6 +14,8 @@ REPO = "/repo"  # where hosts see the repositories
 INSTALL_LIMIT = 600  # seconds
 DEBIAN = ("bookworm", "trixie")
 SUITES = (*DEBIAN, "el9")
+# Between the newest and the most different: what runs on every suite runs on these with --all.
+BREADTH = ("bookworm",)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,15 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
     assert debian.states(host) == ["inactive"] * 3
 
 
-@pytest.mark.parametrize("delay", [0, STOPPING, STOPPING + 2, STOPPING + 7])
+@pytest.mark.parametrize(
+    "delay",
+    [
+        pytest.param(0, marks=pytest.mark.breadth),
+        STOPPING,
+        STOPPING + 2,
+        pytest.param(STOPPING + 7, marks=pytest.mark.breadth),
+    ],
+)
 def test_a_run_that_is_killed_is_finished_by_the_next(host: Host, delay: float) -> None:
     was = of_debian(host)
     killed = interrupted(host, delay, "kill -9 $ctl")
@@ -178,8 +186,8 @@ def test_a_server_that_is_gone_is_told_and_nothing_starts_empty(host: Host) -> N
 
 
 def test_somebody_who_still_writes_to_the_database_is_named(host: Host) -> None:
-    sleep = "psql -d backendai -c 'SELECT pg_sleep(300)'"
-    host.sh(f"systemd-run --quiet --collect --unit=other --uid=postgres {sleep}")
+    waits = "sleep 300 | psql -d backendai"  # PostgreSQL sees at once that it is gone
+    host.sh(f"systemd-run --quiet --collect --unit=other --uid=postgres sh -c '{waits}'")
     failed = why(host.run(MOVE, limit=300))
     assert "still in use by psql as postgres" in failed and "backendai-ctl reconfigure" in failed
     host.sh(

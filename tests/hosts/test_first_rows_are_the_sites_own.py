@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import old_database as old
 import pytest
@@ -25,14 +24,31 @@ ORDER BY 1, 3
 TELLING = ("password", "secret_key", "access_key", "wsproxy_api_token", "email")
 
 
-@pytest.fixture
-def host(configured: Host) -> Iterator[Host]:
-    """A host with an empty schema of this release."""
+EMPTY = "empty_schema"
+
+
+@pytest.fixture(scope="module")
+def prepared(configured: Host) -> Host:
+    """A host with a template that has the schema of this release and no row."""
     old.prepare(configured)
     old.sql(configured, f"DROP DATABASE IF EXISTS {old.NAME} WITH (FORCE)")
     configured.check(["backendai-ctl", "reconfigure", "--only", "create-databases"])
     configured.check(old.MIGRATE)
-    yield configured
+    old.sql(configured, f"CREATE DATABASE {EMPTY} OWNER {old.NAME} TEMPLATE {old.NAME}")
+    return configured
+
+
+@pytest.fixture
+def host(prepared: Host) -> Host:
+    """A host with an empty schema of this release."""
+    make_empty(prepared)
+    return prepared
+
+
+def make_empty(host: Host) -> None:
+    old.sql(host, f"DROP DATABASE {old.NAME} WITH (FORCE)")
+    old.sql(host, f"CREATE DATABASE {old.NAME} OWNER {old.NAME} TEMPLATE {EMPTY}")
+    old.sql(host, f"REVOKE ALL ON DATABASE {old.NAME} FROM PUBLIC")
 
 
 def test_no_example_account_or_key_is_in_the_database(host: Host) -> None:
@@ -65,7 +81,15 @@ def test_a_second_run_changes_nothing(host: Host) -> None:
     assert old.rows(host) == before
 
 
-@pytest.mark.parametrize("tables", [1, 6, 14, 20])
+@pytest.mark.parametrize(
+    "tables",
+    [
+        pytest.param(1, marks=pytest.mark.breadth),
+        6,
+        pytest.param(14, marks=pytest.mark.breadth),
+        20,
+    ],
+)
 def test_a_load_that_was_killed_is_completed(host: Host, tables: int) -> None:
     """Killed when so many of the tables have rows; the outcome is that of a whole run."""
     filled = (
@@ -83,9 +107,7 @@ def test_a_load_that_was_killed_is_completed(host: Host, tables: int) -> None:
     )
     host.check(LOAD)
     killed = old.rows(host)
-    old.sql(host, f"DROP DATABASE {old.NAME} WITH (FORCE)")
-    host.check(["backendai-ctl", "reconfigure", "--only", "create-databases"])
-    host.check(old.MIGRATE)
+    make_empty(host)
     host.check(LOAD)
     whole = old.rows(host)
     assert {t: len(rows) for t, rows in killed.items()} == {t: len(r) for t, r in whole.items()}
