@@ -278,7 +278,8 @@ def users_seen(host: Host) -> set[str]:
     """The users that the holder of a key pair from before the move is shown by the manager."""
     pair = own.sql(
         host,
-        "SELECT access_key, secret_key FROM keypairs WHERE user_id = 'admin@example.com'",
+        'SELECT access_key, secret_key FROM keypairs k JOIN users u ON u.uuid = k."user"'
+        " WHERE u.email = 'admin@example.com' AND k.is_active LIMIT 1",
         "backendai",
     )
     access, _, secret = pair.partition("|")
