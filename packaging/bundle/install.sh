@@ -33,11 +33,14 @@ here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh
 . "$here/lib/checks.sh"
 whole checks || exit 127
+# shellcheck source=packaging/bundle/lib/host.sh
+. "$here/lib/host.sh"
+whole host
 # shellcheck source=packaging/bundle/lib/packages.sh
 . "$here/lib/packages.sh"
 whole packages
 
-roles='' site='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install unconfigured=''
+roles='' site='' trial='' replace_site='' no_recommends='' other_sources='' no_install='' dry_run='' serve='' action=install unconfigured=''
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -102,16 +105,23 @@ check_request() {
 }
 
 in_root() { # Run a command in the system in $root; its /proc and /dev are there only for that command.
+  # With $trial, so are the bundle and $work, in its /tmp.
   if [ -z "$root" ]; then
     "$@" 9>&-
     return
   fi
   # shellcheck disable=SC2016  # for the inner shell
   unshare --mount --propagation private -- /bin/sh -c '
-    root=$1; shift
+    root=$1 trial=$2 here=$3 work=$4
+    shift 4
     [ -e "$root/proc/self" ] || mount -t proc proc "$root/proc" || exit 1
     [ -c "$root/dev/urandom" ] || mount --rbind /dev "$root/dev" || exit 1
-    exec chroot "$root" "$@"' sh "$root" "$@" 9>&-
+    if [ -n "$trial" ]; then
+      # Both may lie in the /tmp of the root: they are taken from where they are seen from outside.
+      mkdir -p "$work/in" && mount -t tmpfs -o mode=755 trial "$work/in" && mkdir "$work/in/bundle" "$work/in/work" &&
+        mount --bind "$here" "$work/in/bundle" && mount --bind "$work" "$work/in/work" && mount --rbind "$work/in" "$root/tmp" || exit 1
+    fi
+    exec chroot "$root" "$@"' sh "$root" "$trial" "$here" "$work" "$@" 9>&-
 }
 
 place() { # FILE TARGET: move a finished file to its place, whole or not at all
@@ -135,8 +145,9 @@ remove_keys() { rm -f "$root$keyring_file" "$root${keyring_file%.gpg}.asc"; }
 plan() {
   step=0
   say "No change yet. This will:"
-  planned "check the signature, every file, the release number and free space of"
+  planned "check the signature, every file and the release number of"
   say "     $(describe)"
+  if [ -n "$roles$site$serve" ]; then planned "wait for an apt or dnf that is at work, try the installation without a change, look at free space"; fi
   [ -z "$dry_run" ] || return 0
   planned "keep it in $copy"
   planned "add the source $root$source_file, with its key"
@@ -217,15 +228,14 @@ install_site() { # backendai-ctl, which comes first, checks it before any servic
   refuse "$site has faults, listed above; no service was configured by it" "mend it and run it again"
 }
 
-install_roles() {
+asked_packages() { # What is to be installed, in words
   packages=''
   for role in $roles; do packages="$packages backendai-$role"; done
   if [ -z "$packages" ] && [ -n "$serve" ]; then packages=backendai-runtime; fi # its Python serves
-  # shellcheck disable=SC2086  # words
-  if [ -n "$packages" ]; then
-    if is_package archive-keyring; then packages="$packages backendai-archive-keyring"; fi # brings later keys
-    install_packages $packages
-  fi
+  if [ -z "$packages" ] && [ -n "$site" ]; then packages=backendai-ctl; fi      # checks it
+  # Brings later keys.
+  if [ -n "$packages" ] && is_package archive-keyring; then packages="$packages backendai-archive-keyring"; fi
+  printf '%s\n' "$packages"
 }
 
 finish_configuration() { # Packages fail no package manager: what they left pending is tried, and told, here
@@ -288,6 +298,10 @@ must check_account
 must check_roles
 must check_versions
 must check_site
+packages=$(asked_packages)
+must check_locks
+must check_packages
+must check_servers
 must check_space
 if [ -n "$foreign" ]; then say "The packages of Debian in this bundle are for $distribution: here only those of Backend.AI are used."; fi
 if [ -n "$dry_run" ]; then
@@ -305,9 +319,10 @@ fi
 keep
 add_source
 remember
-if [ -n "$roles$site$serve" ]; then before_packages; fi
+if [ -n "$packages" ]; then before_packages; fi
 install_site
-install_roles
+# shellcheck disable=SC2086  # words
+if [ -n "$packages" ]; then install_packages $packages; fi
 rm -rf "$stage"
 finish_configuration
 if [ -n "$unconfigured" ]; then

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
+    AllTargets,
     DictStringToStringField,
     SpecialCasedDependencies,
     StringField,
@@ -39,6 +41,8 @@ from pants.util.strutil import help_text
 from packager.inputs import KitProcess
 from packager.parts import Parts, PartsRequest
 from packager.release import Release
+from packager.targets import ServerFacts, ValuesField
+from packager.values import thaw
 from releasekit.bundle import FOLDER, BundleSpec
 from releasekit.errors import Failure
 
@@ -104,8 +108,10 @@ class PlacedFiles:
     origin: str
 
 
-def bundle_spec(release: Release, *, distribution: str, architecture: str) -> BundleSpec:
-    """What the bundle says it is, from packaging/release.toml."""
+def bundle_spec(
+    release: Release, servers: Mapping[str, str], *, distribution: str, architecture: str
+) -> BundleSpec:
+    """What the bundle says it is, from packaging/release.toml; `servers`: name -> user."""
     table, user = release.table["release"], release.table["user"]
     return BundleSpec(
         version=release.full_version,
@@ -114,6 +120,9 @@ def bundle_spec(release: Release, *, distribution: str, architecture: str) -> Bu
         distribution=distribution,
         architecture=architecture,
         account=f"{user['name']}:{user['uid']}:{user['gid']}:{release.paths['state']}",
+        servers=" ".join(
+            f"{its}:{release.paths['state']}/{name}" for name, its in sorted(servers.items())
+        ),
         mtime=release.mtime,
     )
 
@@ -151,9 +160,13 @@ async def place_files(request: PlacedFiles) -> Digest:
 
 
 @rule(desc="Make the offline bundle")
-async def package_bundle(field_set: BundleFieldSet, release: Release) -> BuiltPackage:
+async def package_bundle(
+    field_set: BundleFieldSet, release: Release, targets: AllTargets
+) -> BuiltPackage:
+    facts = [thaw(one[ValuesField].value) for one in targets if isinstance(one, ServerFacts)]
     spec = bundle_spec(
         release,
+        {str(one["name"]): str(one["user"]) for one in facts},
         distribution=field_set.distribution.value or "",
         architecture=field_set.architecture.value or "",
     )

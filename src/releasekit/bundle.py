@@ -49,6 +49,7 @@ class BundleSpec:
     mtime: int
     product: str = "backendai"
     account: str = ""  # NAME:UID:GID:HOME of the services' user, which hosts must have room for
+    servers: str = ""  # NAME:HOME of each server's user, with spaces between
 
     @property
     def name(self) -> str:
@@ -88,6 +89,7 @@ def release_text(spec: BundleSpec, *, kind: str, fingerprint: str, unpacked: int
         "distribution": spec.distribution,
         "architecture": spec.architecture,
         "account": spec.account,
+        "servers": spec.servers,
         "key": kind,
         "fingerprint": fingerprint.upper(),
         "unpacked": unpacked,

@@ -152,6 +152,7 @@ def make(
         distribution="debian13",
         architecture="amd64",
         account="bai:1100:1100:/var/lib/backendai",
+        servers="backendai-valkey:/var/lib/backendai/valkey",
         mtime=0,
     )
     root, signer = folder / spec.name, key.signer(*trusted)

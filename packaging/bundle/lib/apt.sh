@@ -1,16 +1,20 @@
 #!/bin/sh
 # install.sh on Debian and its relatives: source, key and packages by apt. Read by `.` after checks.sh.
 #
-# Only this bundle is given to apt (Dir::Etc::sourcelist): sources that the host has besides, which may
-# be out of reach, are neither asked nor touched.
+# apt is told everything by a file of ours: what the host sets (hooks, pins, Default-Release, recommends) does
+# not decide, and sources that it has besides, which may be out of reach, are neither asked nor touched.
+# Proxies and dpkg's options stay the host's. With --other-sources its sources come in, and as they are its
+# operator's wish so do its pins and its Default-Release.
 # shellcheck disable=SC2154  # variables of checks.sh and install.sh
 
 source_file=/etc/apt/sources.list.d/backendai.sources
 pin_file=/etc/apt/preferences.d/backendai
 lists=/var/lib/apt/lists
+# shellcheck disable=SC2034  # for host.sh
+locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock $lists/lock"
 policy=/usr/sbin/policy-rc.d
-# shellcheck disable=SC2034  # for packages.sh: what is written besides
-family_paths="$pin_file $lists $policy /var/lib/dpkg/updates"
+# shellcheck disable=SC2034  # for packages.sh: what is written besides, or mounted over
+family_paths="$pin_file $lists $policy /var/lib/dpkg/updates /tmp"
 
 source_text() { # URL KEYRING
   printf '%s\n' "# Added by install.sh of Backend.AI $version; removed by: install.sh --uninstall-source" \
@@ -24,35 +28,84 @@ pin_text() { # Of what the bundle was not made for, only our own packages are wa
     "Package: backendai-*" "Pin: release o=$origin" "Pin-Priority: 500"
 }
 
-apt_get() { # LIST ARGS...: apt-get that knows of the sources in LIST alone, or of all where that is empty
-  list=$1
-  shift
-  if [ -n "$list" ]; then
-    set -- -o "Dir::Etc::sourcelist=$list" -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0 "$@"
-  fi
-  in_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Languages=none \
-    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-    -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" </dev/null
+# --- apt by a configuration of ours
+
+tell_apt() { # FOLDER INSIDE BUNDLE SANDBOX: make FOLDER all that apt is told; it sees it at INSIDE, the bundle at BUNDLE
+  folder=$1 apt_config=$2/apt.conf
+  rm -rf "$folder"
+  install -d -m 755 "$folder/lists/partial" "$folder/archives/partial" "$folder/parts"
+  cp "$work/backendai-archive-keyring.gpg" "$folder/keyring.gpg"
+  source_text "file:$3/apt" "$2/keyring.gpg" >"$folder/parts/backendai.sources"
+  if [ -n "$foreign" ]; then pin_text "$here" >"$folder/pin"; fi
+  # A proxy's password may be in it.
+  (umask 077 && { host_settings && apt_settings "$2" "$4"; } >"$folder/apt.conf")
 }
 
-add_source() { # apt checks everything from a staged file first: what it refuses is never added
-  install -d -m 755 "$stage"
-  cp "$work/backendai-archive-keyring.gpg" "$stage/keyring.gpg"
-  source_text "file:$copy_inside/apt" "$stage_inside/keyring.gpg" >"$stage/backendai.sources"
-  if [ -n "$foreign" ]; then pin_text "$copy" >"$stage/pin"; fi
-  apt_get "$stage_inside/backendai.sources" -o APT::Update::Error-Mode=any update >"$work/said" 2>&1
+host_settings() { # Those of the host's that stay; with a file of its that apt cannot read: none
+  kept='^(Acquire::(http|https|ftp)::|dpkg::options)'
+  if [ -n "$other_sources" ]; then kept="$kept|^APT::Default-Release "; fi
+  in_root apt-config dump 2>/dev/null | grep -i -E "$kept" || :
+}
+
+apt_settings() { # INSIDE SANDBOX: apt reads this before the files of the host, and because of it none of these
+  recommends=true
+  if [ -n "$no_recommends" ]; then recommends=false; fi
+  cat <<EOF
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::sourceparts "$1/parts";
+Dir::State::lists "$1/lists";
+Dir::Cache "$1";
+Dir::Cache::archives "archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+APT::Install-Recommends "$recommends";
+APT::Install-Suggests "false";
+APT::Sandbox::User "$2";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+DPkg::Lock::Timeout "$lock_limit";
+Dpkg::Use-Pty "0";
+Dpkg::Options:: "--force-confdef";
+Dpkg::Options:: "--force-confold";
+EOF
+  if [ -n "$other_sources" ]; then return; fi
+  pin=/dev/null
+  if [ -n "$foreign" ]; then pin=$1/pin; fi
+  printf '%s "%s";\n' Dir::Etc::sourcelist /dev/null Dir::Etc::preferences "$pin" Dir::Etc::preferencesparts /dev/null
+}
+
+apt_here() { # PROGRAM ARGS...: one of apt's, with what `tell_apt` told last
+  in_root env APT_CONFIG="$apt_config" DEBIAN_FRONTEND=noninteractive "$@" </dev/null
+}
+
+read_index() { # FOLDER: apt checks the index of the bundle alone; with it, the host's own where they are wanted
+  apt_here apt-get -q -o Dir::Etc::sourcelist=/dev/null -o APT::Default-Release= update >"$work/said" 2>&1
   status=$?
   if [ "$status" -ne 0 ] || grep -q -e '^E:' -e '^W:.*[Ff]ailed' "$work/said"; then
     cat "$work/said" >&2
     refuse "apt does not take the repository of this bundle; no source was added" \
       "the line with E: says why; get the bundle again if a signature or a hash is wrong"
   fi
+  [ -n "$other_sources" ] || return 0
+  for file in "$root$lists"/*; do
+    case $file in */_var_lib_backendai_bundles_* | */lock | */partial) ;; *) ln -s "${file#"$root"}" "$1/lists/" ;; esac
+  done
+  for file in "$root${source_file%/*}"/*; do
+    if [ -f "$file" ] && [ "$file" != "$root$source_file" ]; then cp "$file" "$1/parts/"; fi
+  done
+}
+
+add_source() { # apt checks everything from a staged file first: what it refuses is never added
+  tell_apt "$stage" "$stage_inside" "$copy_inside" _apt
+  read_index "$stage"
   place_keys
   if [ -n "$foreign" ]; then place "$stage/pin" "$root$pin_file"; else rm -f "$root$pin_file"; fi
   source_text "file:$copy_inside/apt" "$keyring_file" >"$stage/backendai.sources"
   place "$stage/backendai.sources" "$root$source_file"
-  for file in "$root$lists"/_var_lib_backendai_bundles_*; do # of bundles that are the source no more
-    case $file in *_bundles_"$name"_*) ;; *) rm -f "$file" ;; esac
+  rm -f "$root$lists"/_var_lib_backendai_bundles_* # of bundles that are the source no more
+  for file in "$stage/lists"/_var_lib_backendai_bundles_*; do # the index, as `apt update` would leave it
+    install -m 644 "$file" "$work/index" && place "$work/index" "$root$lists/${file##*/}"
   done
   say "Added $source_file, with the key $keyring_file."
 }
@@ -90,45 +143,82 @@ installed_here() { # NAME VERSION STATUS of our packages on the host
 
 at_version() { printf '%s=%s\n' "$1" "$2"; }
 
-unfinished() { # apt refuses to work where a killed run left dpkg
-  if [ -n "$(ls "$root/var/lib/dpkg/updates" 2>/dev/null)" ] || [ -n "$(in_root dpkg --audit 2>/dev/null)" ]; then
-    say "An earlier run was interrupted: finishing what it had begun."
-    in_root env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a </dev/null || :
-    # What was killed while it was unpacked, dpkg does not configure, and apt tries to: once more from the start.
-    # shellcheck disable=SC2016  # the fields are dpkg-query's
-    in_root dpkg-query -W -f '${binary:Package} ${db:Status-Eflag}\n' | awk '$2 == "reinstreq" { print $1 }' >"$work/halves"
-    while read -r half; do
-      apt_get "$sources" -y --fix-broken --reinstall install "$half" || :
-    done <"$work/halves"
-    apt_get "$sources" -y --fix-broken install || :
-  fi
+interrupted() { # apt refuses to work where a killed run left dpkg
+  [ -n "$(ls "$root/var/lib/dpkg/updates" 2>/dev/null)" ] || [ -n "$(in_root dpkg --audit 2>/dev/null)" ]
 }
 
-installed_size() { # PACKAGE...: KiB that apt would unpack
-  apt_get "$sources" -s -y --allow-downgrades install "$@" 2>/dev/null | awk '$1 == "Inst" { print $2 }' >"$work/new"
-  awk 'FILENAME == ARGV[1] { new[$1] = 1; next } $1 == "Package:" { name = $2 }
-    $1 == "Installed-Size:" && name in new { sum += $2 } END { print sum + 0 }' \
-    "$work/new" "$copy/apt/dists/stable/main/binary-$architecture/Packages"
-}
-
-before_packages() { # A killed run is finished first: what is installed is known only then
-  sources=$stage_inside/backendai.sources
-  if [ -n "$other_sources" ]; then sources=''; fi
+finish_interrupted() {
+  say "An earlier run was interrupted: finishing what it had begun."
   hold_services
-  unfinished
+  in_root env DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --configure -a </dev/null || :
+  # What was killed while it was unpacked, dpkg does not configure, and apt tries to: once more from the start.
+  # shellcheck disable=SC2016  # the fields are dpkg-query's
+  in_root dpkg-query -W -f '${binary:Package} ${db:Status-Eflag}\n' | awk '$2 == "reinstreq" { print $1 }' >"$work/halves"
+  while read -r half; do
+    apt_here apt-get -q -y --no-remove --fix-broken --reinstall install "$half" || :
+  done <"$work/halves"
+  apt_here apt-get -q -y --no-remove --fix-broken install || :
 }
+
+# --- what apt would do
+
+try_exactly() { # PACKAGE=VERSION...: leave in $work/would what apt would do, in $work/new the names of what would come
+  told=${apt_config:-}
+  trial=yes
+  if [ -z "$root" ]; then
+    ln -sfn "$here" "$work/bundle" # its own path may have characters that a source cannot name
+    tell_apt "$work/apt" "$work/apt" "$work/bundle" root
+  else
+    tell_apt "$work/apt" /tmp/work/apt /tmp/bundle root
+  fi
+  read_index "$work/apt"
+  apt_here apt-get -q -s -y -o Dir::Log::Planner=/dev/null --allow-downgrades install "$@" >"$work/would" 2>"$work/said"
+  status=$?
+  awk '$1 == "Inst" { print $2 }' "$work/would" >"$work/new"
+  gone=$(awk '$1 == "Remv" { printf "%s ", $2 }' "$work/would")
+  [ -z "$gone" ] || refuse "apt would remove what is installed here: $gone" \
+    "remove it yourself if it is not needed (apt-get remove $gone), or install on another host"
+  if [ "$status" -ne 0 ]; then
+    cat "$work/would" "$work/said" >&2
+    refuse "apt cannot install this here; no package was changed" \
+      "its last lines say why; apt-mark showhold names what is held; --other-sources lets apt take from the sources of this host${foreign:+; roles with servers are for $distribution only}"
+  fi
+  backwards=$(taken_back)
+  [ -z "$backwards" ] || refuse "apt would take back what is installed here: $backwards" "install on another host"
+  needs_of_packages >"$work/takes" # now, while apt is told of this trial
+  # shellcheck disable=SC2034  # for in_root
+  trial='' apt_config=$told
+}
+
+taken_back() { # NAME of what is installed, not ours, and would become older
+  sed -n 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\) .*/\1 \2 \3/p' "$work/would" | while read -r package has comes; do
+    case $package in backendai-*) continue ;; esac # see check_versions
+    if in_root dpkg --compare-versions "$comes" lt "$has"; then printf '%s ' "$package"; fi
+  done
+}
+
+needs_of_packages() { # KIB FOLDER: ours are below /opt, those of Debian below /usr; an upgrade has both versions of one
+  # shellcheck disable=SC2016  # the fields are dpkg-query's
+  in_root dpkg-query -W -f '${Package} ${Installed-Size}\n' >"$work/sizes" 2>/dev/null
+  sed -n 's/^Inst \([^ ]*\) \(\[[^]]*\] \)*(\([^ ]*\) .*/\1=\3/p' "$work/would" >"$work/comes"
+  # shellcheck disable=SC2046  # words
+  [ ! -s "$work/comes" ] || apt_here apt-cache show $(cat "$work/comes") 2>/dev/null |
+    awk 'FILENAME == ARGV[1] { has[$1] = $2; next }
+      $1 == "Package:" { name = $2; where = name ~ /^backendai-/ ? "/opt/backendai" : "/usr" }
+      $1 == "Installed-Size:" {
+        sum[where] += $2 > has[name] ? $2 - has[name] : 0
+        if (has[name] && $2 > most[where]) most[where] = $2
+      }
+      END { for (where in sum) print sum[where] + most[where], where; print 16384, "/var/lib/dpkg" }' "$work/sizes" -
+}
+
+takes() { cat "$work/takes"; }
 
 install_exactly() { # PACKAGE=VERSION...
   hold_services
-  need=$(installed_size "$@")
-  free=$(free_kib "$root/usr")
-  [ $((need + 65536)) -le "$free" ] || refuse "the packages take $(mib "$need"), and $(mib "$free") are free in $root/usr" \
-    "free space and run it again"
-  in_root apt-mark showauto >"$work/auto"
+  apt_here apt-mark showauto >"$work/auto"
   # Whether they may be older was decided before: see check_versions.
-  set -- -y --allow-downgrades install "$@"
-  if [ -n "$no_recommends" ]; then set -- --no-install-recommends "$@"; fi
-  apt_get "$sources" "$@"
+  apt_here apt-get -q -y --no-remove --allow-downgrades install "$@"
   status=$?
   keep_marks
   release_services
@@ -141,8 +231,8 @@ keep_marks() { # Named to apt, what came as a dependency may count as asked for,
   kept=$(grep '^backendai-' "$work/auto" | sort | comm -23 - "$work/asked")
   # shellcheck disable=SC2046,SC2086  # words
   {
-    [ -z "$kept" ] || in_root apt-mark auto $kept
-    [ ! -s "$work/asked" ] || in_root apt-mark manual $(cat "$work/asked")
+    [ -z "$kept" ] || apt_here apt-mark auto $kept
+    [ ! -s "$work/asked" ] || apt_here apt-mark manual $(cat "$work/asked")
   } >/dev/null 2>&1 || :
 }
 

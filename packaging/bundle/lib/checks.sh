@@ -261,17 +261,6 @@ check_number() {
   fi
 }
 
-oldest_systemd=249 # what the units use; Debian 11 and Enterprise Linux 8 have older ones, and dpkg or rpm as old
-
-# shellcheck disable=SC2154  # variables of install.sh
-check_age() {
-  has=$(in_root systemctl --version 2>/dev/null | awk 'NR == 1 { sub(/[^0-9].*/, "", $2); print $2 }')
-  if [ -n "$has" ] && [ "$has" -lt "$oldest_systemd" ]; then
-    refuse "systemd here is $has, and services of this release need $oldest_systemd or newer" \
-      "install on Debian 12, Ubuntu 22.04, Enterprise Linux 9, or newer"
-  fi
-}
-
 check_host() { # Sets foreign=yes where the closure was made for another distribution.
   host=$(uname -m)
   case $host in x86_64) host=amd64 ;; aarch64) host=arm64 ;; esac
@@ -284,100 +273,6 @@ check_host() { # Sets foreign=yes where the closure was made for another distrib
 
 os_fact() { # KEY of /etc/os-release
   sed -n "s/^$1=//p" "$root/etc/os-release" 2>/dev/null | tr -d '"' | head -n 1
-}
-
-# --- of install.sh alone: whatever would hinder an installation is found before the first change
-
-# shellcheck disable=SC2154  # variables of install.sh
-check_space() {
-  had=0
-  for folder in "$copy" "$copy.partial"; do
-    if [ -d "$folder" ]; then had=$((had + $(du -sk "$folder" | cut -f 1))); fi
-  done
-  need=$(($(fact unpacked) / 1024 + 65536 - had))
-  free=$(free_kib "$state")
-  [ "$need" -le "$free" ] || refuse "$state needs $(mib "$need") for the bundle, and $(mib "$free") are free" \
-    "free space there (older bundles in it can go) and run it again"
-}
-
-# shellcheck disable=SC2154  # variables of install.sh
-check_roles() {
-  for role in $roles; do
-    is_package "$role" || wrong "--role: the bundle has no $role" "./install.sh --list-roles"
-  done
-}
-
-check_site() {
-  file=$root/etc/backendai/site.toml
-  if [ -n "$site" ] && [ -f "$file" ] && ! same_file "$site" "$file" && [ -z "$replace_site" ]; then
-    refuse "$file exists and differs from $site" "compare them; to take yours add --replace-site"
-  fi
-}
-
-same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
-
-# --- the account of the services
-
-brings_services() { # What else there is runs as whoever calls it.
-  for role in $roles; do
-    case $role in client | common | runtime | archive-keyring) ;; *) return 0 ;; esac
-  done
-  return 1
-}
-
-# shellcheck disable=SC2154  # variables of install.sh
-check_account() { # Nobody else's account or group has its name or a number of its.
-  brings_services || return 0
-  IFS=: read -r user uid gid home <<EOF
-$(fact account)
-EOF
-  site_file=${site:-$root/etc/backendai/site.toml}
-  user=$(of_user name "$user") given=$(of_user uid '')
-  gid=$(of_user gid "${given:-$gid}") uid=${given:-$uid}
-  odd=$(
-    accounts passwd "$uid" | awk -F: -v user="$user" -v uid="$uid" -v gid="$gid" -v home="$home" '
-      $1 == user && ($6 != home || $7 !~ /(nologin|false)$/) {
-        print "the account " user " (" $3 ":" $4 ", " $6 ", " $7 ") is not ours"
-      }
-      $1 != user && $3 == uid { print "number " uid " of the services\047 user " user " is the account " $1 "\047s" }
-      $1 != user && $4 == gid { print "the account " $1 " has the services\047 group " user " (" gid ")" }
-      $1 == user && ($3 != uid || $4 != gid) { print user " is " $3 ":" $4 ", not " uid ":" gid }'
-    accounts group "$gid" | awk -F: -v user="$user" -v gid="$gid" '
-      $1 == user && $3 != gid { print "the group " user " has number " $3 ", not " gid }
-      $1 != user && $3 == gid { print "number " gid " of the services\047 group " user " is the group " $1 "\047s" }'
-  )
-  [ -z "$odd" ] || refuse "$(printf '%s\n' "$odd" | head -n 1)" \
-    "set [user] name, or uid and gid, in a site file to what is free on every node, and give it by --site FILE; or change what is in the way (usermod, groupmod)"
-}
-
-accounts() { # DATABASE NUMBER: its rows on the host; a directory may list none, so it is asked by key, too
-  if [ -n "$root" ]; then
-    cat "$root/etc/$1"
-  else
-    getent "$1"
-    getent "$1" "$user" "$2"
-  fi 2>/dev/null
-}
-
-of_user() { # KEY DEFAULT: of the table [user] of the site file
-  found=''
-  [ ! -f "$site_file" ] || found=$(awk -v key="$1" '
-    function take(text) {
-      if (text !~ "^[ \t]*[\"\047]?" key "[\"\047]?[ \t]*=") return
-      sub(/^[^=]*=/, "", text)
-      gsub(/#.*|["\047 \t\r]/, "", text)
-      if (key != "name") gsub(/_/, "", text)
-      print text
-    }
-    /^[ \t]*\[/ { table = $0; gsub(/#.*|[]["\047 \t\r]/, "", table); next }
-    table == "" && /^[ \t]*["\047]?user["\047]?[ \t]*=[ \t]*\{/ {
-      sub(/^[^{]*\{/, "")
-      for (i = split($0, part, /[,}]/); i; i--) take(part[i])
-    }
-    table == "" && sub(/^[ \t]*["\047]?user["\047]?[ \t]*\.[ \t]*/, "") { take($0) }
-    table == "user" { take($0) }' "$site_file")
-  case $1-$found in ?id-0x*) found=$(printf %d "$found") ;; esac
-  printf '%s\n' "${found:-$2}"
 }
 
 parts="$parts checks" # the last line: what is cut short does not have it

@@ -3,7 +3,8 @@
 #
 # Each names the others by their exact version, so apt and dnf leave a host as it is rather than to take
 # some of them back. Read by `.` after checks.sh; apt.sh and rpm.sh tell what is `offered`, what is
-# `installed_here`, how a package is named `at_version`, and how the key is written for other nodes.
+# `installed_here`, how a package is named `at_version`, whether a run was `interrupted`, how the whole is
+# tried and done, and how the key is written for other nodes.
 # shellcheck disable=SC2154  # variables of checks.sh and install.sh
 
 keyring_package=backendai-archive-keyring
@@ -61,13 +62,36 @@ taken() { # PACKAGE...: NAME VERSION of these and of all of ours that are instal
     done
 }
 
-install_packages() { # PACKAGE...: these, and with them all of ours that are installed
+exactly() { # PACKAGE...: these, and with them all of ours that are installed, as apt or dnf want to hear it
   taken "$@" >"$work/take"
-  set --
-  while read -r package version_of; do
-    set -- "$@" "$(at_version "$package" "$version_of")"
-  done <"$work/take"
-  install_exactly "$@"
+  while read -r package version_of; do at_version "$package" "$version_of"; done <"$work/take"
+}
+
+# shellcheck disable=SC2046,SC2086  # words
+check_packages() { # The whole is tried, so that nothing is begun that could not be ended
+  : >"$work/new"
+  [ -n "$packages" ] || return 0
+  if interrupted; then
+    say "An earlier run was interrupted: what it had begun is finished before the installation is tried."
+    return 0
+  fi
+  try_exactly $(exactly $packages)
+  say "Tried without a change: nothing that is installed here is removed or taken back."
+}
+
+# shellcheck disable=SC2046,SC2086  # words
+before_packages() { # Since the checks somebody else may have begun
+  must check_locks
+  interrupted || return 0
+  finish_interrupted
+  try_exactly $(exactly $packages)
+  must check_servers
+  must check_space
+}
+
+# shellcheck disable=SC2046  # words
+install_packages() { # PACKAGE...
+  install_exactly $(exactly "$@")
   check_came
 }
 

@@ -89,7 +89,7 @@ def test_the_account_of_a_site_file_is_seen_however_it_is_written(
     file = tmp_path / "site.toml"
     file.write_text(text)
     script = (
-        f"here={tmp_path}; . {FOLDER}/lib/checks.sh; site_file={file}\n"
+        f"here={tmp_path}; . {FOLDER}/lib/checks.sh; . {FOLDER}/lib/host.sh; site_file={file}\n"
         "of_user name bai; of_user uid 1100; of_user gid none; finished=yes"
     )
     done = subprocess.run(["dash", "-uc", script], capture_output=True, text=True, check=True)

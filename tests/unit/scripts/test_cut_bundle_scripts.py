@@ -15,7 +15,10 @@ from releasekit.signing import Signer
 from tests.unit.signing_keys import throw_away_key
 
 ROOT = Path(__file__).resolve().parents[3]
-LIBRARIES = ("lib/checks.sh", "lib/apt.sh", "lib/rpm.sh", "lib/packages.sh", "lib/signer.sh")
+LIBRARIES = (
+    *("lib/checks.sh", "lib/host.sh", "lib/apt.sh", "lib/rpm.sh", "lib/packages.sh"),
+    "lib/signer.sh",
+)
 
 
 @pytest.fixture(scope="module")
