@@ -130,13 +130,20 @@ def test_a_bundle_that_is_not_whole(
 
 
 def test_disk_full_while_packages_are_unpacked(hosts: Hosts, light: bundles.Bundle) -> None:
-    """The space that counts is another file system's than the one that was looked at."""
+    """There was enough by the look of it, but somebody else fills it meanwhile."""
     with hosts.boot("trixie", binds={light.folder: MEDIUM}) as host:
-        host.sh("mkdir -p /opt/backendai && mount -t tmpfs -o size=5m tmpfs /opt/backendai")
+        host.sh("mkdir -p /opt/backendai && mount -t tmpfs -o size=200m tmpfs /opt/backendai")
+        unit = ["systemd-run", "-q", "--unit=filler", "sh", "-c"]
+        host.check(
+            [
+                *unit,
+                f"until [ -d {STATE}/*.partial ]; do :; done; fallocate -l 196m /opt/backendai/x",
+            ]
+        )
         result = install(host, "--role", "runtime")
         refused(result, "apt did not install everything")
         assert "No space left on device" in result.stdout + result.stderr
         _source_is_whole_or_absent(host)
-        host.sh("umount /opt/backendai")
+        host.sh("rm /opt/backendai/x")
         assert install(host, "--role", "runtime").returncode == 0
         check_installed(host, light)
