@@ -89,7 +89,7 @@ read_index() { # FOLDER: apt checks the index of the bundle alone; with it, the 
   fi
   [ -n "$other_sources" ] || return 0
   for file in "$root$lists"/*; do
-    case $file in */_var_lib_backendai_bundles_* | */lock | */partial) ;; *) ln -s "${file#"$root"}" "$1/lists/" ;; esac
+    case $file in */_var_lib_backendai_bundles_* | */lock | */partial | */auxfiles) ;; *) ln -s "${file#"$root"}" "$1/lists/" ;; esac
   done
   for file in "$root${source_file%/*}"/*; do
     if [ -f "$file" ] && [ "$file" != "$root$source_file" ]; then cp "$file" "$1/parts/"; fi

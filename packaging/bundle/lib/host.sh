@@ -119,8 +119,10 @@ EOF
       $1 != user && $3 == uid { print "number " uid " of the services\047 user " user " is the account " $1 "\047s" }
       $1 != user && $4 == gid { print "the account " $1 " has the services\047 group " user " (" gid ")" }
       $1 == user && ($3 != uid || $4 != gid) { print user " is " $3 ":" $4 ", not " uid ":" gid }'
-    accounts group "$gid" | awk -F: -v user="$user" -v gid="$gid" '
+    mine=$(accounts passwd "$uid" | grep -c "^$user:")
+    accounts group "$gid" | awk -F: -v user="$user" -v gid="$gid" -v mine="$mine" '
       $1 == user && $3 != gid { print "the group " user " has number " $3 ", not " gid }
+      $1 == user && $4 != "" && $4 != user && !mine { print "the group " user " (" $3 ", with " $4 ") is not ours" }
       $1 != user && $3 == gid { print "number " gid " of the services\047 group " user " is the group " $1 "\047s" }'
   )
   [ -z "$odd" ] || refuse "$(printf '%s\n' "$odd" | head -n 1)" \
@@ -141,15 +143,14 @@ check_servers() { # Nobody else's account or group is named like that of a serve
     user=${entry%%:*} home=${entry#*:}
     grep -q -x "$user" "$work/new" || continue
     odd=$(
-      accounts passwd "$user" | awk -F: -v user="$user" -v home="$home" '
-        $1 == user && ($6 != home || $7 !~ /(nologin|false)$/ || $3 == 0) { print "the account " user " (" $3 ", " $6 ", " $7 ")" }
-        $1 == user { print "own", $4 }'
-      accounts group "$user" | awk -F: -v user="$user" '$1 == user { print "group", $3, $4 }'
+      { accounts passwd "$user" | sed 's/^/account:/' && accounts group "$user" | sed 's/^/group:/'; } |
+        awk -F: -v user="$user" -v home="$home" '
+          $2 != user { next }
+          $1 == "account" { own = $5 }
+          $1 == "account" && ($7 != home || $8 !~ /(nologin|false)$/ || $4 == 0) { print "the account " user " (" $4 ", " $7 ", " $8 ")" }
+          $1 == "group" && ($5 != "" && $5 != user || own != "" && own != $4) { print "the group " user " (" $4 ($5 ? ", with " $5 : "") ")" }' |
+        head -n 1
     )
-    odd=$(printf '%s\n' "$odd" | awk -v user="$user" '
-      /^the account/ { print; exit }
-      $1 == "own" { own = $2 }
-      $1 == "group" && ($3 != "" && $3 != user || own != "" && own != $2) { print "the group " user " (" $2 ($3 ? ", with " $3 : "") ")"; exit }')
     [ -z "$odd" ] || refuse "$odd is not ours, and $user is the name of a server's account" \
       "rename it (usermod -l NAME $user, groupmod -n NAME $user), or install this role on another host"
   done

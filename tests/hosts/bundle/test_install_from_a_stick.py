@@ -132,11 +132,13 @@ def test_accounts_in_the_way_are_found_before_any_change(
         refused(install(host, *call), "the account alice has the services' group bai (1100)")
         host.sh("userdel alice; useradd -m -d /home/bai -u 1600 bai")
         refused(install(host, *call), "the account bai (1600:1600, /home/bai, ")
+        host.sh("userdel -r bai 2>/dev/null; groupadd -g 1100 -U nobody bai")
+        refused(install(host, *call), "the group bai (1100, with nobody) is not ours")
         assert no_source(host)
         assert {path for path in host.files() - before if "/home" not in path} <= {
-            "/var/mail/bai",
             "/etc/.pwd.lock",
         }
+        host.sh("groupdel bai; useradd -m -d /home/bai -u 1600 bai")
         # Another account by the site file is fine, and what has no service needs none.
         host.write("/tmp/site.toml", '[user]\nname = "backend"\nuid = 2100\n')
         host.check([f"{MEDIUM}/install.sh", *call, "--site", "/tmp/site.toml", "--dry-run"])
