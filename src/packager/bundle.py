@@ -41,8 +41,8 @@ from pants.util.strutil import help_text
 from packager.inputs import KitProcess
 from packager.parts import Parts, PartsRequest
 from packager.release import Release
-from packager.targets import ServerFacts, ValuesField
-from packager.values import thaw
+from packager.targets import ServerFacts
+from packager.values import ValuesField, thaw
 from releasekit.bundle import FOLDER, BundleSpec
 from releasekit.errors import Failure
 
