@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -96,3 +98,54 @@ def test_the_account_of_a_site_file_is_seen_however_it_is_written(
     assert done.stdout.split() == ["svc", "2100", "none"]
     known = tomllib.loads(text)["user"]
     assert known == {"uid": 2100, "name": "svc"}
+
+
+def _library(family: str, calls: str, folder: Path, **environment: str) -> str:
+    """What functions of lib/FAMILY.sh print, outside an installation."""
+    script = (
+        f"here={folder}; . {FOLDER}/lib/checks.sh; . {FOLDER}/lib/host.sh\n"
+        'in_root() { "$@"; }; no_recommends="" foreign="" other_sources=${OTHER:-}\n'
+        f". {FOLDER}/lib/{family}.sh; {calls}; finished=yes"
+    )
+    argv = ["dash", "-uc", script]
+    env = {**os.environ, **environment}
+    return subprocess.run(argv, capture_output=True, text=True, check=True, env=env).stdout
+
+
+@pytest.mark.skipif(not shutil.which("apt-config"), reason="needs apt")
+def test_of_the_hosts_apt_settings_only_proxies_and_options_of_dpkg_stay(tmp_path: Path) -> None:
+    host = tmp_path / "host.conf"
+    host.write_text(
+        'Dir::Etc::main "/dev/null";\nDir::Etc::parts "/dev/null";\n'
+        'Acquire::http::Proxy "http://proxy.invalid:3128";\nDPkg::Options:: "--force-unsafe-io";\n'
+        'APT::Default-Release "theirs";\nDPkg::Post-Invoke { "theirs"; };\n'
+        'APT::Install-Recommends "false";\nDir::Etc::sourcelist "/theirs";\n'
+    )
+    calls = "host_settings; apt_settings /ours root"
+    ours = tmp_path / "ours.conf"
+    ours.write_text(_library("apt", calls, tmp_path, APT_CONFIG=str(host)))
+    seen = subprocess.run(
+        ["apt-config", "dump"],
+        env={**os.environ, "APT_CONFIG": str(ours)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "theirs" not in seen
+    assert 'Acquire::http::Proxy "http://proxy.invalid:3128";' in seen
+    options = re.findall(r'^(?i:dpkg)::Options:: "(.*)";', seen, re.MULTILINE)
+    assert options == ["--force-unsafe-io", "--force-confdef", "--force-confold"]  # the last counts
+    assert 'APT::Install-Recommends "true";' in seen
+    other = _library("apt", calls, tmp_path, APT_CONFIG=str(host), OTHER="yes")
+    assert 'APT::Default-Release "theirs";' in other
+    assert "Post-Invoke" not in other
+
+
+def test_of_the_hosts_dnf_settings_only_proxies_and_certificates_stay(tmp_path: Path) -> None:
+    (tmp_path / "etc/dnf").mkdir(parents=True)
+    (tmp_path / "etc/dnf/dnf.conf").write_text(
+        "[main]\nexcludepkgs=backendai-*\nproxy=http://proxy.invalid:3128\nsslcacert = /ca.crt\n"
+        "tsflags=test\n[theirs]\nproxy=http://theirs.invalid\n"
+    )
+    said = _library("rpm", f"root={tmp_path}; host_settings", tmp_path)
+    assert said.splitlines() == ["proxy=http://proxy.invalid:3128", "sslcacert = /ca.crt"]
