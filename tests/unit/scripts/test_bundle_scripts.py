@@ -132,6 +132,8 @@ def test_of_the_hosts_apt_settings_only_proxies_and_options_of_dpkg_stay(tmp_pat
         check=True,
     ).stdout
     assert "theirs" not in seen
+    for unread in ("main", "parts", "preferences", "preferencesparts", "sourcelist"):
+        assert f'Dir::Etc::{unread} "/dev/null";' in seen
     assert 'Acquire::http::Proxy "http://proxy.invalid:3128";' in seen
     options = re.findall(r'^(?i:dpkg)::Options:: "(.*)";', seen, re.MULTILINE)
     assert options == ["--force-unsafe-io", "--force-confdef", "--force-confold"]  # the last counts
