@@ -23,6 +23,8 @@ def backendai_server(
     memory=None,
     stop=None,
     hardening=None,
+    units=(),
+    files=None,
     bin="bin",
     **unknown,
 ):
@@ -40,10 +42,13 @@ def backendai_server(
     well, see backendai_serve.health; memory: what it may use at most; stop: the signal that ends it
     (SIGTERM); environment, hardening: as in backendai_component; bin: folder of its tree with
     programs that others call.
+
+    units: in the place of `command`, units of its own shape, made from UNIT.j2 beside the BUILD file; the
+    first is its service. files: {made from FILE.j2 beside it: where it goes}.
     """
     known = (
         "name summary description debian programs data libraries links left_out command prepare config "
-        "credentials templates listens health environment memory stop hardening bin"
+        "credentials templates listens health environment memory stop hardening units files bin"
     ).split()
     _refuse_unknown("backendai_server", name, unknown, known)
     package, tree, data_folder = f"backendai-{name}", "{servers}/" + name, "{state}/" + name
@@ -59,27 +64,31 @@ def backendai_server(
         links=dict(links or {}),
         left_out=dict(left_out or {}),
     )
-    contents, files, service = [":tree"], {}, {}
+    contents, service = [":tree"], {}
+
+    def filled(word):
+        return word.replace("{server}", tree).replace("{data}", data_folder)
+
+    files = {file: filled(place) for file, place in (files or {}).items()}
+    if prepare:
+        files[prepare] = f"{tree}/{prepare}"
+    files.update({unit: f"/usr/lib/systemd/system/{unit}" for unit in units})
+    for number, file in enumerate(sorted(files)):
+        rendered_file(
+            name=f"made{number}",
+            template=f"packaging/servers/{name}/{file}.j2",
+            output=file,
+            values={"summary": summary},
+        )
+        contents.append(f":made{number}")
     if command:
         unit = f"{package}.service"
-
-        def filled(word):
-            return word.replace("{server}", tree).replace("{data}", data_folder)
-
-        before = []
-        if prepare:
-            rendered_file(
-                name="prepare", template=f"packaging/servers/{name}/{prepare}.j2", output=prepare
-            )
-            contents.append(":prepare")
-            files[prepare] = f"{tree}/{prepare}"
-            before = ["/bin/sh", files[prepare]]
         _unit(
             name=name,
             summary=summary,
             server=True,
             program=[filled(word) for word in command],
-            before=before,
+            before=["/bin/sh", files[prepare]] if prepare else [],
             config=config,
             credentials=list(credentials),
             ports=dict(listens or {}),
@@ -89,12 +98,16 @@ def backendai_server(
             stop=stop,
             hardening=dict(hardening or {}),
         )
+        contents.append(":unit")
+        files[unit] = f"/usr/lib/systemd/system/{unit}"
+        units = [unit]
+    if units:
         server_facts(
             name="facts",
             values={
                 "name": name,
                 "summary": summary,
-                "unit": unit,
+                "unit": units[0],
                 "config": config,
                 "ports": dict(listens or {}),
                 "health": health or "",
@@ -104,9 +117,7 @@ def backendai_server(
                 "bin": bin,
             },
         )
-        contents.append(":unit")
-        files[unit] = f"/usr/lib/systemd/system/{unit}"
-        service = _service_of(name, templates)
+        service = {**_service_of(name, templates), "services": list(units)}
     backendai_package(
         name=package,
         summary=summary,

@@ -204,6 +204,11 @@ def _named(name: str) -> tuple[Account | None, Group | None]:
     return next(map(_account, accounts), None), next(map(_group, groups), None)
 
 
+def group_exists(name: str) -> bool:
+    """Whether the host knows a group of that name."""
+    return _named(name)[1] is not None
+
+
 def _not_ours(facts: Facts, server: OwnServer, account: Account | None, group: Group | None) -> str:
     """What of that name is somebody else's; empty: nothing."""
     if account and not (account.closed and account.uid and account.home == _home(facts, server)):

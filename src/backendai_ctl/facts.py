@@ -16,6 +16,7 @@ from backendai_ctl.errors import Problem
 
 SHARE = Path("/usr/share/backendai")
 UNITS = Path("/usr/lib/systemd/system")
+ADMIN_UNITS = Path("/etc/systemd/system")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Paths:
     def ctl(self) -> Path:
         """What backendai-ctl keeps for itself: journal, bases of merges, marks."""
         return self.state / "ctl"
+
+    def ready(self, service: str) -> Path:
+        """The mark that allows a service to start; it is there once we have started it."""
+        return self.ctl / "ready" / service
 
     @property
     def python(self) -> Path:

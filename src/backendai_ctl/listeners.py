@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from backendai_ctl import bridge, tunnels
+from backendai_ctl import bridge, container_engine, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts
 from backendai_ctl.nodes import layout
@@ -63,10 +63,17 @@ _EXTRA: Mapping[str, tuple[tuple[tuple[int, int], str, str], ...]] = {
     "appproxy-worker": ((APPS, "listen", "apps of sessions, one port each"),),
     "agent": (((40128, 40128), "bridge", "metadata for containers"),),
 }
-# The container engine, where an agent is.
-_STREAMS = Listener("docker", "containerd.service", ANY_PORT, "loopback", "streams of containers")
+# The container engine, where an agent is: the host's own, for ours has no containerd that listens.
+_STREAMS = Listener(
+    container_engine.NAME,
+    "containerd.service",
+    ANY_PORT,
+    "loopback",
+    "streams of containers",
+    False,
+)
 CONTAINERS = Listener(
-    "docker", "docker.service", (30000, 31000), "agent", "apps in containers", False
+    container_engine.NAME, "docker.service", (30000, 31000), "agent", "apps in containers", False
 )
 # The kernel's server, on nodes that keep a volume for others.
 NFS = Listener("nfs", "nfs-server.service", (2049, 2049), "any", "volumes of a node", False)
@@ -88,21 +95,26 @@ def expected(ctx: Context) -> list[Listener]:
     """The listeners of this host, with the ports of its site file."""
     here = [ctx.facts.components[name] for name in ctx.facts.installed()]
     ours = _listeners(here, lambda c, what: ctx.port(c.name, what))
-    containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
     tunneled = [_tunnel(route.section) for route in tunnels.routes(ctx.site)]
     if not ctx.node:
-        return [*ours, *_own(ctx), _STREAMS, containers, *tunneled]
+        return [*ours, *_own(ctx), *_containers(ctx), *tunneled]
     ours = [replace(x, bound=_shared(ctx, x.component, x.what, x.bound)) for x in ours]
     shares = [NFS] if exports.served(ctx) else []
-    return [*ours, *_backing(ctx), containers, *shares, *tunneled]
+    return [*ours, *_backing(ctx), *_containers(ctx), *shares, *tunneled]
 
 
 def of_site(ctx: Context) -> list[Listener]:
     """What may be listened on at any host of the site, with the ports of its site file."""
     every = _listeners(ctx.facts.components.values(), lambda c, what: ctx.port(c.name, what))
-    containers = replace(CONTAINERS, ports=ctx.site.agent.container_ports)
     ways = (_tunnel(section) for section in _TUNNELS)
-    return [*every, *_own(ctx), _STREAMS, containers, NFS, *ways]
+    return [*every, *_own(ctx), *_containers(ctx), NFS, *ways]
+
+
+def _containers(ctx: Context) -> list[Listener]:
+    """What the container engine of this host listens on."""
+    used = container_engine.of(ctx.facts)
+    apps = replace(CONTAINERS, unit=used.unit, ports=ctx.site.agent.container_ports)
+    return [apps] if used.own else [_STREAMS, apps]
 
 
 def bind(ctx: Context, component: str, what: str) -> str:
@@ -126,7 +138,7 @@ def server_addresses(ctx: Context, server: str) -> list[str]:
 
 def _backing(ctx: Context) -> list[Listener]:
     """The servers of this node: on loopback, and where other nodes need them."""
-    found = [_STREAMS]
+    found = []
     for listener in _own(ctx):
         name = listener.component
         if ctx.node in layout.serving(ctx.site, ctx.facts, name):
@@ -157,7 +169,7 @@ def address(ctx: Context, bound: str) -> str:
     named = {
         "listen": ctx.site.network.listen,
         "agent": ctx.site.agent.address,
-        "bridge": bridge.address(ctx.site),
+        "bridge": bridge.address(ctx),
         "any": WILDCARDS[0],
     }
     return named.get(bound, LOOPBACK)

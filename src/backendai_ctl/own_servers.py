@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 
+from backendai_ctl import container_engine
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.nodes import layout
@@ -15,7 +16,9 @@ LEAST = 100_000_000  # bytes free, below which they stop writing, or soon will
 
 
 def here(ctx: Context, name: str) -> bool:
-    """Whether the site's own server of that name runs on this host."""
+    """Whether the site's own server of that name runs on this host; the container engine is one."""
+    if name == container_engine.NAME:
+        return ctx.here("agent") and container_engine.of(ctx.facts).own
     if name not in layout.TABLES or layout.mode(ctx.site, name) != "local":
         return False
     return not ctx.node or ctx.node in layout.serving(ctx.site, ctx.facts, name)
@@ -26,11 +29,15 @@ def not_installed(ctx: Context, name: str) -> Problem | None:
     server = ctx.facts.servers.get(name)
     if server and (ctx.paths.units / server.unit).exists():
         return None
+    other = "a Docker of your own" if name == container_engine.NAME else _elsewhere(name)
     return Problem(
         f"backendai-{name} is not installed on this host",
-        hint=f"install the package, such as by: apt install backendai-{name}; or set mode = "
-        f'"external" in [{layout.TABLES[name]}] of the site file',
+        hint=f"install the package, such as by: apt install backendai-{name}; or {other}",
     )
+
+
+def _elsewhere(name: str) -> str:
+    return f'set mode = "external" in [{layout.TABLES[name]}] of the site file'
 
 
 def trouble(ctx: Context, name: str, shown: Mapping[str, str] | None = None) -> Problem | None:

@@ -10,16 +10,16 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 
-from backendai_ctl import credentials, tunnels
+from backendai_ctl import container_engine, credentials, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.site.schema import Server, Tunneled
 from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.system import http, pgwire, resp
 
-DOCKER = Path("/run/docker.sock")
 USERS = {  # which components use it
     "postgresql": ("manager", "appproxy-coordinator"),
     "valkey": (
@@ -31,13 +31,12 @@ USERS = {  # which components use it
         "agent",
     ),
     "etcd": ("manager", "storage-proxy", "agent"),
-    "docker": ("agent",),
+    container_engine.NAME: ("agent",),
 }
-UNITS = {
+UNITS = {  # but that of the container engine
     "postgresql": "backendai-postgresql.service",
     "valkey": "backendai-valkey.service",
     "etcd": "backendai-etcd.service",
-    "docker": "docker.service",
     "tunnel": tunnels.UNIT,
     "firewall": "backendai-nft.service",
 }
@@ -54,11 +53,17 @@ class Backing:
     mode: str  # local or external
     address: str  # for people
     ask: Callable[[float], str]  # limit in seconds -> what it said; raises OSError and such
+    local_unit: str = ""  # where UNITS does not tell it
 
     @property
     def unit(self) -> str:
         """Its unit on this host; empty if it is elsewhere."""
-        return UNITS[self.name] if self.mode == "local" else ""
+        return (self.local_unit or UNITS[self.name]) if self.mode == "local" else ""
+
+
+def units(ctx: Context) -> dict[str, str]:
+    """The units of backing servers on this host, whichever has them."""
+    return {**UNITS, container_engine.NAME: container_engine.of(ctx.facts).unit}
 
 
 def needed(ctx: Context) -> list[Backing]:
@@ -262,8 +267,10 @@ def tunnel(ctx: Context, limit: float) -> str:
     return "answers"
 
 
-def _docker(_ctx: Context) -> Backing:
-    return Backing("docker", "local", str(DOCKER), lambda s: docker(DOCKER, s))
+def _docker(ctx: Context) -> Backing:
+    used = container_engine.of(ctx.facts)
+    ask = partial(docker, used.socket)
+    return Backing(container_engine.NAME, "local", str(used.socket), ask, used.unit)
 
 
 def _all(members: list[str], ask: Callable[[str], str], least: int = 0) -> str:
@@ -290,5 +297,5 @@ _MAKERS: dict[str, Callable[[Context], Backing]] = {
     "postgresql": _postgresql,
     "valkey": _valkey,
     "etcd": _etcd,
-    "docker": _docker,
+    container_engine.NAME: _docker,
 }

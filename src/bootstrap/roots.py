@@ -28,6 +28,7 @@ ALSO = {
     "nftables": "rules of nodes, where no role brings it",
     "stunnel4": "TLS to an external service whose client speaks none",
 }
+_OURS = "backendai-"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Base:
 
 
 def roots(root: Path) -> dict[str, list[str]]:
-    """Debian packages that the release asks for -> why; of alternatives the first."""
+    """Debian packages that the release asks for -> why; of alternatives the first, if it is not ours."""
     found: dict[str, set[str]] = {name: {reason} for name, reason in ALSO.items()}
     for path in sorted(root.glob("packaging/**/BUILD")):
         for package, relation, wanted in _relations(path):
             for text in wanted:
                 name = re.split(r"[\s|(]", text.strip(), maxsplit=1)[0]
+                if name.startswith(_OURS):
+                    continue
                 found.setdefault(name, set()).add(f"{package} {RELATIONS[relation]} it")
     return {name: sorted(reasons) for name, reasons in sorted(found.items())}
 
@@ -63,7 +66,7 @@ def _relations(path: Path) -> Iterator[tuple[str, str, list[str]]]:
     """(package, relation, Debian packages) of every macro call in a BUILD file."""
     for name, relation, wanted in _fields(path, RELATIONS):
         if isinstance(wanted, dict) and wanted.get("deb"):
-            package = name if name.startswith("backendai-") else f"backendai-{name}"
+            package = name if name.startswith(_OURS) else f"{_OURS}{name}"
             yield package, relation, [str(text) for text in wanted["deb"]]
 
 

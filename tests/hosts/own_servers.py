@@ -9,6 +9,8 @@
     VALKEY, VALKEY_LOGGED_IN             for shell scripts: without a password, and with
     UNITS, PORTS                         "postgresql" | "valkey" | "etcd" -> its unit; its port for clients
     DATA                                 the same -> the folder of its data
+    ENGINE                               the folder of the container engine: overlayfs does not lie on overlayfs,
+                                         so a host that runs one has a real disk there
     main_pid(host, "valkey")             the process of the server itself, not of what keeps it
     start(host)                          start them where their steps are done, and wait until they are well
 
@@ -27,6 +29,8 @@ SECRETS = "/etc/backendai/secrets"
 NAMES = ("postgresql", "valkey", "etcd")
 UNITS = {name: f"backendai-{name}.service" for name in NAMES}
 PORTS = {"postgresql": 8100, "valkey": 8110, "etcd": 8120}
+ENGINE = f"{STATE}/docker"  # images and containers of backendai-docker
+ENGINE_SOCKET = "/run/backendai-docker/docker.sock"
 DATA = {
     "postgresql": f"{STATE}/postgresql/17",
     "valkey": f"{STATE}/valkey",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import own_servers
 from host import Host, Result
 from scenario import EMAIL, HERE, INSIDE, PYTHON
 from site_host import SiteHost
@@ -105,7 +106,7 @@ class Person:
         finally:
             self.run("session", "destroy", "--forced", name)
             self.host.sh(
-                'until [ -z "$(docker ps -q --filter label=ai.backend.session-id)" ]; do sleep 1; done'
+                'until [ -z "$(backendai-ctl docker ps -q --filter label=ai.backend.session-id)" ]; do sleep 1; done'
             )
 
     @property
@@ -168,10 +169,11 @@ def load_image(host: Host, labels: Mapping[str, str] = LABELS) -> None:
     changes = [f"LABEL ai.backend.{key}={json.dumps(value)}" for key, value in labels.items()]
     words = " ".join(f"--change '{change}'" for change in changes)
     host.sh(
-        f"tar -c -C {IMAGE_ROOT} . -C / .{RUNTIME} | docker import {words} - {IMAGE}", limit=300
+        f"tar -c -C {IMAGE_ROOT} . -C / .{RUNTIME} | backendai-ctl docker import {words} - {IMAGE}",
+        limit=300,
     )
     env = {
-        "DOCKER_HOST": "unix:///run/docker.sock",
+        "DOCKER_HOST": f"unix://{own_servers.ENGINE_SOCKET}",
         "BACKEND_CONFIG_FILE": "/etc/backendai/manager.toml",
     }
     host.check(["backend.ai", "mgr", "image", "rescan", "local"], env=env, limit=180)
@@ -183,9 +185,11 @@ def inside(host: Host, session: str, program: str, *words: str, stay: bool = Fal
     `stay`: leave it running there.
     """
     label = f"label=ai.backend.session-id={session}"
-    (container,) = host.check(["docker", "ps", "-q", "--filter", label]).stdout.split()
+    (container,) = host.check(
+        ["backendai-ctl", "docker", "ps", "-q", "--filter", label]
+    ).stdout.split()
     user = host.sh("stat -c %u:%g /vfroot/volume1")
     text = (HERE / "inside" / program).read_text()
-    call = ["docker", "exec", "--user", user, *(["-d"] if stay else []), container]
+    call = ["backendai-ctl", "docker", "exec", "--user", user, *(["-d"] if stay else []), container]
     python = LABELS["runtime-path"]
     return host.check([*call, python, "-c", text, *words], limit=180).stdout

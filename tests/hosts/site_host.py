@@ -55,7 +55,7 @@ class SiteHost:
         self._running = self.hosts.boot(
             "trixie",
             binds=self.binds,
-            writable={docker: "/var/lib/docker"},  # overlayfs does not lie on overlayfs
+            writable={docker: own_servers.ENGINE},
             netns=self.network.netns,
             privileged=True,
             upper=disk,

@@ -167,8 +167,7 @@ def hosts_of(hosts: Hosts, bundle: Bundle, folder: Path, roles: Roles) -> Iterat
                 hosts.boot(
                     nfs_double.ROOT if nfs else "trixie",
                     binds={bundle.unpacked: f"{STICK}/{bundle.name}"},
-                    # overlayfs does not lie on overlayfs
-                    writable={docker: "/var/lib/docker", volume: f"{seen}{PATH}"},
+                    writable={docker: own_servers.ENGINE, volume: f"{seen}{PATH}"},
                     netns=switch.spaces[name],
                     privileged=True,
                     upper=disk,

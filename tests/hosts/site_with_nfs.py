@@ -9,6 +9,7 @@ from pathlib import Path
 
 import artefacts
 import nfs_double
+import own_servers
 from host import Host
 from scenario import SITE_PATH, Hosts, ctl
 from suites import REPO, family
@@ -70,7 +71,7 @@ class Site:
         self._running[name] = self.hosts.boot(
             nfs_double.ROOT,
             binds={self.repositories: REPO},
-            writable={here / "docker": "/var/lib/docker", **volumes},
+            writable={here / "docker": own_servers.ENGINE, **volumes},
             netns=self.spaces[name],
             privileged=True,
             upper=here / "disk",

@@ -19,7 +19,7 @@ from host import Host, boot
 from scenario import Hosts
 from suites import REPO, family
 
-SERVERS = ("docker.io", "docker-cli", "nftables")  # those of Debian's
+DEBIAN = ("nftables",)
 COMPONENTS = (
     "manager",
     "agent",
@@ -33,6 +33,7 @@ COMPONENTS = (
     "postgresql",
     "valkey",
     "etcd",
+    "docker",
 )
 CONFIGURE_LIMIT = 300  # seconds
 UNTOUCHED = "/etc/backendai/no-configure"  # a boot finishes nothing while it is there
@@ -77,7 +78,7 @@ def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -
     with hosts.boot("trixie", binds={repositories: REPO}, privileged=True, upper=disk) as host:
         manager = family("trixie", dist)
         manager.add_repository(host)
-        manager.install(host, [*SERVERS, *(f"backendai-{name}" for name in COMPONENTS)])
+        manager.install(host, [*DEBIAN, *(f"backendai-{name}" for name in COMPONENTS)])
     _mount(of(folder))
 
 

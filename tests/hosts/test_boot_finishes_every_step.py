@@ -49,7 +49,7 @@ def here(stack: stacks.Stack) -> Iterator[Host]:
     """Packages are installed, nothing is done yet; the operator wants rules of nodes."""
     with stack.boot(name="here") as host:
         host.sh(f"ip link add cable type veth peer name far; ip address add {ADDRESS}/24 dev cable")
-        host.sh("ip link set cable up; ip link set far up; systemctl start docker")
+        host.sh("ip link set cable up; ip link set far up")
         host.write("/etc/backendai/site.toml", SITE)
         host.write(RULES, "# as after `node firewall --apply`: chain incoming { }\n")
         yield host

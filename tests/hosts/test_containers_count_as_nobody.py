@@ -113,8 +113,7 @@ def here(stack: stacks.Stack) -> Iterator[Host]:
     with stack.boot(name="here") as host:
         host.write("/etc/backendai/site.toml", SITE)
         host.write("/etc/backendai/node", "here\n")
-        # Its own rules know nothing of a bridge that it did not make.
-        host.sh("systemctl stop docker.service docker.socket; nft flush ruleset")
+        host.sh("nft flush ruleset")
         host.write(KNOCK, (HARNESS / "inside/knock.py").read_text())
         host.sh(NETWORK)
         docker_like(host)

@@ -178,8 +178,7 @@ def site(stack: stacks.Stack) -> Iterator[Site]:
         # Compute nodes are another matter.
         host.sh(
             f"echo '{ADDRESS} {' '.join([*NAMES, UNNAMED])}' >>/etc/hosts\n"
-            "rm /usr/lib/systemd/system/backendai-agent.service\n"
-            "systemctl mask --now docker.socket docker"
+            "rm /usr/lib/systemd/system/backendai-agent.service"
         )
         for name, text in external_servers.make(servers).items():
             host.write(f"{FOLDER}/{name}", text)

@@ -96,7 +96,7 @@ def host(
         with hosts.boot(
             ROOT,
             binds={repositories: REPO},
-            writable={docker: "/var/lib/docker"},
+            writable={docker: own_servers.ENGINE},
             privileged=True,
             upper=folder,
         ) as made:

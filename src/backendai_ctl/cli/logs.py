@@ -51,7 +51,7 @@ def units_of(ctx: Context, names: Sequence[str]) -> list[str]:
     known = {name: ctx.facts.components[name].unit for name in ctx.facts.installed()}
     if not names:
         return [*known.values(), CTL]
-    known |= {**servers.UNITS, "ctl": CTL}
+    known |= {**servers.units(ctx), "ctl": CTL}
     units = []
     for name in names:
         short = name.removeprefix("backendai-").removesuffix(".service")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from backendai_ctl.config import keyed
-from backendai_ctl.config.render import render
+from backendai_ctl.config.render import base_path, render
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component
 from backendai_ctl.system import files
@@ -38,11 +38,6 @@ class Merged:
     def lines(self, pairs: dict[str, tuple[Any, Any]]) -> list[str]:
         """Pairs of `merge` for people, without secrets."""
         return [f"{k}: {keyed.shown(k, a)} -> {keyed.shown(k, b)}" for k, (a, b) in pairs.items()]
-
-
-def base_path(ctx: Context, component: Component) -> Path:
-    """Where the text that was shipped last is kept."""
-    return ctx.paths.ctl / "shipped" / component.config
 
 
 def merged(ctx: Context, component: Component) -> Merged:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import re
+import socket
+import tomllib
 from pathlib import Path
 
 import jinja2
 
-from backendai_ctl import bridge, credentials, tunnels
+from backendai_ctl import bridge, container_engine, credentials, tunnels
 from backendai_ctl.addresses import internal_url, public_url, tls_on
 from backendai_ctl.context import Context
 from backendai_ctl.database.databases import ALL, callers
@@ -18,8 +20,10 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
 from backendai_ctl.listeners import LOOPBACK, bind, server_addresses, server_port
 from backendai_ctl.nodes import layout
+from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import CONTROL, bracketed, split_host_port
 from backendai_ctl.storage import backends
+from backendai_ctl.system import files
 
 TOKEN_YEARS = 10  # a login of etcd is valid
 ETCD_QUOTA = 4 * 2**30  # bytes; etcd's size limit, at which it refuses to write
@@ -64,6 +68,11 @@ def render_file(ctx: Context, config: str, package: str) -> str:
             f"{folder / name}: {type(error).__name__}: {error}",
             hint=f"install the package again: apt install --reinstall {package}",
         ) from error
+
+
+def base_path(ctx: Context, component: Component) -> Path:
+    """Where the text that was shipped last is kept."""
+    return ctx.paths.ctl / "shipped" / component.config
 
 
 def toml(value: object) -> str:
@@ -138,7 +147,10 @@ def _names(ctx: Context) -> dict[str, object]:
         ],
         "etcd_addresses": etcd[0] if len(etcd) == 1 else etcd,
         "cache": {"host": cache_host, "port": cache_port},
-        "bridge": bridge.address(site),
+        "bridge": bridge.address(ctx),
+        "engine": container_engine.own(ctx.facts),
+        "engine_settings": _engine_settings(site),
+        "agent_id": lambda: _agent_id(ctx),
         "cache_address": f"{bracketed(cache_host)}:{cache_port}",
         "here": ctx.here,
         "port": ctx.port,
@@ -209,6 +221,24 @@ def _worker(ctx: Context) -> str:
     """The app proxy worker's name, another one for each worker of a coordinator."""
     workers = layout.running(ctx.site, ctx.facts, "appproxy-worker")
     return "worker-1" if ctx.node in workers[:1] or not ctx.node else f"worker-{ctx.node}"
+
+
+def _engine_settings(site: Site) -> dict[str, object]:
+    """What the site file wants of the container engine of ours."""
+    named = site.agent.bridge
+    return {**({"bip": f"{named}/{bridge.NET}"} if named else {}), **site.agent.docker}
+
+
+def _agent_id(ctx: Context) -> str:
+    """What the manager knows this host's agent by: of its node's name, and never another one.
+
+    An agent that was set up keeps its own: the one in the file that was made for it, or that of releases
+    whose file named none and followed the host's name.
+    """
+    made = files.read(base_path(ctx, ctx.facts.components["agent"]))
+    if made is None:
+        return f"i-{ctx.node or socket.gethostname()}"
+    return str(tomllib.loads(made)["agent"].get("id") or f"i-{socket.gethostname()}")
 
 
 def _pair(text: str) -> dict[str, object]:

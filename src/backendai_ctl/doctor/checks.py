@@ -80,6 +80,8 @@ _DOCKER = (
     Check("docker", "command", "the agent calls it to load images", docker.command),
     Check("docker", "storage driver", "others copy whole images", docker.storage),
     Check("docker", "control groups", "it shares them with systemd", docker.control_groups),
+    Check("docker", "restarts", "an update of Docker restarts it", docker.restarts),
+    Check("docker", "logs", "they fill the disk", docker.logs),
 )
 _NODES = (
     Check("nodes", "this node", "it runs what others expect of it", nodes.identity),

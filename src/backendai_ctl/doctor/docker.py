@@ -3,75 +3,114 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 
-from backendai_ctl import servers
+from backendai_ctl import container_engine, servers
+from backendai_ctl.container_engine import OLDEST, Engine
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn
+from backendai_ctl.own_servers import not_installed
 from backendai_ctl.system import http
 
-OLDEST = (20, 10)
 NO_AGENT = "no agent on this host"
-START = "run: systemctl start docker; journalctl -u docker"
+ROTATING = ("local", "journald", "none", "syslog")  # log drivers that need no limit, or have one
+LOG_LIMITS = {"max-size": "20m", "max-file": "5"}
 
 
 def server(ctx: Context) -> Result:
     if not ctx.here("agent"):
         return skip(NO_AGENT)
+    engine = container_engine.of(ctx.facts)
+    if engine.own and (missing := not_installed(ctx, container_engine.NAME)):
+        return fail(missing.what, missing.hint)
     try:
-        info = _info()
+        info = _info(engine)
     except (OSError, HTTPException, ValueError) as failure:
-        return fail(f"{servers.DOCKER}: {servers.reason(failure)}", START)
+        hint = f"run: systemctl start {engine.unit}; journalctl -u {engine.unit}"
+        return fail(f"{engine.socket}: {servers.reason(failure)}", hint)
     version = str(info.get("ServerVersion", "?"))
     digits = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if digits < OLDEST:
-        return fail(f"Docker {version}", "install Docker 20.10 or newer: apt install docker.io")
-    return ok(f"Docker {version}")
+        oldest = ".".join(map(str, OLDEST))
+        return fail(f"Docker {version}", f"install {oldest} or newer, such as backendai-docker")
+    if not engine.group:
+        hint = f"run: groupadd --system docker; systemctl restart docker.socket {engine.unit}"
+        return fail(f"no group docker: {engine.socket} is root's alone", hint)
+    return ok(f"Docker {version}, {'of backendai-docker' if engine.own else 'of this host'}")
 
 
 def storage(ctx: Context) -> Result:
-    info = _info_here(ctx)
-    if info is None:
-        return skip(NO_AGENT if not ctx.here("agent") else "Docker does not answer")
-    driver = str(info.get("Driver"))
-    if driver in ("overlay2", "overlayfs", "btrfs", "zfs"):
-        return ok(driver)
-    return warn(driver, "put /var/lib/docker on ext4 or xfs, so that Docker can use overlay2")
+    def judge(engine: Engine, info: dict[str, Any]) -> Result:
+        driver = str(info.get("Driver"))
+        if driver in ("overlay2", "overlayfs", "btrfs", "zfs"):
+            return ok(driver)
+        where = engine.data_root
+        return warn(driver, f"put {where} on ext4 or xfs, so that Docker can use overlay2")
+
+    return _judged(ctx, judge)
 
 
 def control_groups(ctx: Context) -> Result:
-    info = _info_here(ctx)
-    if info is None:
-        return skip(NO_AGENT if not ctx.here("agent") else "Docker does not answer")
-    saw = f"{info.get('CgroupDriver')}, version {info.get('CgroupVersion', '1')}"
-    if info.get("CgroupDriver") == "systemd":
-        return ok(saw)
-    return warn(saw, 'in /etc/docker/daemon.json: "exec-opts": ["native.cgroupdriver=systemd"]')
+    def judge(engine: Engine, info: dict[str, Any]) -> Result:
+        saw = f"{info.get('CgroupDriver')}, version {info.get('CgroupVersion', '1')}"
+        if info.get("CgroupDriver") == "systemd":
+            return ok(saw)
+        return warn(saw, _add(engine, {"exec-opts": ["native.cgroupdriver=systemd"]}))
+
+    return _judged(ctx, judge)
+
+
+def restarts(ctx: Context) -> Result:
+    def judge(engine: Engine, info: dict[str, Any]) -> Result:
+        if info.get("LiveRestoreEnabled"):
+            return ok("containers live on without it")
+        return warn("its restart ends all sessions", _add(engine, {"live-restore": True}))
+
+    return _judged(ctx, judge)
+
+
+def logs(ctx: Context) -> Result:
+    def judge(engine: Engine, info: dict[str, Any]) -> Result:
+        driver = str(info.get("LoggingDriver"))
+        options = engine.configured().get("log-opts")
+        if driver != "json-file" or (isinstance(options, dict) and options.get("max-size")):
+            return ok(driver if driver in ROTATING else f"{driver}, limited")
+        return warn("logs of containers grow without limit", _add(engine, {"log-opts": LOG_LIMITS}))
+
+    return _judged(ctx, judge)
 
 
 def command(ctx: Context) -> Result:
     if not ctx.here("agent"):
         return skip(NO_AGENT)
-    found = shutil.which("docker", path="/usr/local/bin:/usr/bin:/bin")
-    if found:
+    if found := container_engine.of(ctx.facts).command:
         return ok(found)
-    return fail("there is no docker command", "run: apt install docker-cli")
+    return fail("there is no docker command", "run: apt install docker-cli, or backendai-docker")
 
 
-def _info() -> dict[str, Any]:
-    status, body = http.get("http://localhost/info", limit=5, local=servers.DOCKER)
+def _add(engine: Engine, settings: dict[str, Any]) -> str:
+    """What the operator adds to its settings, word for word."""
+    inside = json.dumps(settings)[1:-1]
+    return f"add to {engine.settings}: {inside}; then, without sessions: systemctl restart docker"
+
+
+def _judged(ctx: Context, judge: Callable[[Engine, dict[str, Any]], Result]) -> Result:
+    """What is to say of what Docker tells of itself."""
+    if not ctx.here("agent"):
+        return skip(NO_AGENT)
+    engine = container_engine.of(ctx.facts)
+    try:
+        info = _info(engine)
+    except (OSError, HTTPException, ValueError):
+        return skip("Docker does not answer")
+    return judge(engine, info)
+
+
+def _info(engine: Engine) -> dict[str, Any]:
+    status, body = http.get("http://localhost/info", limit=5, local=engine.socket)
     if status != 200:
         raise ConnectionError(f"HTTP {status}")
     data: dict[str, Any] = json.loads(body)
     return data
-
-
-def _info_here(ctx: Context) -> dict[str, Any] | None:
-    if not ctx.here("agent"):
-        return None
-    try:
-        return _info()
-    except (OSError, HTTPException, ValueError):
-        return None

@@ -11,9 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from backendai_ctl import servers
+from backendai_ctl import container_engine, servers
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
+from backendai_ctl.nodes import layout
 from backendai_ctl.storage.volumes import places
 from backendai_ctl.system import clock as time_of_host
 
@@ -212,8 +213,8 @@ def _places(ctx: Context) -> dict[str, Path]:
         "programs": ctx.paths.current.parent,
         "state": ctx.paths.state,
         "backups": ctx.paths.backups,
-        **{name: ctx.paths.state / name for name in ctx.facts.servers},
-        "images": Path("/var/lib/docker"),
+        **{name: ctx.paths.state / name for name in ctx.facts.servers if name in layout.TABLES},
+        "images": container_engine.of(ctx.facts).data_root,
         **volumes,
     }
 

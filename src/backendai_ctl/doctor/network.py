@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from backendai_ctl import bridge, listeners
+from backendai_ctl import bridge, container_engine, listeners
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn, worst
 from backendai_ctl.doctor.sockets import Socket, listening
@@ -74,16 +74,13 @@ def addresses(ctx: Context) -> Result:
 
 def _bridge(ctx: Context) -> Result:
     """The agent starts only where the address that it was configured with is there."""
-    named, has = ctx.site.agent.bridge, bridge.found()
+    start = f"start Docker, which makes it: systemctl start {container_engine.of(ctx.facts).unit}"
+    named, has = ctx.site.agent.bridge, bridge.found(ctx)
     if named and not is_here(named):
-        hint = "start Docker, which makes the bridge: systemctl start docker"
-        if has:
-            hint = f"Docker's bridge has {has}: name that, or leave agent.bridge out"
+        hint = f"Docker's bridge has {has}: name that, or leave agent.bridge out" if has else start
         return fail(f"agent.bridge: no interface here has {named}", hint)
     if not named and not has:
-        return fail(
-            "Docker's bridge is not there", "start Docker, which makes it: systemctl start docker"
-        )
+        return fail("Docker's bridge is not there", start)
     wanted = named or has
     text = files.read(ctx.paths.config / ctx.facts.components["agent"].config) or ""
     given = _METADATA.search(text)

@@ -13,7 +13,7 @@ from typing import Any
 import tomllib
 
 from backendai_ctl import own_servers
-from backendai_ctl.config.merged import base_path
+from backendai_ctl.config.render import base_path
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import access
 from backendai_ctl.listeners import LOOPBACK, server_port

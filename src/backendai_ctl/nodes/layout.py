@@ -52,8 +52,8 @@ def mode(site: Site, server: str) -> str:
 
 
 def serving(site: Site, facts: Facts, server: str) -> list[str]:
-    """Names of the nodes on which the site's own backing server runs; none: it is external."""
-    if mode(site, server) == "external":
+    """Names of the nodes on which the site's own backing server runs; none: it is no site's, or external."""
+    if server not in TABLES or mode(site, server) == "external":
         return []
     able = [name for name, node in site.nodes.items() if server in servers_of(facts, node)]
     return able[:1]

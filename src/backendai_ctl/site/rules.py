@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 from backendai_ctl.facts import Facts
-from backendai_ctl.listeners import LOOPBACK, WILDCARDS, documented, server_port
+from backendai_ctl.listeners import CONTAINERS, LOOPBACK, WILDCARDS, documented, server_port
 from backendai_ctl.nodes import layout
 from backendai_ctl.site import node_rules
 from backendai_ctl.site.faults import Fault, dotted
@@ -34,6 +34,9 @@ OURS = {
 }
 
 
+OURS_OF_DOCKER = set("hosts group containerd data-root exec-root pidfile bip".split())
+
+
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
     """Every contradiction. Reads the files that the site file names, reaches no server."""
     yield from _tls(site)
@@ -45,6 +48,9 @@ def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
     yield from _ports(site, facts)
     yield from node_rules.contradictions(site, facts)
     yield from _agent(site)
+    for key in sorted(OURS_OF_DOCKER & set(site.agent.docker)):
+        cure = "set agent.bridge" if key == "bip" else "leave it out"
+        yield Fault(("agent", "docker", key), "is what backendai-ctl sets", cure)
 
 
 def _agent(site: Site) -> Iterator[Fault]:
@@ -366,10 +372,10 @@ def _used(site: Site, facts: Facts) -> Iterator[tuple[tuple[int, int], str, tupl
             port = mine[listener.what]
             where = ("network", "ports", listener.component, listener.what)
             yield (port, port), dotted(where), where
-        elif listener.unit == "docker.service":
+        elif listener.what == CONTAINERS.what:
             loc = ("agent", "container_ports")
             yield site.agent.container_ports, dotted(loc), loc
-        elif server := facts.servers.get(listener.component):
+        elif (server := facts.servers.get(listener.component)) and server.ports:
             if layout.mode(site, server.name) == "local":
                 port = server_port(site, server, listener.what)
                 table = layout.TABLES[server.name]

@@ -301,7 +301,13 @@ class Agent(Table):
     bridge: Address | None = Field(
         None,
         description="Address of this host on the containers' bridge, where containers ask the agent for "
-        "their metadata; left out: that of Docker's bridge, as `bip` of daemon.json or Docker chose it.",
+        "their metadata; left out: that of Docker's bridge, as `bip` of daemon.json or Docker chose it. "
+        "The engine that backendai-docker brings gives it to its bridge.",
+    )
+    docker: dict[SettingName, Setting | list[Setting]] = Field(
+        {},
+        description="Of the container engine that backendai-docker brings: settings of its daemon.json that "
+        "differ from what backendai-ctl writes there. A Docker of the host is never changed.",
     )
     container_ports: PortRange = Field(
         (30000, 31000), description="First and last port for services of containers."

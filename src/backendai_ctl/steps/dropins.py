@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from backendai_ctl import bridge, tunnels
+from backendai_ctl import bridge, container_engine, servers, tunnels
 from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, OwnServer
@@ -41,7 +41,13 @@ def wanted(ctx: Context) -> dict[Path, str]:
         setting = "ReadWritePaths" if name in shared.USERS else "InaccessiblePaths"
         theirs = volumes_outside if name in shared.USERS else hidden
         lines += [f"{setting}=-{folder}" for folder in theirs]
-        made[path(component)] = _text(lines)
+        unit = []
+        if name in servers.USERS[container_engine.NAME]:
+            used = container_engine.of(ctx.facts)
+            unit = [f"{key}={used.unit}" for key in ("Wants", "After")]
+            lines += [f"Environment={key}={value}" for key, value in used.environment.items()]
+            lines += [f"SupplementaryGroups={used.group}"] if used.group else []
+        made[path(component)] = _text(lines, unit)
     return made
 
 
@@ -59,8 +65,11 @@ def of_server(ctx: Context, server: OwnServer) -> str:
     return _text(lines)
 
 
-def _text(lines: list[str]) -> str:
-    return files.HEAD + "[Service]\n" + "\n".join(map(line, lines)) + "\n" if lines else ""
+def _text(lines: Sequence[str], unit: Sequence[str] = ()) -> str:
+    """A drop-in with these lines of [Service] and of [Unit]."""
+    tables = {"[Unit]": unit, "[Service]": lines}
+    shown = ["\n".join([table, *map(line, of), ""]) for table, of in tables.items() if of]
+    return files.HEAD + "\n".join(shown) if shown else ""
 
 
 def write(ctx: Context) -> bool:
@@ -118,7 +127,7 @@ def _peers(ctx: Context) -> list[str]:
     outside += resolv.nameservers()  # no name resolves otherwise
     found = {*site.network.allow, *beyond_loopback(outside)}
     if ctx.here("agent"):
-        found |= set(_addresses(bridge.address(site), net=16))
+        found |= set(_addresses(bridge.address(ctx), net=bridge.NET))
     return sorted(network for network in found if not _loopback(network))
 
 

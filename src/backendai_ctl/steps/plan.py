@@ -16,6 +16,8 @@ NAMES = (
     "prepare-etcd",
     "prepare-database",
     "create-databases",
+    # Before what asks for the containers' bridge, which it makes.
+    "prepare-engine",
     "create-rpc-keypair",
     "create-volumes",
     "export-volumes",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from backendai_ctl.config.merged import Merged, base_path, merged
-from backendai_ctl.config.render import with_config
+from backendai_ctl.config.merged import Merged, merged
+from backendai_ctl.config.render import base_path, with_config
 from backendai_ctl.context import Context
 from backendai_ctl.steps import create_secrets
 from backendai_ctl.steps.base import Change

@@ -69,7 +69,7 @@ class Service:
 
 
 def ready_mark(ctx: Context, component: str) -> Path:
-    return ctx.paths.ctl / "ready" / component
+    return ctx.paths.ready(component)
 
 
 def find(ctx: Context, component: Component) -> Service:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.errors import Problem
+from backendai_ctl.facts import ADMIN_UNITS
 from backendai_ctl.steps.base import Change
 from backendai_ctl.system import files, systemd
 
-FOLDER = Path("/etc/systemd/system")
+FOLDER = ADMIN_UNITS
 # Of a server that listens on an address which the network gives to this host.
 WAIT_FOR_NETWORK = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n\n"
 

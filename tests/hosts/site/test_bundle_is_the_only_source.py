@@ -37,5 +37,7 @@ def test_everything_that_was_added_is_in_the_bundle(allinone: SiteHost) -> None:
     host = allinone.host
     added = set(host.sh("zgrep -h ' install ' /var/log/dpkg.log* | awk '{print $4}'").split())
     known = set(host.sh("apt-cache dumpavail | sed -n 's/^Package: //p'").split())
-    assert {"backendai-postgresql", "docker.io"} <= {name.partition(":")[0] for name in added}
+    assert {"backendai-postgresql", "backendai-docker"} <= {
+        name.partition(":")[0] for name in added
+    }
     assert {name.partition(":")[0] for name in added} - known == set()

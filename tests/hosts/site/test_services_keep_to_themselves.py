@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import own_servers
 import pytest
 from site_host import SERVERS, SERVICES, SiteHost
 
 PYTHON = "/opt/backendai/current/bin/python"
 AGENT, VOLUMES = "agent", ("agent", "storage-proxy")
 ALL = (*SERVICES, *SERVERS)
-DOCKER = "/run/docker.sock"
+DOCKER = own_servers.ENGINE_SOCKET
 # Tells what of the paths in stdin can be connected to, listed and written to.
 LOOK = """
 import json, os, socket, sys
@@ -79,7 +80,7 @@ def seen_by(site: SiteHost, service: str, **asked: list[str]) -> dict[str, Any]:
     host = site.host
     pid = host.sh(f"systemctl show backendai-{service} --property=MainPID --value")
     user, group = host.sh(f"stat -c '%u %g' /proc/{pid}").split()
-    groups = host.sh("getent group docker").split(":")[2] if service == AGENT else group
+    groups = host.sh("getent group backendai-docker").split(":")[2] if service == AGENT else group
     call = ["nsenter", "-t", pid, "-m", "--", "setpriv", f"--reuid={user}", f"--regid={group}"]
     call += [f"--groups={groups}", "--no-new-privs", PYTHON, "-I", "-c", LOOK]
     stdin = json.dumps({"sockets": [], "folders": [], **asked})

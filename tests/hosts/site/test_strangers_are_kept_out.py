@@ -112,7 +112,9 @@ def listening(host: Host, port: int) -> Iterator[None]:
 def test_a_session_reaches_no_server_of_its_host(allinone: SiteHost, session: str) -> None:
     """By no address that the host has; what is meant for containers answers."""
     host = allinone.host
-    bridge = host.sh("docker network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}'")
+    bridge = host.sh(
+        "backendai-ctl docker network inspect bridge -f '{{(index .IPAM.Config 0).Gateway}}'"
+    )
     meant = f"{bridge}:{METADATA}"
     with listening(host, NFS):
         closed = [f"{address}:{NFS}" for address in (bridge, ADDRESS)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backendai_ctl import bridge
+from backendai_ctl import bridge, container_engine
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, Facts, OwnServer, Paths, Role
 from backendai_ctl.site.schema import Site
@@ -111,8 +111,9 @@ def declared_servers() -> dict[str, OwnServer]:
         call = next(
             n for n in ast.walk(ast.parse(build.read_text("utf-8"))) if isinstance(n, ast.Call)
         )
-        given = {str(k.arg): k.value for k in call.keywords}
-        if "command" not in given:
+        wanted = "name summary config listens health credentials templates bin".split()
+        given = {str(k.arg): k.value for k in call.keywords if k.arg in wanted}
+        if "config" not in given:
             continue
         words = {key: ast.literal_eval(value) for key, value in given.items()}
         name = words["name"]
@@ -121,8 +122,8 @@ def declared_servers() -> dict[str, OwnServer]:
             summary=words["summary"],
             unit=f"backendai-{name}.service",
             config=words["config"],
-            ports=words["listens"],
-            health=words["health"],
+            ports=words.get("listens", {}),
+            health=words.get("health", ""),
             credentials=tuple(words.get("credentials", ())),
             user=f"backendai-{name}",
             templates=tuple(words["templates"]),
@@ -177,7 +178,7 @@ class Accounts:
         self,
         accounts: Sequence[str],
         groups: Sequence[str],
-        servers: Sequence[str] = ("etcd", "postgresql", "valkey"),
+        servers: Sequence[str] = ("docker", "etcd", "postgresql", "valkey"),
     ) -> None:
         """Beside root, who is always there, and the accounts of our own servers. STATE is filled in."""
         numbered = [(f"backendai-{name}", 980 + n) for n, name in enumerate(servers)]
@@ -275,7 +276,7 @@ def there(facts: Facts, etcd: FakeEtcd) -> Context:
 
 @pytest.fixture(autouse=True)
 def of_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine of the tests has of name servers and bridges changes nothing."""
+    """What the machine of the tests has of name servers, bridges and engines changes nothing."""
     monkeypatch.setattr(resolv, "FILE", tmp_path / "no-resolv.conf")
-    monkeypatch.setattr(bridge, "DAEMON", tmp_path / "no-daemon.json")
+    monkeypatch.setattr(container_engine, "ADMIN_UNITS", tmp_path / "no-units")
     monkeypatch.setattr(bridge, "interfaces", list)

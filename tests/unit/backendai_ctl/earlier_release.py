@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from backendai_ctl.config.merged import base_path
+from backendai_ctl.config.render import base_path
 from backendai_ctl.context import Context
 from backendai_ctl.secrets import GENERATED
 from backendai_ctl.steps import units

@@ -41,14 +41,14 @@ def test_a_server_has_an_account_of_its_own_that_is_made_once(
     ctx: Context, host_accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a number that the host chooses: its data is on this host alone."""
-    host_accounts.set(OURS, ["bai:x:1100:"], servers=["etcd"])
+    host_accounts.set(OURS, ["bai:x:1100:"], servers=["docker", "etcd"])
     (ctx.paths.units / ctx.facts.servers["valkey"].unit).unlink()
     assert create_user.STEP.check(ctx) == [Change("backendai-postgresql", "make the account")]
     called: list[list[str]] = []
 
     def sysusers(argv: list[str], **_: object) -> str:
         called.append(argv)
-        host_accounts.set(OURS, ["bai:x:1100:"], servers=["etcd", "postgresql"])
+        host_accounts.set(OURS, ["bai:x:1100:"], servers=["docker", "etcd", "postgresql"])
         return ""
 
     monkeypatch.setattr(accounts, "check", sysusers)
@@ -80,7 +80,9 @@ def test_somebody_elses_is_never_taken_for_a_servers(
 ) -> None:
     rows = [row] if row else []
     groups = [group] if group else []
-    host_accounts.set([*OURS, *rows], ["bai:x:1100:", *groups], servers=["etcd", "postgresql"])
+    host_accounts.set(
+        [*OURS, *rows], ["bai:x:1100:", *groups], servers=["docker", "etcd", "postgresql"]
+    )
     with pytest.raises(Problem, match=f"the {what}.* is not ours"):
         create_user.STEP.check(ctx)
     with pytest.raises(Problem, match=what):

@@ -84,7 +84,7 @@ def test_a_host_expects_only_its_own_components(ctx: Context) -> None:
 
 def test_containers_ports_are_those_of_the_site_file(facts: Facts) -> None:
     ctx = Context(facts, Site.model_validate({"agent": {"container_ports": (40000, 40010)}}))
-    assert of(listeners.expected(ctx), 40005).unit == "docker.service"
+    assert of(listeners.expected(ctx), 40005).unit == "backendai-docker.service"
 
 
 @pytest.mark.parametrize(

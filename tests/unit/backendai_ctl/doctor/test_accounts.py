@@ -25,11 +25,11 @@ def test_the_account_and_who_is_in_its_way(ctx: Context, host_accounts: Accounts
 
 def test_accounts_of_servers_are_looked_at_as_well(ctx: Context, host_accounts: Accounts) -> None:
     ours = ["bai:x:1100:1100::STATE:/usr/sbin/nologin"]
-    host_accounts.set(ours, ["bai:x:1100:"], servers=["etcd", "valkey"])
+    host_accounts.set(ours, ["bai:x:1100:"], servers=["docker", "etcd", "valkey"])
     found = accounts.user(ctx)
     assert (found.level, found.saw) == ("warn", "no account backendai-postgresql")
     theirs = [*ours, "backendai-postgresql:x:1001:1001::/home/p:/bin/sh"]
-    host_accounts.set(theirs, ["bai:x:1100:"], servers=["etcd", "valkey"])
+    host_accounts.set(theirs, ["bai:x:1100:"], servers=["docker", "etcd", "valkey"])
     with pytest.raises(Problem, match=r"backendai-postgresql .* is not ours"):
         accounts.user(ctx)
 

@@ -102,16 +102,16 @@ def test_an_address_must_be_one_of_this_host(facts: Facts) -> None:
     ("named", "has", "level", "hint"),
     [
         ("", "127.0.0.1", "ok", ""),
-        ("", "", "fail", "systemctl start docker"),
+        ("", "", "fail", "systemctl start backendai-docker"),
         ("127.0.0.1", "", "ok", ""),
-        ("192.0.2.9", "", "fail", "systemctl start docker"),
+        ("192.0.2.9", "", "fail", "systemctl start backendai-docker"),
         ("192.0.2.9", "10.5.0.1", "fail", "Docker's bridge has 10.5.0.1: name that, or leave"),
     ],
 )
 def test_the_containers_bridge_must_be_there(
     facts: Facts, monkeypatch: pytest.MonkeyPatch, named: str, has: str, level: str, hint: str
 ) -> None:
-    monkeypatch.setattr(bridge, "found", lambda: has)
+    monkeypatch.setattr(bridge, "found", lambda _ctx: has)
     site = Site.model_validate({"agent": {"bridge": named}} if named else {})
     found = network.addresses(Context(facts, site))
     assert found.level == level and hint in found.hint, found
@@ -120,7 +120,7 @@ def test_the_containers_bridge_must_be_there(
 def test_an_agent_that_was_configured_before_the_bridge_moved_is_told(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bridge, "found", lambda: "10.5.0.1")
+    monkeypatch.setattr(bridge, "found", lambda _ctx: "10.5.0.1")
     file = ctx.paths.config / "agent.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text('metadata-server-bind-host = "172.17.0.1"\n')

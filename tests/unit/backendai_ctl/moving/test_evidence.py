@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from earlier_release import STEPS, ended
 
-from backendai_ctl.config.merged import base_path
+from backendai_ctl.config.render import base_path
 from backendai_ctl.context import Context
 from backendai_ctl.moving import evidence, record
 from backendai_ctl.moving.evidence import Former, find

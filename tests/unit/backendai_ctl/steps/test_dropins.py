@@ -31,9 +31,24 @@ PLAIN = Tls(mode="off")
 
 
 def test_without_tls_only_the_containers_bridge_and_plain_sql_are_said(facts: Facts) -> None:
-    assert set(texts(facts, Site(tls=PLAIN)).values()) == {
-        files.HEAD + "[Service]\nEnvironment=PGSSLMODE=disable\nIPAddressAllow=172.17.0.0/16\n"
-    }
+    found = texts(facts, Site(tls=PLAIN))
+    said = "[Service]\nEnvironment=PGSSLMODE=disable\nIPAddressAllow=172.17.0.0/16\n"
+    assert said in found.pop("backendai-agent")
+    assert set(found.values()) == {files.HEAD + said}
+
+
+def test_the_agent_is_told_which_engine_is_used(facts: Facts) -> None:
+    """After=, socket, PATH and group; and the host's own where it has one."""
+    ours = texts(facts, Site())["backendai-agent"]
+    assert "[Unit]\nWants=backendai-docker.service\nAfter=backendai-docker.service\n\n" in ours
+    assert "Environment=DOCKER_HOST=unix:///run/backendai-docker/docker.sock\n" in ours
+    assert f"Environment=PATH={facts.paths.servers}/docker/bin:" in ours
+    assert "SupplementaryGroups=backendai-docker\n" in ours
+    (facts.paths.units / "docker.service").touch()
+    theirs = texts(facts, Site())["backendai-agent"]
+    assert "After=docker.service\n" in theirs and "unix:///run/docker.sock\n" in theirs
+    assert "SupplementaryGroups" not in theirs, "the host has no group docker"
+    assert "DOCKER_HOST" not in texts(facts, Site())["backendai-manager"]
 
 
 def test_no_bridge_without_an_agent(facts: Facts) -> None:
@@ -154,6 +169,7 @@ def test_a_server_on_another_port_is_asked_there(facts: Facts) -> None:
         name: text.partition("BACKENDAI_HEALTH=")[2].splitlines() for name, text in found.items()
     }
     assert asked == {
+        "docker": [],
         "postgresql": ["postgresql://127.0.0.1:8200/"],
         "valkey": ["redis://:valkey.password@127.0.0.1:8210/"],
         "etcd": ["http://127.0.0.1:8220/health"],
@@ -187,4 +203,4 @@ def test_a_server_that_nodes_need_talks_with_nodes_alone(
         for name, text in of_servers(ctx).items()
     }
     near = ["10.0.0.53", "10.77.0.1", "10.77.0.21"]
-    assert allowed == {"postgresql": near, "valkey": near, "etcd": []}
+    assert allowed == {"postgresql": near, "valkey": near, "etcd": [], "docker": []}
