@@ -9,8 +9,8 @@
     VALKEY, VALKEY_LOGGED_IN             for shell scripts: without a password, and with
     UNITS, PORTS                         "postgresql" | "valkey" | "etcd" -> its unit; its port for clients
     DATA                                 the same -> the folder of its data
-    ENGINE                               the folder of the container engine: overlayfs does not lie on overlayfs,
-                                         so a host that runs one has a real disk there
+    ENGINE, ENGINE_SOCKET                folder and socket of the container engine; overlayfs does not lie on
+                                         overlayfs, so a host that runs one has a real disk there
     main_pid(host, "valkey")             the process of the server itself, not of what keeps it
     start(host)                          start them where their steps are done, and wait until they are well
 

@@ -105,9 +105,8 @@ class Person:
             yield str(row["session_id"])
         finally:
             self.run("session", "destroy", "--forced", name)
-            self.host.sh(
-                'until [ -z "$(backendai-ctl docker ps -q --filter label=ai.backend.session-id)" ]; do sleep 1; done'
-            )
+            left = "backendai-ctl docker ps -q --filter label=ai.backend.session-id"
+            self.host.sh(f'until [ -z "$({left})" ]; do sleep 1; done')
 
     @property
     def host(self) -> Host:

@@ -7,10 +7,10 @@ import json
 import os
 import re
 import socket
-import tomllib
 from pathlib import Path
 
 import jinja2
+import tomllib
 
 from backendai_ctl import bridge, container_engine, credentials, tunnels
 from backendai_ctl.addresses import internal_url, public_url, tls_on

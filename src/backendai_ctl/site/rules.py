@@ -34,7 +34,7 @@ OURS = {
 }
 
 
-OURS_OF_DOCKER = set("hosts group containerd data-root exec-root pidfile bip".split())
+OURS_OF_DOCKER = {"hosts", "group", "containerd", "data-root", "exec-root", "pidfile", "bip"}
 
 
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:

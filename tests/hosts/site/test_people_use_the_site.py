@@ -39,7 +39,8 @@ def test_an_account_starts_a_session_with_its_folder(
     other = people.ben if person is people.ann else people.ann
     with person.session(f"{name}-works", "-v", folders[name]) as session:
         label = f"label=ai.backend.session-id={session}"
-        read = f"backendai-ctl docker exec $(backendai-ctl docker ps -q --filter {label}) cat /home/work/{folders[name]}/hello.txt"
+        docker, file = "backendai-ctl docker", f"/home/work/{folders[name]}/hello.txt"
+        read = f"{docker} exec $({docker} ps -q --filter {label}) cat {file}"
         assert person.host.sh(read) == f"of {name}"
         assert [row["name"] for row in person.items("session", "list")] == [f"{name}-works"]
         assert other.items("session", "list") == []

@@ -111,7 +111,16 @@ def declared_servers() -> dict[str, OwnServer]:
         call = next(
             n for n in ast.walk(ast.parse(build.read_text("utf-8"))) if isinstance(n, ast.Call)
         )
-        wanted = "name summary config listens health credentials templates bin".split()
+        wanted = {
+            "name",
+            "summary",
+            "config",
+            "listens",
+            "health",
+            "credentials",
+            "templates",
+            "bin",
+        }
         given = {str(k.arg): k.value for k in call.keywords if k.arg in wanted}
         if "config" not in given:
             continue

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import tomllib
 
-from backendai_ctl.config.render import base_path, render, toml, with_config
+from backendai_ctl.config.render import _agent_id, base_path, render, toml, with_config
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.secrets import GENERATED
@@ -176,22 +176,17 @@ def test_values_are_quoted() -> None:
         toml(None)
 
 
-def agent_id(ctx: Context) -> str:
-    found: str = tomllib.loads(render(ctx, ctx.facts.components["agent"]))["agent"]["id"]
-    return found
-
-
 def test_an_agent_is_known_by_its_nodes_name_or_first_host_name_for_good(
     ready: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "first")
-    assert agent_id(ready) == "i-first"
-    assert agent_id(replace(ready, node="gpu1")) == "i-gpu1"
+    assert _agent_id(ready) == "i-first"
+    assert _agent_id(replace(ready, node="gpu1")) == "i-gpu1"
     made = base_path(ready, ready.facts.components["agent"])
     made.parent.mkdir(parents=True)
     made.write_text('[agent]\nid = "i-first"\n')
     monkeypatch.setattr(socket, "gethostname", lambda: "renamed")
-    assert agent_id(ready) == agent_id(replace(ready, node="gpu1")) == "i-first"
+    assert _agent_id(ready) == _agent_id(replace(ready, node="gpu1")) == "i-first"
 
 
 def test_an_agent_of_a_release_that_followed_the_hosts_name_keeps_that(
@@ -201,4 +196,4 @@ def test_an_agent_of_a_release_that_followed_the_hosts_name_keeps_that(
     made = base_path(ready, ready.facts.components["agent"])
     made.parent.mkdir(parents=True)
     made.write_text('[agent]\nmode = "docker"\n')
-    assert agent_id(replace(ready, node="gpu1")) == "i-host7"
+    assert _agent_id(replace(ready, node="gpu1")) == "i-host7"
