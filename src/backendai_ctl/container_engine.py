@@ -18,6 +18,7 @@ from backendai_ctl import accounts
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import ADMIN_UNITS, Facts
 from backendai_ctl.system import files
+from backendai_ctl.system.run import run
 
 NAME = "docker"
 OLDEST = (20, 10)  # what the agent talks with
@@ -107,6 +108,13 @@ def own(facts: Facts) -> Engine:
         group=f"backendai-{NAME}",
         path=f"{_programs(facts)}:{_PATH}",
     )
+
+
+def end_containers(engine: Engine) -> None:
+    """Kill all of its containers. Where it does not run there is nothing to do it with."""
+    docker = [engine.command or "docker"]
+    if running := run([*docker, "ps", "--quiet"], env=engine.environment).stdout.split():
+        run([*docker, "kill", *running], env=engine.environment)
 
 
 def _programs(facts: Facts) -> Path:

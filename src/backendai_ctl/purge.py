@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from backendai_ctl import container_engine
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.nodes import here, hosts
@@ -102,16 +103,30 @@ def _folders(ctx: Context) -> tuple[list[Work], list[str]]:
     """
     ours = [ctx.paths.secrets, ctx.paths.config / "rpc", ctx.paths.backups]
     ours += [ctx.paths.state / name for name in (*ctx.facts.components, *ctx.facts.servers)]
+    images = container_engine.own(ctx.facts).data
     work: list[Work] = []
     left = []
     for path in ours:
         if path.is_symlink():
             left.append(f"{path}: a link")
+        elif path == images:  # mounts of containers, which end before its turn comes
+            work.append((str(path), partial(_unmounted, path)))
         elif mounted := trees.mounts_in(path):
-            left.append(f"{path}: {mounted[0]} is mounted: umount it first")
+            left.append(_mounted(path, mounted[0]))
         elif path.is_dir():
             work.append((str(path), partial(trees.remove, path)))
     return work, left
+
+
+def _mounted(path: Path, mount: object) -> str:
+    return f"{path}: {mount} is mounted: umount it first"
+
+
+def _unmounted(path: Path) -> None:
+    """Remove a folder; Problem if something is mounted in it now."""
+    if mounted := trees.mounts_in(path):
+        raise Problem(_mounted(path, mounted[0]), hint="umount it")
+    trees.remove(path)
 
 
 def _volume(ctx: Context, fate: fates_of.Fate) -> None:

@@ -72,6 +72,8 @@ RECIPES = {
     "trixie-servers": Recipe(
         "trixie", (*BASE, "etcd-client", "etcd-server", "postgresql", "valkey-server")
     ),
+    # A container engine that is not ours.
+    "trixie-docker": Recipe("trixie", (*BASE, "docker.io", "docker-cli")),
     # A virtual machine's: tests/vm makes a disk of it.
     "trixie-vm": Recipe(
         "trixie",

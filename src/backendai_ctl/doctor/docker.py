@@ -91,7 +91,10 @@ def command(ctx: Context) -> Result:
 
 
 def _add(engine: Engine, settings: dict[str, Any]) -> str:
-    """What the operator adds to its settings, word for word."""
+    """What the operator adds to its settings, word for word; those of ours are the site file's."""
+    if engine.own:
+        left_out = ", ".join(settings)
+        return f"leave {left_out} out of [agent.docker], then run: backendai-ctl reconfigure"
     inside = json.dumps(settings)[1:-1]
     return f"add to {engine.settings}: {inside}; then, without sessions: systemctl restart docker"
 

@@ -1,0 +1,96 @@
+"""Promise: where a host has no Docker there is one of ours, whose restart no container notices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import own_servers
+import pytest
+from scenario import PYTHON, changed
+from site_host import SiteHost
+
+DOCKER = "backendai-ctl docker"
+UNITS = "backendai-docker backendai-containerd"
+IPTABLES = "/opt/backendai/servers/docker/sbin/iptables-save"
+LIBRARIES = "/opt/backendai/servers/docker/lib/x86_64-linux-gnu/xtables"
+INSPECT = f"{DOCKER} inspect lasting -f '{{{{.State.Pid}}}} {{{{.State.StartedAt}}}}'"
+
+
+@pytest.fixture(scope="module")
+def running(allinone: SiteHost) -> Iterator[SiteHost]:
+    """A container that does nothing, for long, out of an image that is the runtime alone."""
+    allinone.wait_healthy()
+    host = allinone.host
+    host.sh(f"tar -c -C / .{PYTHON.rpartition('/bin/')[0]} | {DOCKER} import - lasting", limit=300)
+    call = "import time; time.sleep(7200)"
+    host.sh(f"{DOCKER} run -d --name lasting lasting {PYTHON} -I -c '{call}'")
+    yield allinone
+    host.sh(f"{DOCKER} rm -f lasting; {DOCKER} rmi lasting")
+    allinone.wait_healthy()
+
+
+def agent_is_alive(site: SiteHost) -> bool:
+    said = own_servers.sql(site.host, "SELECT status FROM agents", "backendai")
+    return said == "ALIVE"
+
+
+def test_it_is_the_only_engine_and_its_socket_is_its_own(allinone: SiteHost) -> None:
+    host = allinone.host
+    assert host.sh("command -v dockerd docker containerd || :") == ""
+    assert "No such file" in host.sh("ls /run/docker.sock /etc/docker /var/lib/docker 2>&1 || :")
+    shown = host.sh(f"stat -c '%U:%G %a' {own_servers.ENGINE_SOCKET}")
+    assert shown == "root:backendai-docker 660"
+    assert host.sh("getent group backendai-docker").endswith(":"), "nobody is a member"
+    assert host.sh("stat -c '%U:%G %a' /etc/backendai/docker.json") == "root:root 600"
+
+
+def test_containers_have_a_bridge_and_rules(running: SiteHost) -> None:
+    rules = running.host.sh(f"XTABLES_LIBDIR={LIBRARIES} {IPTABLES}")
+    assert "-A FORWARD -j DOCKER-USER" in rules and "-j MASQUERADE" in rules
+    assert running.host.sh("ip -4 -o address show docker0")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "systemctl restart backendai-docker",
+        "systemctl restart backendai-containerd",
+        f"systemctl kill --signal=KILL --kill-whom=main {UNITS}",
+    ],
+    ids=["restart", "containerd", "killed"],
+)
+def test_a_container_outlives_its_engine(running: SiteHost, how: str) -> None:
+    host = running.host
+    before = host.sh(INSPECT)
+    host.sh(how)
+    until = time.monotonic() + 60
+    while host.run(["/bin/sh", "-c", INSPECT]).stdout.strip() != before:
+        assert time.monotonic() < until, host.sh(f"systemctl status {UNITS} || :")
+        time.sleep(0.5)
+    call = f"{DOCKER} exec lasting {PYTHON} -I -c 'print(6 * 7)'"
+    assert host.sh(call) == "42", "and obeys it again"
+
+
+def test_the_site_is_as_before(running: SiteHost) -> None:
+    running.wait_healthy()
+    assert changed(running.host) == [] and changed(running.host) == []
+    until = time.monotonic() + 120
+    while not agent_is_alive(running):
+        assert time.monotonic() < until
+        time.sleep(1)
+
+
+def test_a_host_that_is_renamed_has_the_same_agent(running: SiteHost) -> None:
+    host = running.host
+    query = "SELECT id FROM agents"
+    before = own_servers.sql(host, query, "backendai")
+    name = host.sh("hostname")
+    host.sh("hostname renamed")
+    try:
+        assert changed(host) == []
+        host.sh("systemctl restart backendai-agent", limit=200)
+        running.wait_healthy()
+        assert own_servers.sql(host, query, "backendai") == before == f"i-{name}"
+    finally:
+        host.sh(f"hostname {name}")
