@@ -37,15 +37,18 @@ ROLE_SERVERS = {
     "backendai-edge-node": "postgresql",
 }
 KEYRING = "backendai-archive-keyring"  # public keys: nothing that runs
+# A Docker of the host will do, and keeps ours away.
+ENGINE = "backendai-docker | docker.io | docker-ce | moby-engine"
+ENGINE_RPM = "(backendai-docker or docker-ce or moby-engine)"
 # What roles need of Debian itself; other packages need nothing of the host.
 DEBIAN = {
-    "backendai-all-in-one": "docker.io | docker-ce, docker-cli | docker-ce-cli, nftables",
-    "backendai-compute-node": "docker.io | docker-ce, docker-cli | docker-ce-cli, nftables",
+    "backendai-all-in-one": f"{ENGINE}, nftables",
+    "backendai-compute-node": f"{ENGINE}, nftables",
 }
 SERVICES = (
     *("agent", "appproxy-coordinator", "appproxy-worker", "gateway"),
     *("manager", "storage-proxy", "webserver"),
-    *("etcd", "postgresql", "valkey"),
+    *("docker", "etcd", "postgresql", "valkey"),
 )
 FORMAT = "https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/"
 
@@ -56,7 +59,8 @@ def version(release: Release) -> str:
 
 
 def ours(requirements: list[str]) -> list[str]:
-    return sorted(text for text in requirements if text.startswith("backendai-"))
+    found = (text for text in requirements if text.startswith("backendai-"))
+    return sorted(text for text in found if text != ENGINE)
 
 
 def test_deb_says_what_it_is(deb: Package, release: Release, version: str) -> None:
@@ -104,12 +108,14 @@ def test_deb_and_rpm_need_the_same_packages_of_ours_in_this_very_version(
 
 def test_packages_need_no_package_of_the_host_but_what_roles_bring(deb: Package) -> None:
     needs = [text for text in deb.fields.get("Depends", "").split(", ") if text]
-    foreign = [text for text in needs if not text.startswith("backendai-")]
+    foreign = [text for text in needs if text == ENGINE or not text.startswith("backendai-")]
     assert ", ".join(foreign) == DEBIAN.get(deb.name, "")
 
 
 def test_rpms_need_no_package_of_the_host(rpm: Package) -> None:
-    needs = [text.split(" ")[0] for text in rpm.fields["REQUIRES"].splitlines()]
+    stated = rpm.fields["REQUIRES"].splitlines()
+    assert (ENGINE_RPM in stated) == (rpm.name in DEBIAN)
+    needs = [text.split(" ")[0] for text in stated if text != ENGINE_RPM]
     foreign = [name for name in needs if not name.startswith(("backendai-", "rpmlib(", "/bin/sh"))]
     assert foreign == []
 

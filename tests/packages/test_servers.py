@@ -17,6 +17,7 @@ from releasekit.relocate import LOADER
 
 Packages = Mapping[str, Package]
 
+ALSO = {"backendai-docker": ("backendai-containerd",)}  # units beside its own
 LIMIT = 60  # seconds for one program on a busy machine
 
 pytestmark = pytest.mark.parametrize("package", SERVER_PACKAGES)
@@ -42,7 +43,7 @@ def libraries(unpacked: Unpacked, top: str) -> set[str]:
 def test_a_server_lies_below_its_own_folder(debs: Packages, rpms: Packages, package: str) -> None:
     places = (f"{folder(package)}/", f"/usr/share/doc/{package}/")
     single = {
-        f"/usr/lib/systemd/system/{package}.service",
+        *(f"/usr/lib/systemd/system/{unit}.service" for unit in (package, *ALSO.get(package, ()))),
         f"/usr/share/lintian/overrides/{package}",
     }
     for packages in (debs, rpms):

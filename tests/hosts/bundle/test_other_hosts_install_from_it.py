@@ -10,7 +10,7 @@ import own_servers
 import pytest
 from bundle_dist import STICK, STRICT, Bundle
 from host import Host, Result
-from scenario import Hosts, changed
+from scenario import PYTHON, Hosts, changed, disks
 from site_host import HEALTHY_LIMIT
 
 COMPONENT = "client"
@@ -49,7 +49,7 @@ def test_debian_12_has_our_packages_and_they_work(debian12: Installed) -> None:
 
 
 def test_debian_12_takes_nothing_of_debian_13(debian12: Installed) -> None:
-    shown = debian12.host.sh("apt-cache policy containerd docker.io 2>&1")
+    shown = debian12.host.sh("apt-cache policy nfs-kernel-server stunnel4 2>&1")
     assert shown.count("Candidate: (none)") == 2
     assert "backendai" not in debian12.host.sh("apt-get -s dist-upgrade | grep ^Inst || :")
 
@@ -122,3 +122,30 @@ def test_a_management_node_brings_its_servers_along(
         assert own_servers.sql(host, "SELECT count(*) FROM users", "backendai") != "0"
         host.check(["backendai-ctl", "doctor"])
         assert changed(host) == []
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "el9"])
+def test_a_container_engine_comes_along(
+    suite: str, hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """It runs containers there with the runtime's libraries, and is gone with its package."""
+    folder = f"{STICK}/{bundle.name}"
+    docker = "backendai-ctl docker"
+    with (
+        disks(tmp_path_factory, "engine") as disk,
+        hosts.boot(
+            suite,
+            binds={bundle.unpacked: folder},
+            writable={disk: own_servers.ENGINE},
+            privileged=True,
+        ) as host,
+    ):
+        bundle_dist.install(host, folder, "--role", "agent", "--role", "docker")
+        only = ["--only", "create-user", "--only", "prepare-engine"]
+        host.check(["backendai-ctl", "reconfigure", *only], limit=200)
+        host.sh(f"tar -c -C / .{PYTHON.rpartition('/bin/')[0]} | {docker} import - one", limit=300)
+        said = host.sh(f"{docker} run --rm one {PYTHON} -I -c 'print(6 * 7)'")
+        assert said == "42"
+        mapped = host.sh("cat /proc/$(systemctl show -P MainPID backendai-docker)/maps")
+        paths = {line.split()[-1] for line in mapped.splitlines() if " /" in line}
+        assert paths and all(path.startswith("/opt/backendai/") for path in paths), paths

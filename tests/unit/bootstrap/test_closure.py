@@ -42,7 +42,7 @@ class SolvedApt:
         wanted = set(names)
         base = {"libc6", "libgcc-s1", "gcc-base", "perl-base"}
         base |= {"libssl"} if "?priority(standard)" in wanted or "vim" in wanted else set()
-        return frozenset(base | ({"perl", "client", "libssl"} if "docker.io" in wanted else set()))
+        return frozenset(base | ({"perl", "client", "libssl"} if "stunnel4" in wanted else set()))
 
     def control(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
         return {name: CONTROL[name] for name in names}

@@ -37,10 +37,16 @@ def test_what_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:
         roots(root)
 
 
-def test_of_debians_servers_the_roles_bring_the_container_engine_alone() -> None:
+def test_what_is_ours_is_nothing_to_take_of_debian(tmp_path: Path) -> None:
+    wanted = 'depends={"deb": ["backendai-docker | docker.io", "nftables"]}'
+    found = roots(build_file(tmp_path, f'backendai_role(name="node", {wanted})\n'))
+    assert set(found) == {"nftables", *ALSO}
+
+
+def test_the_roles_bring_no_server_of_debians() -> None:
     found = roots(ROOT)
-    assert {"docker.io", "docker-cli", "nftables", "nfs-common", "nfs-kernel-server"} <= set(found)
-    own = ("postgresql", "valkey", "redis", "etcd")
+    assert {"nftables", "nfs-common", "nfs-kernel-server"} <= set(found)
+    own = ("postgresql", "valkey", "redis", "etcd", "docker", "containerd")
     assert [name for name in found if name.startswith(own)] == []
 
 
