@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import stack as stacks
 from host import Host, Result
-from own_servers import DATA, PSQL, UNITS
+from own_servers import DATA, ENGINE, PSQL, UNITS
 
 RUN_LIMIT = 420  # seconds for one run of backendai-ctl
 KILL_AFTER = (0.15, 0.6, 1.8)  # seconds after a step began; a new kill each time
@@ -66,6 +66,7 @@ UNDO = {
             ("cache", f"{DATA['valkey']}/*"),
             ("etcd", f"{DATA['etcd']}/*"),
             ("database", f"{DATA['postgresql']}*"),
+            ("engine", f"{ENGINE}/*"),
         )
     },
     "seed-etcd": TAKE_BACK.replace("{module}", "seed_etcd"),

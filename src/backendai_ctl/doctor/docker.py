@@ -16,6 +16,7 @@ from backendai_ctl.system import http
 
 NO_AGENT = "no agent on this host"
 ROTATING = ("local", "journald", "none", "syslog")  # log drivers that need no limit, or have one
+RESTART = "systemctl restart docker, while there are no sessions"
 LOG_LIMITS = {"max-size": "20m", "max-file": "5"}
 
 
@@ -66,7 +67,8 @@ def restarts(ctx: Context) -> Result:
     def judge(engine: Engine, info: dict[str, Any]) -> Result:
         if info.get("LiveRestoreEnabled"):
             return ok("containers live on without it")
-        return warn("its restart ends all sessions", _add(engine, {"live-restore": True}))
+        hint = _add(engine, {"live-restore": True}, "systemctl reload docker")
+        return warn("its restart ends all sessions", hint)
 
     return _judged(ctx, judge)
 
@@ -90,13 +92,13 @@ def command(ctx: Context) -> Result:
     return fail("there is no docker command", "run: apt install docker-cli, or backendai-docker")
 
 
-def _add(engine: Engine, settings: dict[str, Any]) -> str:
+def _add(engine: Engine, settings: dict[str, Any], then: str = RESTART) -> str:
     """What the operator adds to its settings, word for word; those of ours are the site file's."""
     if engine.own:
         left_out = ", ".join(settings)
         return f"leave {left_out} out of [agent.docker], then run: backendai-ctl reconfigure"
     inside = json.dumps(settings)[1:-1]
-    return f"add to {engine.settings}: {inside}; then, without sessions: systemctl restart docker"
+    return f"add to {engine.settings}: {inside}; then run: {then}"
 
 
 def _judged(ctx: Context, judge: Callable[[Engine, dict[str, Any]], Result]) -> Result:
