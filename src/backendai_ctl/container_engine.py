@@ -28,7 +28,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine. `group`: who may use its socket besides root; empty: nobody."""
+    """A container engine. `group`: who may use its socket besides root, if the host has that group."""
 
     own: bool  # that of backendai-docker
     unit: str
@@ -42,6 +42,11 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """What leads the command `docker`, and the agent, to it."""
         return {"DOCKER_HOST": f"unix://{self.socket}", "PATH": self.path}
+
+    @property
+    def open_to_agent(self) -> bool:
+        """Whether there is a group by which the agent can use its socket."""
+        return accounts.group_exists(self.group)
 
     @property
     def command(self) -> str | None:
@@ -92,7 +97,7 @@ def host(facts: Facts) -> Engine:
         socket=Path("/run/docker.sock"),
         settings=Path("/etc/docker/daemon.json"),
         data=Path("/var/lib/docker"),
-        group=NAME if accounts.group_exists(NAME) else "",
+        group=NAME,
         path=f"{_PATH}:{_programs(facts)}",
     )
 

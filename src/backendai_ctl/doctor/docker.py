@@ -15,7 +15,6 @@ from backendai_ctl.own_servers import not_installed
 from backendai_ctl.system import http
 
 NO_AGENT = "no agent on this host"
-ROTATING = ("local", "journald", "none", "syslog")  # log drivers that need no limit, or have one
 RESTART = "systemctl restart docker, while there are no sessions"
 LOG_LIMITS = {"max-size": "20m", "max-file": "5"}
 
@@ -36,9 +35,9 @@ def server(ctx: Context) -> Result:
     if digits < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         return fail(f"Docker {version}", f"install {oldest} or newer, such as backendai-docker")
-    if not engine.group:
-        hint = f"run: groupadd --system docker; systemctl restart docker.socket {engine.unit}"
-        return fail(f"no group docker: {engine.socket} is root's alone", hint)
+    if not engine.open_to_agent:
+        hint = f"run: groupadd --system {engine.group}; systemctl restart docker.socket docker"
+        return fail(f"no group {engine.group}: {engine.socket} is root's alone", hint)
     return ok(f"Docker {version}, {'of backendai-docker' if engine.own else 'of this host'}")
 
 
@@ -76,9 +75,11 @@ def restarts(ctx: Context) -> Result:
 def logs(ctx: Context) -> Result:
     def judge(engine: Engine, info: dict[str, Any]) -> Result:
         driver = str(info.get("LoggingDriver"))
+        if driver != "json-file":  # which alone writes files that grow for ever
+            return ok(driver)
         options = engine.configured().get("log-opts")
-        if driver != "json-file" or (isinstance(options, dict) and options.get("max-size")):
-            return ok(driver if driver in ROTATING else f"{driver}, limited")
+        if isinstance(options, dict) and options.get("max-size"):
+            return ok(f"{driver}, files of {options['max-size']} at most")
         return warn("logs of containers grow without limit", _add(engine, {"log-opts": LOG_LIMITS}))
 
     return _judged(ctx, judge)

@@ -46,7 +46,8 @@ def wanted(ctx: Context) -> dict[Path, str]:
             used = container_engine.of(ctx.facts)
             unit = [f"{key}={used.unit}" for key in ("Wants", "After")]
             lines += [f"Environment={key}={value}" for key, value in used.environment.items()]
-            lines += [f"SupplementaryGroups={used.group}"] if used.group else []
+            # A unit does not start with a group that does not exist.
+            lines += [f"SupplementaryGroups={used.group}"] if used.open_to_agent else []
         made[path(component)] = _text(lines, unit)
     return made
 

@@ -75,8 +75,8 @@ def test_settings_that_say_nothing_are_none(ctx: Context, text: str) -> None:
     assert engine.data_root == Path("/srv/docker")
 
 
-def test_its_group_is_one_that_the_host_has(ctx: Context, host_accounts: object) -> None:
+def test_an_agent_uses_it_by_a_group_that_the_host_has(ctx: Context, host_accounts: object) -> None:
     docker_of_the_host(ctx.facts)
-    assert container_engine.of(ctx.facts).group == ""
+    assert not container_engine.of(ctx.facts).open_to_agent
     host_accounts.set([], ["docker:x:990:"])  # type: ignore[attr-defined]
-    assert container_engine.of(ctx.facts).group == "docker"
+    assert container_engine.of(ctx.facts).open_to_agent
