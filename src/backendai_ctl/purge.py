@@ -109,10 +109,10 @@ def _folders(ctx: Context) -> tuple[list[Work], list[str]]:
     for path in ours:
         if path.is_symlink():
             left.append(f"{path}: a link")
-        elif path == images:  # mounts of containers, which end before its turn comes
-            work.append((str(path), partial(_unmounted, path)))
-        elif mounted := trees.mounts_in(path):
+        elif (mounted := trees.mounts_in(path)) and (path != images or path in mounted):
             left.append(_mounted(path, mounted[0]))
+        elif path == images:  # mounts of containers end before its turn comes
+            work.append((str(path), partial(_unmounted, path)))
         elif path.is_dir():
             work.append((str(path), partial(trees.remove, path)))
     return work, left

@@ -10,7 +10,7 @@ import browser
 import pytest
 from bundle_dist import Bundle
 from host import Host
-from own_servers import DATA, PORTS, POSTGRESQL, PSQL, SOCKET, SUPERUSER, sql
+from own_servers import DATA, ENGINE, PORTS, POSTGRESQL, PSQL, SOCKET, SUPERUSER, sql
 from scenario import Hosts, disks
 from site_host import ALL_UNITS, SERVERS, UNITS, SiteHost, site_host
 from stack import PYTHON
@@ -215,10 +215,11 @@ def test_purge_with_data_leaves_nothing_but_what_is_mounted(preseeded: SiteHost)
     planned = preseeded.ctl("purge", "--data", "--dry-run")
     assert any(line.startswith("/srv/fast (volume ") for line in planned["would_remove"])
     assert f"{SHARED} (volume shared): a mount point" in "\n".join(planned["left"])
+    assert f"{ENGINE} is mounted: umount it first" in "\n".join(planned["left"])  # see site_host
     refused = host.run(["backendai-ctl", "purge", "--data"])
     assert refused.returncode == 2 and "hint:" in refused.stderr
     host.check(["backendai-ctl", "purge", "--data", "--yes-delete-all-data"], limit=300)
-    assert host.sh("ls /var/lib/backendai") == "bundles"
+    assert host.sh("ls /var/lib/backendai").split() == ["bundles", "docker"]
     left = " ".join(f"backendai-{name}.service" for name in SERVERS)
     assert host.sh(f"systemctl is-active {left} || :").split() == ["inactive"] * len(SERVERS)
     assert host.sh("ls /etc/backendai; ls -d /srv/fast 2>/dev/null || :") == "site.toml"

@@ -162,6 +162,19 @@ def test_folders_of_ours_are_left_where_something_is_mounted_in_them(
     assert not ctx.paths.secrets.exists() and not (ctx.paths.state / "manager").exists()
 
 
+def test_a_disk_for_images_is_left_and_mounts_of_containers_are_not_waited_for(
+    ctx: Context, no_steps: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = ctx.paths.state / "docker"
+    images.mkdir(parents=True)
+    monkeypatch.setattr(trees, "mounts_in", lambda path: [images] if path == images else [])
+    said = module.purge(ctx, data=True, dry_run=True)
+    assert said.left == [f"{images}: {images} is mounted: umount it first"]
+    monkeypatch.setattr(trees, "mounts_in", lambda path: [images / "one"] if path == images else [])
+    said = module.purge(ctx, data=True, dry_run=True)
+    assert str(images) in said.gone and not said.left
+
+
 def test_what_the_sites_own_servers_keep_is_data(
     ctx: Context, no_steps: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
