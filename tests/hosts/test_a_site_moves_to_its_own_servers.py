@@ -122,7 +122,7 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
     "delay",
     [
         pytest.param(0, marks=pytest.mark.breadth),
-        STOPPING,
+        pytest.param(STOPPING, marks=pytest.mark.breadth),
         STOPPING + 2,
         pytest.param(STOPPING + 7, marks=pytest.mark.breadth),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from cpython_selection import EVERYWHERE, EXCLUDED, ONCE
 from scenario import CPYTHON_TESTS, INSIDE, PYTHON, Installed
 
@@ -16,13 +17,16 @@ WORK = "/tmp/cpython"
 PLACE = "/opt/backendai/runtime/lib/python3.13/test"
 
 
-def test_chosen_tests_pass(installed: Installed, cpython_tests: Path) -> None:
+def test_chosen_tests_pass(
+    installed: Installed, cpython_tests: Path, pytestconfig: pytest.Config
+) -> None:
     """As an unprivileged user, the tests in their place in the library.
 
     Only the tests' own processes see them there: the runtime ships without its tests. Three at
     a time, as they wait more than they work; what fails then gets a second chance alone.
     """
-    chosen = (*EVERYWHERE, *(ONCE if installed.suite == FULL_SUITE else ()))
+    once = pytestconfig.getoption("--all") and installed.suite == FULL_SUITE
+    chosen = (*EVERYWHERE, *(ONCE if once else ()))
     ignored = [word for pattern in EXCLUDED for word in ("--ignore", pattern)]
     installed.host.sh(
         f"mkdir -p {WORK}/home; cp -r {CPYTHON_TESTS} {WORK}/tests; chown -R nobody {WORK};"

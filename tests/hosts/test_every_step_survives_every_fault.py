@@ -1,10 +1,9 @@
 """Promise: whatever happens while a step runs, running `backendai-ctl reconfigure` again mends it.
 
 Every step meets every fault: it is killed, the disk is full, a server is down that it builds on, no
-systemd runs. (With --all the database, etcd and the cache are down for each of them.) Under the fault
-it may fail, wait or not care; afterwards one more run must end well, and the one after that must find
-nothing to do. The start of the services meets them in a whole run, for it follows from how the other
-steps ended.
+systemd runs. (With --all each of them meets all that there are.) Under the fault it may fail, wait or
+not care; afterwards one more run must end well, and the one after that must find nothing to do. The
+start of the services meets them in a whole run, for it follows from how the other steps ended.
 """
 
 from __future__ import annotations
@@ -198,15 +197,20 @@ print(json.dumps({name: sorted(needs) for name, needs in direct.items()}))
 """
 
 
+OF_SERVICES = ("kill -9", "disk full", "database down")  # of whole runs: each takes a minute or two
+
+
 def faults_of(host: Host, *, every: bool) -> dict[str, list[str]]:
     """Which faults each step meets, in the order of the steps."""
     built_on = json.loads(host.check([stacks.PYTHON, "-I", "-c", BUILT_ON]).stdout)
+
+    def met(fault: str, step: str) -> bool:
+        if step == SERVICES:
+            return fault in OF_SERVICES
+        return fault not in OF_SERVERS or OF_SERVERS[fault] in built_on[step]
+
     return {
-        step: [
-            fault
-            for fault in FAULTS
-            if every or step == SERVICES or OF_SERVERS.get(fault, step) in built_on[step]
-        ]
+        step: [fault for fault in FAULTS if every or met(fault, step)]
         for step in stacks.step_names(host)
     }
 
