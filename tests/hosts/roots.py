@@ -52,7 +52,7 @@ class Recipe:
     suite: str
     packages: tuple[str, ...] = BASE
     script: str | None = None
-    version: int = 2  # raise it when mmdebstrap's options below change
+    version: int = 3  # raise it when mmdebstrap's options below change
 
     def key(self) -> str:
         """16 hex digits; equal for equal content of the recipe and its script."""
@@ -153,6 +153,8 @@ def _mmdebstrap(recipe: Recipe, tree: Path) -> list[str]:
     signed = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     suite = recipe.suite
     settle = 'rm -f "$1"/etc/hostname "$1"/etc/resolv.conf; : >"$1"/etc/machine-id'
+    # Hosts are thrown away: dpkg need not wait for the disk, which takes a quarter of its time.
+    hasten = 'echo force-unsafe-io >"$1"/etc/dpkg/dpkg.cfg.d/testhost'
     # The finished root names no mirror, and its dpkg leaves no documentation out.
     forget = (
         'rm -rf "$1"/etc/apt/sources.list* "$1"/var/lib/apt/lists/*'
@@ -172,6 +174,7 @@ def _mmdebstrap(recipe: Recipe, tree: Path) -> list[str]:
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         f"--customize-hook={settle}",
+        f"--customize-hook={hasten}",
         f"--customize-hook={forget}",
         suite,
         str(tree),
