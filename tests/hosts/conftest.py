@@ -35,7 +35,7 @@ import stack as stacks  # noqa: E402
 from both import once  # noqa: E402
 from host import Host  # noqa: E402
 from scenario import CPYTHON_TESTS, REPOSITORY, Hosts, Installed, install, unmet  # noqa: E402
-from suites import BREADTH, REPO, SUITES  # noqa: E402
+from suites import PARAMETERS, REPO  # noqa: E402
 
 from dist import add_option, folder, unavailable  # noqa: E402
 
@@ -99,13 +99,7 @@ def cpython_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
         unavailable(str(missing))
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param(suite, marks=pytest.mark.breadth) if suite in BREADTH else suite
-        for suite in SUITES
-    ],
-)
+@pytest.fixture(scope="session", params=PARAMETERS)
 def installed(
     request: pytest.FixtureRequest,
     hosts: Hosts,

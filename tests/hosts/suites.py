@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import pytest
 from artefacts import Dist
 from host import Host, Result
 
@@ -14,8 +15,8 @@ REPO = "/repo"  # where hosts see the repositories
 INSTALL_LIMIT = 600  # seconds
 DEBIAN = ("bookworm", "trixie")
 SUITES = (*DEBIAN, "el9")
-# Between the newest and the most different: what runs on every suite runs on these with --all.
-BREADTH = ("bookworm",)
+# Debian 12 lies between the newest and the most different: what runs on every suite runs there with --all.
+PARAMETERS = [pytest.param("bookworm", marks=pytest.mark.breadth), "trixie", "el9"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import artefacts
 import pytest
 from scenario import Hosts
-from suites import REPO, SUITES, family
+from suites import PARAMETERS, REPO, family
 
 # What may differ after the last package of ours is gone: path -> why.
 MAY_DIFFER = {
@@ -31,7 +31,7 @@ def _stays(path: str, kept: tuple[str, ...]) -> bool:
     return path in kept or any(path.startswith(f"{top}/") for top in kept if top != "/opt")
 
 
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("suite", PARAMETERS)
 def test_install_purge_reinstall(
     suite: str, hosts: Hosts, dist: artefacts.Dist, repositories: Path
 ) -> None:
