@@ -40,8 +40,14 @@ def test_every_unit_of_a_component_or_server_is_described_and_has_its_templates(
     unpacked: Unpacked, share: Path, described: list[dict[str, Any]]
 ) -> None:
     units = {path.name for path in (unpacked.root / UNITS).glob("backendai-*.service")}
-    own = {f"backendai-{name}.service" for name in ("reconfigure", "upkeep", "tunnel")}  # ctl's own
-    assert {facts["unit"] for facts in described} == units - own
+    others = (
+        "reconfigure",
+        "upkeep",
+        "tunnel",
+        "containerd",
+    )  # of ctl, and of the container engine
+    beside = {f"backendai-{name}.service" for name in others}
+    assert {facts["unit"] for facts in described} == units - beside
     templates = {path.name for path in (share / "templates").iterdir()}
     made = {name for facts in described for name in facts.get("templates", [facts["config"]])}
     assert templates == {f"{name}.j2" for name in made}
@@ -52,6 +58,10 @@ def test_units_get_the_files_that_are_described(
 ) -> None:
     for facts in described:
         text = (unpacked.root / UNITS / facts["unit"]).read_text("utf-8")
+        if facts["name"] == "docker":  # it reads its file itself, and says when it is ready
+            assert f" --config-file /etc/backendai/{facts['config']} " in text
+            assert "Type=notify\n" in text and "backendai_serve" not in text
+            continue
         given = re.findall(r"^LoadCredential=\S+:/etc/backendai/(.+)$", text, re.MULTILINE)
         assert sorted(given) == sorted([facts["config"], *facts["credentials"]])
         health = facts["health"].format(**facts["ports"])
