@@ -11,17 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import artefacts
+import beside_others
 import own_servers
 import pytest
 from host import Host
-from scenario import Hosts, changed, ctl, disks
-from suites import REPO, family
+from scenario import Hosts, ctl
 
 ROOT = "trixie-docker"
-ROLE = "backendai-all-in-one"
-INSTALL_LIMIT = 1500  # seconds
-HEALTHY_LIMIT = 420
-WAIT = ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)]
 UNITS = "docker.service docker.socket containerd.service"
 DAEMON = "/etc/docker/daemon.json"
 # Everything in it but what Docker writes while it runs: logs, and states of containers and networks.
@@ -49,32 +45,19 @@ def host(
     hosts: Hosts, repositories: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Host]:
     """A host on which somebody runs a container; nothing of ours is there."""
-    with disks(tmp_path_factory, "theirs") as folder:
-        images = folder / "images"
-        images.mkdir()
-        with hosts.boot(
-            ROOT,
-            binds={repositories: REPO},
-            writable={images: "/var/lib/docker"},
-            privileged=True,
-            upper=folder,
-        ) as made:
-            made.write(DAEMON, '{"bip": "172.29.0.1/24"}\n')
-            made.sh(f"systemctl restart docker; {CONTAINER}", limit=300)
-            yield made
+    with beside_others.host_of_others(
+        hosts, ROOT, "/var/lib/docker", repositories, tmp_path_factory
+    ) as made:
+        made.write(DAEMON, '{"bip": "172.29.0.1/24"}\n')
+        made.sh(f"systemctl restart docker; {CONTAINER}", limit=300)
+        yield made
 
 
 def test_a_site_runs_its_sessions_in_it_and_its_owner_never_notices(
     host: Host, dist: artefacts.Dist
 ) -> None:
     before = theirs(host)
-    family("trixie", dist).add_repository(host)
-    call = ["apt-get", "install", "-y", "-q", "--no-install-recommends", ROLE]
-    host.check(call, limit=INSTALL_LIMIT)
-    host.check(WAIT, limit=HEALTHY_LIMIT + 60)
-    report = ctl(host, "doctor")
-    assert report["good"], report
-    assert changed(host) == []
+    beside_others.install(host, dist)
     assert theirs(host) == before
     assert "No such file" in host.sh("ls /opt/backendai/servers/docker 2>&1 || :")
     state = ["dpkg-query", "-W", "-f", "${db:Status-Status}", "backendai-docker"]
@@ -107,5 +90,5 @@ def test_doctor_names_the_lines_to_add(host: Host) -> None:
 
 def test_a_removal_of_ours_leaves_it(host: Host) -> None:
     before = theirs(host)
-    host.check(["apt-get", "purge", "-y", "-q", "backendai-*"], limit=INSTALL_LIMIT)
+    beside_others.remove(host)
     assert theirs(host) == before

@@ -12,18 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import artefacts
+import beside_others
 import own_servers
 import pytest
 from host import Host
-from scenario import Hosts, changed, ctl, disks
-from suites import REPO, family
+from scenario import Hosts, ctl
 
 ROOT = "trixie-servers"
 SERVERS = ("postgresql@17-main", "valkey-server", "etcd")
-ROLE = "backendai-all-in-one"
-INSTALL_LIMIT = 1500  # seconds
-HEALTHY_LIMIT = 420
-WAIT = ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)]
 SETTINGS = (
     *("/etc/postgresql", "/etc/postgresql-common", "/etc/valkey"),
     *("/etc/default/etcd", "/etc/default/valkey-server"),
@@ -90,33 +86,24 @@ def host(
     hosts: Hosts, repositories: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Host]:
     """A host on which others use servers of their own; nothing of ours is there."""
-    with disks(tmp_path_factory, "theirs") as folder:
-        docker = folder / "docker"
-        docker.mkdir()
-        with hosts.boot(
-            ROOT,
-            binds={repositories: REPO},
-            writable={docker: own_servers.ENGINE},
-            privileged=True,
-            upper=folder,
-        ) as made:
-            made.write("/etc/postgresql/17/main/conf.d/theirs.conf", LOG_CALLERS)
-            for name in SERVERS:
-                made.write(DROP_IN.format(name), "[Service]\nEnvironment=THEIRS=yes\n")
-            made.sh(f"systemctl daemon-reload; systemctl restart {' '.join(SERVERS)}", limit=120)
-            made.sh(
-                "cd /; runuser -u postgres -- createdb theirs\n"
-                "runuser -u postgres -- psql -q -d theirs -c"
-                " 'CREATE TABLE things AS SELECT 1 AS id, $$kept$$ AS name'\n"
-                "valkey-cli set theirs kept; etcdctl put theirs kept"
-            )
-            for name, call in USERS.items():
-                start = f"systemd-run --quiet --unit=user-{name} --working-directory=/"
-                made.sh(f"{start} -- {call}")
-            made.sh(
-                'until [ "$(valkey-cli pubsub numsub theirs | tail -1)" = 1 ]; do sleep 0.1; done'
-            )
-            yield made
+    with beside_others.host_of_others(
+        hosts, ROOT, own_servers.ENGINE, repositories, tmp_path_factory
+    ) as made:
+        made.write("/etc/postgresql/17/main/conf.d/theirs.conf", LOG_CALLERS)
+        for name in SERVERS:
+            made.write(DROP_IN.format(name), "[Service]\nEnvironment=THEIRS=yes\n")
+        made.sh(f"systemctl daemon-reload; systemctl restart {' '.join(SERVERS)}", limit=120)
+        made.sh(
+            "cd /; runuser -u postgres -- createdb theirs\n"
+            "runuser -u postgres -- psql -q -d theirs -c"
+            " 'CREATE TABLE things AS SELECT 1 AS id, $$kept$$ AS name'\n"
+            "valkey-cli set theirs kept; etcdctl put theirs kept"
+        )
+        for name, call in USERS.items():
+            start = f"systemd-run --quiet --unit=user-{name} --working-directory=/"
+            made.sh(f"{start} -- {call}")
+        made.sh('until [ "$(valkey-cli pubsub numsub theirs | tail -1)" = 1 ]; do sleep 0.1; done')
+        yield made
 
 
 def test_a_site_beside_them_is_healthy_and_they_never_notice(
@@ -124,14 +111,7 @@ def test_a_site_beside_them_is_healthy_and_they_never_notice(
 ) -> None:
     data, before = content(host), (settings(host), processes(host))
     called = callers(host)
-    manager = family("trixie", dist)
-    manager.add_repository(host)
-    call = ["apt-get", "install", "-y", "-q", "--no-install-recommends", ROLE]
-    host.check(call, limit=INSTALL_LIMIT)
-    host.check(WAIT, limit=HEALTHY_LIMIT + 60)
-    report = ctl(host, "doctor")
-    assert report["good"], report
-    assert changed(host) == []
+    beside_others.install(host, dist)
 
     now = callers(host)
     # The looks of this test itself: one call of valkey-cli each.
@@ -159,13 +139,13 @@ def test_a_restart_of_theirs_is_no_matter_of_ours(host: Host) -> None:
     shown = ["systemctl", "show", "--property=Id,InvocationID,ActiveState", *units]
     before = host.check(shown).stdout
     host.sh(f"systemctl restart {' '.join(SERVERS)}", limit=120)
-    host.check(WAIT, limit=HEALTHY_LIMIT + 60)
+    beside_others.wait_healthy(host)
     assert host.check(shown).stdout == before
 
 
 def test_a_removal_of_ours_leaves_them(host: Host) -> None:
     data, before = content(host), (settings(host), processes(host))
-    host.check(["apt-get", "purge", "-y", "-q", "backendai-*"], limit=INSTALL_LIMIT)
+    beside_others.remove(host)
     assert json.dumps(content(host)) == json.dumps(data)
     assert (settings(host), processes(host)) == before
     listening = host.sh("ss -Hltn | awk '{print $4}'").split()
