@@ -22,6 +22,7 @@ from backendai_ctl.system.run import run
 
 NAME = "docker"
 OLDEST = (20, 10)  # what the agent talks with
+LOG_LIMITS = {"max-size": "20m", "max-file": "5"}  # of each container
 _HOST_UNIT = "docker.service"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

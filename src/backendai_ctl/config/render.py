@@ -150,6 +150,7 @@ def _names(ctx: Context) -> dict[str, object]:
         "bridge": bridge.address(ctx),
         "engine": container_engine.own(ctx.facts),
         "engine_settings": _engine_settings(site),
+        "log_limits": container_engine.LOG_LIMITS,
         "agent_id": lambda: _agent_id(ctx),
         "cache_address": f"{bracketed(cache_host)}:{cache_port}",
         "here": ctx.here,

@@ -8,7 +8,7 @@ from http.client import HTTPException
 from typing import Any
 
 from backendai_ctl import container_engine, servers
-from backendai_ctl.container_engine import OLDEST, Engine
+from backendai_ctl.container_engine import LOG_LIMITS, OLDEST, Engine
 from backendai_ctl.context import Context
 from backendai_ctl.doctor.report import Result, fail, ok, skip, warn
 from backendai_ctl.own_servers import not_installed
@@ -16,7 +16,6 @@ from backendai_ctl.system import http
 
 NO_AGENT = "no agent on this host"
 RESTART = "systemctl restart docker, while there are no sessions"
-LOG_LIMITS = {"max-size": "20m", "max-file": "5"}
 
 
 def server(ctx: Context) -> Result:
