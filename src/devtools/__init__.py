@@ -1,1 +1,1 @@
-"""What scripts/reproduce, bench-build and bench-start are made of. Never shipped."""
+"""The code of scripts/reproduce and scripts/bench-*. Never shipped."""

@@ -14,11 +14,11 @@ from bootstrap import source
 from devtools.archives import difference, members
 from devtools.compare import SAME, explain
 from devtools.keyed import KEYRING, differences, is_document
-from devtools.release.bundle import Bundle
-from devtools.release.layout import MANIFEST
-from devtools.release.signature import spaced
-from devtools.release.verify import verify
-from devtools.tables import megabytes, table
+from release_tool.bundle import Bundle
+from release_tool.layout import MANIFEST
+from release_tool.signature import spaced
+from release_tool.tables import megabytes, table
+from release_tool.verify import verify
 from releasekit.errors import Failure
 from releasekit.files import sha256_of
 from releasekit.rpm_sign import parse
@@ -134,12 +134,12 @@ def hold_against(shipped: Shipped, dist: Path, scratch: Path, *, whole: bool) ->
             size = path.stat().st_size
             rows.append(Held(name, MISSING, size, ["the build made it, the provenance has none"]))
     rows += _foreign(shipped)
-    bundles = [path for path in dist.glob("*.tar") if path.is_file()]
-    if bundles:
+    bundle = dist / f"{shipped.bundle.facts.folder}.tar"
+    if bundle.is_file():
         accepted = {row.name for row in rows if row.result in (SAME, KEYS)}
         keyed = (row.name for row in rows if row.result == KEYS)
         unsigned = {sha256_of(built[name]): shipped.subjects[name] for name in keyed}
-        rows += _others(shipped, Bundle(bundles[0]), accepted, unsigned)
+        rows += _others(shipped, Bundle(bundle), accepted, unsigned)
     return rows
 
 

@@ -22,7 +22,7 @@ from bootstrap.setup import stamp_path
 from devtools import edits
 from devtools.checkout import copy_sources
 from devtools.compare import sums
-from devtools.tables import duration, megabytes, table
+from release_tool.tables import duration, megabytes, table
 from releasekit.errors import Failure
 from releasekit.files import Entry, remove_tree
 
@@ -153,7 +153,7 @@ def new_wheel(checkout: Path, cache: Cache, name: str, token: str) -> Iterator[N
 
 @contextlib.contextmanager
 def new_deb(checkout: Path, cache: Cache, key: str, token: str) -> Iterator[None]:
-    """The same for a Debian package of the closure: an update of it."""
+    """The same for a Debian package of the lock: an update of it."""
     locked = edits.locked_deb(checkout, key)
     entry, target = edits.other_deb(cache.store.path(locked), checkout.parent, token)
     with _stored(checkout, cache, entry, target):

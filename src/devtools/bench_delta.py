@@ -16,7 +16,7 @@ from bootstrap.cache import default_cache
 from devtools import edits
 from devtools.bench_build import build, new_deb, new_wheel, scratch
 from devtools.bench_release import find_bundle
-from devtools.tables import duration, megabytes, table
+from release_tool.tables import duration, megabytes, table
 from releasekit.errors import Failure
 from releasekit.files import sha256_of
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from devtools.bench_install import on_test_python
-from devtools.tables import table
+from release_tool.tables import table
 
 SITES: dict[int, dict[str, tuple[str, ...]]] = {
     1: {"mgmt": ("all-in-one",)},

@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from devtools.release.bundle import Bundle
-from devtools.tables import duration, megabytes, table
+from release_tool.bundle import Bundle
+from release_tool.tables import duration, megabytes, table
 from releasekit.errors import Failure
 
 # What upstream ships on its own, as self-contained PEXes.
@@ -23,8 +23,8 @@ CORE = (
     *("appproxy-coordinator", "appproxy-worker", "client"),
 )
 _ABOUT = """\
-Compare the bundle of dist/ with plain ways. Size: against the seven self-contained PEXes together
-with the Debian packages of the services that the bundle also has, and against those debs alone.
+Compare the bundle of dist/ with plain ways. Size: against the seven self-contained PEXes, which bring no
+server.
 Time, in turns on the same files: ./verify.sh, and unpacking with it, against `sha256sum` and `tar`. All
 figures are ratios of what was measured in one run; files are read once before, so that the page
 cache is the same for both. verify.sh runs in a mount namespace with its own /var/lib where that can be
@@ -54,8 +54,8 @@ def main(root: Path, argv: Sequence[str]) -> int:
 
 
 def find_bundle(dist: Path) -> Path:
-    """The one bundle of a folder."""
-    found = sorted(dist.glob("backendai-*.tar"))
+    """The one bundle of a folder that holds all."""
+    found = sorted(dist.glob("backendai-*-linux-*.tar"))
     if len(found) != 1:
         raise Failure(f"{dist} holds {len(found)} bundles", hint="run ./pants package ::")
     return found[0]
@@ -71,27 +71,23 @@ def pexes(dist: Path) -> dict[str, int]:
 
 
 def sizes(bundle: Bundle, total: int, pex: dict[str, int]) -> str:
-    """The table of sizes, each as a share of the PEXes with the services."""
-    ours_deb = services = ours_rpm = 0
+    """The table of sizes, each as a share of the PEXes."""
+    ours_deb = ours_rpm = 0
     for path, place in bundle.places.items():
         name = path.rsplit("/", 1)[-1]
         if name.endswith(".rpm"):
             ours_rpm += place.size
-        elif name.endswith(".deb") and name.startswith("backendai-"):
-            ours_deb += place.size
         elif name.endswith(".deb"):
-            services += place.size
-    plain = sum(pex.values()) + services
-    rest = total - ours_deb - ours_rpm - services
+            ours_deb += place.size
+    plain = sum(pex.values())
+    rest = total - ours_deb - ours_rpm
     rows = [
-        (f"{len(pex)} PEXes", sum(pex.values())),
-        ("Debian packages of the services", services),
-        ("both: the plain way", plain),
+        (f"{len(pex)} PEXes: the plain way", plain),
         ("bundle", total),
         ("  our debs", ours_deb),
         ("  our rpms", ours_rpm),
         ("  the rest: indices, SBOM, licences", rest),
-        ("bundle for Debian alone (without rpms)", total - ours_rpm),
+        ("without rpms, as the bundle of debs is", total - ours_rpm),
     ]
     return table(
         ("what", "size", "of the plain way"),

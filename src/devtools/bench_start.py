@@ -18,7 +18,7 @@ from bootstrap.cache import Cache, default_cache, exclusive
 from bootstrap.interpreters import RELEASE_PYTHON, Interpreters
 from bootstrap.wheels import Wanted, link_wheels
 from devtools.rooms import unshare
-from devtools.tables import table
+from release_tool.tables import table
 from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.locks import read_python_lock

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from difflib import unified_diff
 
-from devtools.release.bundle import Bundle
+from release_tool.bundle import Bundle
 
 _SHOWN = 20  # lines of a difference
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")

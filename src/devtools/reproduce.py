@@ -25,7 +25,7 @@ from devtools.cache import built_here, fetch_all, share_inputs
 from devtools.compare import SAME, Row, compare, explain, most_telling
 from devtools.rooms import SHIFT, Machine, Room, furnish, probe_machine, script, unshare
 from devtools.signing import KEY, signing_key
-from devtools.tables import duration, megabytes, table
+from release_tool.tables import duration, megabytes, table
 from releasekit.elf import is_elf, read_elf
 from releasekit.errors import Failure
 from releasekit.files import remove_tree, write_atomic

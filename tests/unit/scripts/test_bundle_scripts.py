@@ -69,6 +69,22 @@ def test_every_refusal_has_a_cure() -> None:
             assert re.search(r'"\s+"', call), (path.name, call)
 
 
+@pytest.mark.parametrize(("program", "family"), [("dpkg", "apt"), ("rpm", "rpm")])
+def test_a_bundle_of_the_other_kind_of_packages_is_refused(
+    tmp_path: Path, program: str, family: str
+) -> None:
+    bundle, root = tmp_path / "bundle", tmp_path / "root"
+    shutil.copytree(FOLDER, bundle)
+    (bundle / ("rpm" if family == "apt" else "apt")).mkdir()
+    (root / "usr/bin").mkdir(parents=True)
+    shutil.copy("/bin/true", root / "usr/bin" / program)
+    call = ["dash", str(bundle / "install.sh"), "--list-roles", "--root", str(root)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"refused: this bundle holds no packages for {family}" in done.stderr
+    assert "hint: get the bundle whose name has -linux- in it" in done.stderr
+
+
 def test_the_scripts_are_executable() -> None:
     assert all((FOLDER / script).stat().st_mode & 0o100 for script in SCRIPTS)
 
@@ -151,3 +167,44 @@ def test_of_the_hosts_dnf_settings_only_proxies_and_certificates_stay(tmp_path: 
     )
     said = _library("rpm", f"root={tmp_path}; host_settings", tmp_path)
     assert said.splitlines() == ["proxy=http://proxy.invalid:3128", "sslcacert = /ca.crt"]
+
+
+HINT = "hint: install on Debian 12, Ubuntu 22.04, Enterprise Linux 9, or newer\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "is_", "version", "systemd", "reason"),
+    [
+        ("debian", "Debian GNU/Linux", "11", 247, "Debian GNU/Linux 11 is too old"),
+        # With systemd of its backports: its dpkg reads no package of ours all the same.
+        ("debian", "Debian GNU/Linux", "11", 252, "Debian GNU/Linux 11 is too old"),
+        ("ubuntu", "Ubuntu", "20.04", 245, "Ubuntu 20.04 is too old"),
+        ("rocky", "Rocky Linux", "8.10", 239, "Rocky Linux 8.10 is too old"),
+        ("rhel", "Red Hat Enterprise Linux", "8.4", 239, "Linux 8.4 is too old"),
+        ("nosuch", "Other", "3", 248, "systemd here is 248, and"),
+        ("debian", "Debian GNU/Linux", "12", 252, ""),
+        ("debian", "Debian GNU/Linux", "", 260, ""),  # testing
+        ("ubuntu", "Ubuntu", "22.04", 249, ""),
+        ("ubuntu", "Ubuntu", "24.04", 255, ""),
+        ("rocky", "Rocky Linux", "9.6", 252, ""),
+        ("rhel", "Red Hat Enterprise Linux", "10.0", 257, ""),
+        ("nosuch", "Other", "3", 249, ""),
+    ],
+)
+def test_what_is_too_old_is_refused(
+    name: str, is_: str, version: str, systemd: int, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    facts = f'NAME="{is_}"\nID={name}\n' + (f'VERSION_ID="{version}"\n' if version else "")
+    (tmp_path / "etc/os-release").write_text(facts)
+    script = (
+        f"here={tmp_path}; . {FOLDER}/lib/checks.sh; . {FOLDER}/lib/host.sh\n"
+        f". {FOLDER}/lib/packages.sh; root={tmp_path}\n"
+        f"in_root() {{ echo 'systemd {systemd} ({systemd}.3-7)'; }}; check_age; finished=yes"
+    )
+    done = subprocess.run(["dash", "-uc", script], capture_output=True, text=True, check=False)
+    if reason:
+        assert done.returncode == 1
+        assert reason in done.stderr and done.stderr.endswith(HINT)
+    else:
+        assert (done.returncode, done.stderr) == (0, "")

@@ -24,7 +24,7 @@ LIBRARIES = (
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the scripts of a bundle and its signed manifest; every test takes a copy."""
-    spec = BundleSpec("1-1", 1, "2026-11-23", "debian13", "amd64", 0)
+    spec = BundleSpec("1-1", 1, "2026-11-23", "linux", "amd64", 0)
     root = tmp_path_factory.mktemp("bundle") / spec.name
     (root / "lib").mkdir(parents=True)
     source = ROOT / "packaging/bundle"

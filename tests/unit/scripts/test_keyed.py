@@ -9,7 +9,7 @@ import pytest
 import unsigned_bundle
 
 from devtools.keyed import differences
-from devtools.release.bundle import Bundle
+from release_tool.bundle import Bundle
 
 
 def digest(data: bytes) -> str:

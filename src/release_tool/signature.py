@@ -11,8 +11,17 @@ from pathlib import Path
 
 from releasekit.errors import Failure
 
-# What hosts judge signatures by too; it has the table of what counts.
-_SIGNER = Path(__file__).resolve().parents[2] / "backendai_ctl/bundle/signer.sh"
+
+def _signer() -> str:
+    """The script that hosts judge signatures by too; it has the table of what counts.
+
+    Out of the file that this program is, where it is one: a loader reads from both.
+    """
+    there = os.path.join(
+        os.path.dirname(os.path.dirname(__file__)), "backendai_ctl/bundle/signer.sh"
+    )
+    text: bytes = __loader__.get_data(there)  # type: ignore[name-defined]
+    return text.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,14 @@ def check_signature(data: bytes, signature: bytes, keyring: bytes, what: str) ->
         for name, content in files.items():
             Path(scratch, name).write_bytes(content)
         done = subprocess.run(
-            ["sh", str(_SIGNER), "check", *(str(Path(scratch, name)) for name in files)],
+            [
+                "sh",
+                "-c",
+                _signer(),
+                "signer.sh",
+                "check",
+                *(str(Path(scratch, name)) for name in files),
+            ],
             capture_output=True,
             text=True,
             errors="replace",
@@ -53,7 +69,7 @@ def read_fingerprint(text: str) -> str:
     plain = re.sub(r"[\s:]", "", text).upper()
     if not re.fullmatch(r"[0-9A-F]{40}", plain):
         raise Failure(
-            f"--fingerprint: {text.strip()[:60]!r} is no fingerprint",
+            f"--fingerprint: {text.strip()[:60]!r} is not a fingerprint",
             hint="40 hex digits, as gpg --fingerprint shows, or a file that holds them",
         )
     return plain

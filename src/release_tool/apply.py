@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.progress import Progress
-from devtools.release.bundle import BLOCK, Bundle, Place
-from devtools.release.delta import base_form
-from devtools.release.delta_file import DeltaFile
-from devtools.release.layout import KEYRING
-from devtools.release.partial import Partial
-from devtools.release.patch import Scratch, apply_patch
-from devtools.release.repack import Piece, packed, probe
-from devtools.release.signature import Signed, check_signature
-from devtools.release.verify import check_fingerprint, verify
+from release_tool.bundle import BLOCK, Bundle, Place
+from release_tool.delta import base_form
+from release_tool.delta_file import DeltaFile
+from release_tool.layout import KEYRING
+from release_tool.partial import Partial
+from release_tool.patch import Scratch, apply_patch
+from release_tool.repack import Piece, packed, probe
+from release_tool.signature import Signed, check_signature
+from release_tool.verify import check_fingerprint, verify
 from releasekit.errors import Failure
 
 Bases = dict[str, tuple[str, Place]]  # path and place in the old bundle, by sha256

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.progress import Progress
-from devtools.release.bundle import Bundle, Place
-from devtools.release.delta_file import first_line, pack_header
-from devtools.release.inventory import counterparts
-from devtools.release.layout import KEYRING, MANIFEST, SIGNATURE
-from devtools.release.partial import Partial
-from devtools.release.patch import Scratch, apply_patch, make_patch
-from devtools.release.repack import UNKNOWN, Piece, packed, pieces_of, probe, unpacked
+from release_tool.bundle import Bundle, Place
+from release_tool.delta_file import first_line, pack_header
+from release_tool.inventory import counterparts
+from release_tool.layout import KEYRING, MANIFEST, SIGNATURE
+from release_tool.partial import Partial
+from release_tool.patch import Scratch, apply_patch, make_patch
+from release_tool.repack import UNKNOWN, Piece, packed, pieces_of, probe, unpacked
 from releasekit.errors import Failure
 from releasekit.files import sha256_of
 

@@ -11,11 +11,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from bootstrap.progress import Progress
-from devtools.release.bundle import Place
-from devtools.release.partial import Partial
+from release_tool.bundle import Place
+from release_tool.partial import Partial
 from releasekit.errors import Failure
 from releasekit.files import write_atomic
 
@@ -56,10 +57,10 @@ class Listing:
 
 def parse_size(text: str) -> int:
     """Bytes of "700M", "4.7G" (decimal), "650MiB" (binary); Failure for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?)?B?", text.strip().upper())
-    size = int(float(match.group(1)) * _UNITS[match.group(2) or ""]) if match else 0
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,15})?)\s*([KMG]I?)?B?", text.strip().upper())
+    size = int(Fraction(match.group(1)) * _UNITS[match.group(2) or ""]) if match else 0
     if size < 1:
-        raise Failure(f"--size: {text!r} is no size", hint="such as 700M, 4.3G or 650MiB")
+        raise Failure(f"--size: {text!r} is not a size", hint="such as 700M, 4.3G or 650MiB")
     return size
 
 

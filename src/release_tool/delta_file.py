@@ -29,8 +29,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from devtools.release.bundle import BLOCK, Place
-from devtools.release.layout import Facts, parse_manifest
+from release_tool.bundle import BLOCK, Place
+from release_tool.layout import Facts, parse_manifest
 from releasekit.errors import Failure
 
 MAGIC = b"backendai-delta 1 "
@@ -65,7 +65,7 @@ class DeltaFile:
             line = stream.readline(120)
             match = _FIRST.fullmatch(line)
             if not match:
-                raise Failure(f"{path} is no delta, or its first line is damaged", hint=_HINT)
+                raise Failure(f"{path} is not a delta, or its first line is damaged", hint=_HINT)
             raw = stream.read(int(match.group(1)))
         if hashlib.sha256(raw).hexdigest() != match.group(2).decode():
             raise Failure(f"{path}: the header of the delta is damaged", hint=_HINT)

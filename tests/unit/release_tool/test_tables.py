@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from devtools.tables import duration, table
+from release_tool.tables import duration, table
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

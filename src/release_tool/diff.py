@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from devtools.release.bundle import Bundle
-from devtools.release.inventory import Package, package_of, packages
-from devtools.tables import megabytes, table
+from release_tool.bundle import Bundle
+from release_tool.inventory import Package, package_of, packages
+from release_tool.tables import megabytes, table
 
 
 def difference(old: Bundle, new: Bundle) -> dict[str, Any]:

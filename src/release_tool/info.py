@@ -6,11 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from devtools.release.bundle import Bundle
-from devtools.release.delta_file import DeltaFile, is_delta
-from devtools.release.inventory import packages
-from devtools.release.signature import spaced
-from devtools.tables import megabytes
+from release_tool.bundle import Bundle
+from release_tool.delta_file import DeltaFile, is_delta
+from release_tool.inventory import packages
+from release_tool.signature import spaced
+from release_tool.tables import megabytes
 
 _KINDS = {"local": "a local key of the build machine", "given": "the publisher's key"}
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from devtools.release import delta as deltas
-from devtools.release.archive import FILE, header
-from devtools.release.bundle import Bundle, Place
-from devtools.release.delta_file import DeltaFile
-from devtools.release.layout import parse_manifest, parse_release
-from tests.unit.scripts.release.conftest import DAY, RELEASED, MakeBundle, RunRelease
-from tests.unit.scripts.release.test_release import refused, succeeded
+from release_tool import delta as deltas
+from release_tool.archive import FILE, header
+from release_tool.bundle import Bundle, Place
+from release_tool.delta_file import DeltaFile
+from release_tool.layout import parse_manifest, parse_release
+from tests.unit.release_tool.conftest import DAY, RELEASED, MakeBundle, RunRelease
+from tests.unit.release_tool.test_release import refused, succeeded
 
 CHECKS = "lib/checks.sh"
 WHOLE = b"check_files() { grep -q good; }\n" + b"# " * 1000 + b"\nchecks=whole\n"

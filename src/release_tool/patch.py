@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from devtools.release.matching import COPY, NEAR, NEW, runs, xor
+from release_tool.matching import COPY, NEAR, NEW, runs, xor
 from releasekit.errors import Failure
 
 BLOCK = 1 << 20

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools.release.archive import Archive, read
-from devtools.release.layout import (
+from release_tool.archive import Archive, read
+from release_tool.layout import (
     MANIFEST,
     RELEASE,
     SIGNATURE,
@@ -56,7 +56,7 @@ class Bundle:
         for name in (RELEASE, MANIFEST, SIGNATURE):
             if name not in self.places:
                 raise Failure(
-                    f"{path} is no bundle of a release, or a damaged one: it has no {name}",
+                    f"{path} is not a release bundle, or is damaged: it has no {name}",
                     hint="a bundle is the file backendai-*.tar of a release, or its unpacked folder",
                 )
         self.facts: Facts = parse_release(self.text(RELEASE), str(path))
@@ -76,7 +76,7 @@ class Bundle:
         try:
             return self.read(name).decode("utf-8")
         except UnicodeDecodeError:
-            raise Failure(f"{self.path}: {name} is damaged: it is no text") from None
+            raise Failure(f"{self.path}: {name} is damaged: it is not text") from None
 
     def size(self) -> int:
         """Bytes of the tar, or of all files of a folder."""
@@ -110,6 +110,8 @@ def _folder(path: Path) -> dict[str, Place]:
             file = Path(folder, name)
             relative = file.relative_to(path).as_posix()
             if file.is_symlink() or not file.is_file():
-                raise Failure(f"{path}: {relative} is no plain file; bundles hold nothing else")
+                raise Failure(
+                    f"{path}: {relative} is not a regular file; bundles hold nothing else"
+                )
             places[relative] = Place(file, 0, file.stat().st_size)
     return places

@@ -82,7 +82,7 @@ def _value(field: bytes) -> int:
     if field[:1] == b"\x80":
         return int.from_bytes(field[1:], "big")
     if not _OCTAL.fullmatch(field[:-1]):
-        raise _Odd("this is no header of a tar file")
+        raise _Odd("this is not a header of a tar file")
     return int(field[:-1], 8)
 
 
@@ -142,7 +142,9 @@ class _Reader:
         if kind == FOLDER and text.endswith("/") and size == 0 and mode == 0o755:
             text = text[:-1]
         elif kind != FILE or mode not in (0o644, 0o755):
-            raise _Odd(f"{text!r} is no plain file or folder: a bundle has nothing else")
+            raise _Odd(
+                f"{text!r} is neither a regular file nor a directory: a bundle has nothing else"
+            )
         if not all(PLAIN_NAME.match(part) for part in text.split("/")):
             raise _Odd(f"{text!r} is a name that no bundle has")
         if self._stream.tell() + size > self._size:

@@ -1,29 +1,30 @@
-"""scripts/release: look at, check and carry releases."""
+"""Look at, check and carry releases: scripts/release, and backendai-release.pyz of a bundle."""
 
 from __future__ import annotations
 
 import argparse
 import errno
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
 
 from bootstrap.progress import say
-from devtools.release import diff, info, volumes
-from devtools.release.apply import apply_delta
-from devtools.release.bundle import Bundle
-from devtools.release.delta import make_delta
-from devtools.release.delta_file import DeltaFile
-from devtools.release.layout import KEYRING
-from devtools.release.sign_list import sign_list
-from devtools.release.signature import check_signature, read_fingerprint, spaced
-from devtools.release.verify import Verdict, verify
-from devtools.tables import megabytes
+from release_tool import diff, info, volumes
+from release_tool.apply import apply_delta
+from release_tool.bundle import Bundle
+from release_tool.delta import make_delta
+from release_tool.delta_file import DeltaFile
+from release_tool.layout import KEYRING
+from release_tool.sign_list import sign_list
+from release_tool.signature import check_signature, read_fingerprint, spaced
+from release_tool.tables import megabytes
+from release_tool.verify import Verdict, verify
 from releasekit.errors import Failure
 
 Answer = tuple[dict[str, Any], str]  # for --json, for reading
-_TAR = "backendai-26.9.6-1-debian13-amd64.tar"
+_TAR = "backendai-26.9.6-2-linux-amd64.tar"
 _ABOUT = """\
 Look at, check and carry releases. BUNDLE is the tar file of a release, or the folder it was unpacked
 to. All verbs take --json. Exit status: 0 done, 1 refused or failed (the reason and a cure are
@@ -53,7 +54,7 @@ def _explained(error: OSError) -> Failure:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scripts/release", description=_ABOUT)
+    parser = argparse.ArgumentParser(prog=Path(sys.argv[0]).name, description=_ABOUT)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     def verb(name: str, run: Callable[[Any], Answer], about: str, example: str) -> Any:

@@ -18,7 +18,7 @@ import pytest
 from releasekit.tarball import pack
 
 RELEASED, DAY = 1_793_404_800, 86_400  # 2026-10-31, in seconds since the epoch
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 MakeBundle = Callable[..., Path]
 RunRelease = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -102,14 +102,14 @@ def write_bundle(
     target: Path, version: str, number: int, files: Mapping[str, bytes], key: Gpg, keyring: bytes
 ) -> Path:
     """The tar of a bundle, as ./pants package makes it."""
-    name = f"backendai-{version}-debian13-amd64"
+    name = f"backendai-{version}-linux-amd64"
     facts = {
         "format": 1,
         "name": "backendai",
         "version": version,
         "number": number,
         "date": f"2026-11-{number:02}",
-        "distribution": "debian13",
+        "distribution": "linux",
         "architecture": "amd64",
         "key": "given",
         "fingerprint": key.fingerprint,

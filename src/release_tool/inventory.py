@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from devtools.release.bundle import Bundle
+from release_tool.bundle import Bundle
 
 OUR_PREFIX = "backendai-"
 _DEB = re.compile(r"apt/(?:.*/)?([^/_]+)_([^/_]+)_([^/_]+)\.deb")

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 
 from bootstrap.progress import Progress
-from devtools.release.bundle import Bundle
-from devtools.release.layout import KEYRING, MANIFEST, SIGNATURE
-from devtools.release.signature import Signed, check_signature, spaced
+from release_tool.bundle import Bundle
+from release_tool.layout import KEYRING, MANIFEST, SIGNATURE
+from release_tool.signature import Signed, check_signature, spaced
 from releasekit.errors import Failure
 
 _SHOWN = 10

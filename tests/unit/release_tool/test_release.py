@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.scripts.release.conftest import ROOT, Gpg, MakeBundle, RunRelease, flip
+from tests.unit.release_tool.conftest import ROOT, Gpg, MakeBundle, RunRelease, flip
 
 OLD, NEW = "26.9.6-1", "26.9.6-2"
 

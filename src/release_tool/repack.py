@@ -14,7 +14,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from devtools.release.bundle import Place
+from release_tool.bundle import Place
 
 BLOCK = 1 << 20
 _AR = b"!<arch>\n"
