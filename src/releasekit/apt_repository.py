@@ -6,11 +6,8 @@ from them, the spec and the key. Format: Debian repository format, deb-control(5
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import lzma
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -21,6 +18,7 @@ from releasekit.debfile import control
 from releasekit.errors import Failure, run_main
 from releasekit.files import sha256_of
 from releasekit.signing import Signer
+from releasekit.specs import program
 
 _OURS = ("Filename", "Size", "SHA256")  # fields that the index adds
 _ARCHITECTURES = ("amd64", "all")
@@ -118,14 +116,12 @@ def build(spec: AptSpec, signer: Signer) -> Path:
     return top
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.apt_repository SPEC.json", file=sys.stderr)
-        return 2
-    data = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    names = {field.name for field in dataclasses.fields(AptSpec)}
-    build(AptSpec(**{key: data[key] for key in names}), Signer.from_environment())
-    return 0
+def sign_with_key(spec: AptSpec) -> None:
+    """Build it with the key of the build."""
+    build(spec, Signer.from_environment())
+
+
+main = program(AptSpec, sign_with_key)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ which it is checked before anything in it is read. Files are streamed: none is h
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Protocol
 
 from releasekit.errors import Failure, run_main
 from releasekit.files import sha256_of
+from releasekit.specs import program
 from releasekit.tarball import pack
 
 FOLDER = "bundle"  # of the sandbox, above NAME
@@ -44,7 +43,7 @@ class BundleSpec:
     version: str  # with the revision: 26.9.6-1
     number: int  # rises with every release
     date: str  # YYYY-MM-DD
-    distribution: str  # whose packages are in the closure: debian13
+    distribution: str  # for which hosts: linux, or deb or rpm alone
     architecture: str
     mtime: int
     product: str = "backendai"
@@ -69,7 +68,7 @@ def files_of(root: Path) -> dict[str, Path]:
             )
         if path.is_symlink() or not (path.is_dir() or path.is_file()):
             raise Failure(
-                f"{name} cannot be in a bundle: it is no plain file",
+                f"{name} cannot be in a bundle: it is not a regular file",
                 hint="ship the file itself; verify.sh refuses links",
             )
         if path.is_file():
@@ -122,10 +121,10 @@ def complete(root: Path, spec: BundleSpec, signer: Signs, *, kind: str, fingerpr
     (root / SIGNATURE).write_bytes(signer.detach(manifest, armor=False))
 
 
-def main() -> int:
+def make(spec: BundleSpec) -> None:
+    """Complete the parts below FOLDER, pack them and sign the tar, with the key of the build."""
     from releasekit.signing import Signer
 
-    spec = BundleSpec(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
     signer = Signer.from_environment()
     root = Path(FOLDER, spec.name)
     root.mkdir(parents=True, exist_ok=True)
@@ -133,7 +132,9 @@ def main() -> int:
     tar = Path(f"{spec.name}.tar")
     pack(Path(FOLDER), tar, mtime=spec.mtime)
     Path(f"{tar}.sig").write_bytes(signer.detach_file(tar))
-    return 0
+
+
+main = program(BundleSpec, make)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,30 @@ import io
 import os
 import posixpath
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Callable
 
+from releasekit.deb822 import paragraphs
 from releasekit.errors import Failure
+
+try:
+    import lzma
+except ImportError:  # so was this Python built; see _decompressed
+    lzma = None  # type: ignore[assignment]
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60  # bytes of an ar header
+_DAMAGED: tuple[type[Exception], ...] = (
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    ValueError,
+    zlib.error,
+)
+if lzma:
+    _DAMAGED += (lzma.LZMAError,)
 
 
 def _ar_members(stream: IO[bytes], where: Path) -> Iterator[tuple[str, int]]:
@@ -30,12 +46,12 @@ def _ar_members(stream: IO[bytes], where: Path) -> Iterator[tuple[str, int]]:
         header = stream.read(_HEADER)
         if not header:
             return
-        if len(header) != _HEADER or header[58:] != b"`\n":
+        size = header[48:58].strip()
+        if len(header) != _HEADER or header[58:] != b"`\n" or not size.isdigit():
             raise Failure(f"{where}: broken ar archive, the file is damaged or cut short")
-        size = int(header[48:58])
         start = stream.tell()
-        yield header[:16].decode("ascii").strip().rstrip("/"), size
-        stream.seek(start + size + size % 2)
+        yield header[:16].decode("ascii", "replace").strip().rstrip("/"), int(size)
+        stream.seek(start + int(size) + int(size) % 2)
 
 
 def _decompressed(name: str, raw: io.BytesIO, where: Path) -> Any:
@@ -45,13 +61,11 @@ def _decompressed(name: str, raw: io.BytesIO, where: Path) -> Any:
     if kind == "gz":
         return gzip.open(raw)
     if kind == "xz":
-        try:
-            import lzma
-        except ImportError:
+        if not lzma:
             raise Failure(
                 f"{where}: this Python was built without lzma",
                 hint="run with Debian's own python3 (package python3)",
-            ) from None
+            )
         return lzma.open(raw)
     if kind == "bz2":
         return bz2.open(raw)
@@ -78,7 +92,7 @@ def _tar(path: Path, prefix: str) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
                     for info in tar:
                         content = tar.extractfile(info) if info.isreg() else None
                         yield info, b"" if content is None else content.read()
-            except (tarfile.TarError, EOFError, OSError) as error:
+            except _DAMAGED as error:
                 raise Failure(f"{path}: {name} is damaged: {error}") from None
             return
     raise Failure(f"{path} is not a Debian package ({prefix}* is missing)")
@@ -88,14 +102,10 @@ def control(path: Path) -> dict[str, str]:
     """The control fields of a package, continuation lines joined by newlines."""
     for info, content in _tar(path, "control.tar"):
         if posixpath.normpath(info.name) == "control":
-            fields: dict[str, str] = {}
-            key = ""
-            for line in content.decode("utf-8").splitlines():
-                if line[:1] in (" ", "\t"):
-                    fields[key] += f"\n{line[1:]}"
-                elif line:
-                    key, _, value = line.partition(":")
-                    fields[key] = value.strip()
+            text = content.decode("utf-8", "replace")
+            fields = next(paragraphs(text), {})
+            if "\N{REPLACEMENT CHARACTER}" in text or not fields or "" in fields:
+                raise Failure(f"{path}: the control file is damaged")
             return fields
     raise Failure(f"{path}: the control file is missing")
 

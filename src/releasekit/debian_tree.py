@@ -6,16 +6,14 @@ What is packed is as releasekit.trees writes it: `tree.tar`, paths as on a host,
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from releasekit import tarball
-from releasekit.licences import Part, expression, write_doc
-from releasekit.spdx import of_debian
+from releasekit import debian_license, tarball
+from releasekit.licenses import expression, write_doc
+from releasekit.model import Part
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class DebianSpec:
         return prefix
 
 
-def parts_of(licences: Path, provenance: list[dict[str, Any]]) -> list[Part]:
+def parts_of(licenses: Path, provenance: list[dict[str, Any]]) -> list[Part]:
     """One part per Debian package, with the copyright file it came with."""
     versions = {str(row["package"]).split("/")[-1]: str(row["version"]) for row in provenance}
     parts = []
-    for folder in sorted(licences.iterdir()):
+    for folder in sorted(licenses.iterdir()):
         text = (folder / "copyright").read_text("utf-8", "replace").strip()
         version = versions.get(folder.name, "")
-        parts.append(Part(folder.name, version, of_debian(text), (text,)))
+        parts.append(Part(folder.name, version, debian_license.expression(text), (text,)))
     return parts
 
 
@@ -72,19 +70,11 @@ def pack(root: Path, facts: dict[str, Any], mtime: int) -> None:
     Path("tree.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
 
 
-def program(
-    name: str, parse: Callable[..., Any], build: Callable[[Any, Path], dict[str, Any]]
-) -> int:
-    """Command line of releasekit.NAME: one argument, the JSON file of `parse`'s keywords.
+S = TypeVar("S", bound=DebianSpec)
 
-    Packs what `build` lays out below a folder, with the facts that it returns.
-    """
-    if len(sys.argv) != 2:
-        print(f"usage: python -m releasekit.{name} SPEC.json", file=sys.stderr)
-        return 2
-    spec = parse(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
-    os.umask(0o022)
+
+def packed(spec: S, build: Callable[[S, Path], dict[str, Any]]) -> None:
+    """Write `tree.tar` and `tree.json`: what `build` lays out below a folder, and the facts it returns."""
     root = Path("root")
     root.mkdir()
     pack(root, build(spec, root), spec.mtime)
-    return 0

@@ -3,9 +3,9 @@
 Usage::
 
     python -m releasekit.gateway --node NODE --lock npm.lock --tarballs DIR \
-        --sources packaging/components/gateway --schemas DIR --out OUT [--licences DEB...]
+        --sources packaging/components/gateway --schemas DIR --out OUT [--licenses DEB...]
 
-`--licences` are Debian packages whose copyright files cover what is linked into Node.js; its own
+`--licenses` are Debian packages whose copyright files cover what is linked into Node.js; its own
 distribution leaves them out. `--schemas` holds graphene.graphql, strawberry.graphql and
 public.graphql as the manager dumps them. The three results do not depend on where, when or by whom
 they are made.
@@ -25,17 +25,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from releasekit import spdx
+from releasekit import debian_license
 from releasekit.debfile import control, extract
 from releasekit.errors import Failure, run_main
 from releasekit.files import write_atomic
 from releasekit.node_modules import NpmPackage, unpack_all
 
 SCHEMAS = ("graphene", "strawberry", "public")
-# Licences that ask for no more than their text being shipped, which licences.json does.
+# Licences that ask for no more than their text being shipped, which licenses.json does.
 ALLOWED = frozenset({"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT"})
 
-_LICENCE_FILE = re.compile(r"(?i)(licen[cs]e|copying|notice)(\.(md|txt))?")
+_LICENSE_FILE = re.compile(r"(?i)(licen[cs]e|copying|notice)(\.(md|txt))?")
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+?)(?:\.git)?(?:[/#].*)?")
 _TIME_LIMIT = 300  # seconds for one run of Node
 
@@ -48,7 +48,7 @@ def build(
     sources: Path,
     schemas: Path,
     out: Path,
-    licences: Sequence[Path] = (),
+    licenses: Sequence[Path] = (),
 ) -> None:
     """Write OUT/gateway.mjs, OUT/supergraph.graphql and OUT/licenses.json."""
     for name in SCHEMAS:
@@ -65,12 +65,12 @@ def build(
         _run(node, work, "bundle.mjs", "src/gateway.mjs", "gateway.mjs", "meta.json")
         _run(node, work, "compose.mjs", str(schemas.resolve()), "supergraph.graphql")
         inside = packages_inside(json.loads((work / "meta.json").read_text()), packages)
-        bundled = [licence(work / key, packages[key], sources) for key in sorted(inside)]
-        bundled += [linked_into_node(deb, work / "debs") for deb in licences]
+        bundled = [license(work / key, packages[key], sources) for key in sorted(inside)]
+        bundled += [linked_into_node(deb, work / "debs") for deb in licenses]
         results = {
             "gateway.mjs": (work / "gateway.mjs").read_bytes(),
             "supergraph.graphql": (work / "supergraph.graphql").read_bytes(),
-            "licenses.json": _licence_list(bundled),
+            "licenses.json": _license_list(bundled),
         }
     out.mkdir(parents=True, exist_ok=True)
     for name, data in results.items():
@@ -112,12 +112,12 @@ def linked_into_node(deb: Path, scratch: Path) -> dict[str, str]:
     return {
         "name": f"{facts['Package']} (in Node.js)",
         "version": facts["Version"],
-        "license": spdx.of_debian(text),
+        "license": debian_license.expression(text),
         "text": text.strip() + "\n",
     }
 
 
-def licence(folder: Path, package: NpmPackage, sources: Path) -> dict[str, str]:
+def license(folder: Path, package: NpmPackage, sources: Path) -> dict[str, str]:
     """Name, version, SPDX licence and full text of an unpacked package."""
     manifest = json.loads((folder / "package.json").read_text(encoding="utf-8"))
     stated = manifest.get("license")
@@ -128,7 +128,7 @@ def licence(folder: Path, package: NpmPackage, sources: Path) -> dict[str, str]:
             hint=f"allowed: {', '.join(sorted(ALLOWED))}; read the licence, then extend the list "
             "in src/releasekit/gateway.py or leave the package out",
         )
-    files = sorted(p for p in folder.iterdir() if p.is_file() and _LICENCE_FILE.fullmatch(p.name))
+    files = sorted(p for p in folder.iterdir() if p.is_file() and _LICENSE_FILE.fullmatch(p.name))
     if files:
         text = "\n".join(path.read_text(encoding="utf-8").strip() + "\n" for path in files)
     else:
@@ -160,8 +160,8 @@ def _repository(manifest: Mapping[str, Any]) -> str:
     return match.group(1) if match else ""
 
 
-def _licence_list(licences: list[dict[str, str]]) -> bytes:
-    unique = {(entry["name"], entry["version"]): entry for entry in licences}
+def _license_list(licenses: list[dict[str, str]]) -> bytes:
+    unique = {(entry["name"], entry["version"]): entry for entry in licenses}
     ordered = [unique[key] for key in sorted(unique)]
     return (json.dumps(ordered, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -197,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="releasekit.gateway", description=__doc__)
     for option in ("node", "lock", "tarballs", "sources", "schemas", "out"):
         parser.add_argument(f"--{option}", type=Path, required=True)
-    parser.add_argument("--licences", type=Path, nargs="*", default=[], metavar="DEB")
+    parser.add_argument("--licenses", type=Path, nargs="*", default=[], metavar="DEB")
     options = parser.parse_args(argv)
     build(**vars(options))
     return 0

@@ -1,88 +1,22 @@
-"""What a release is made of: its packages, and every part that came from elsewhere.
-
-The packager writes it as JSON (see `Inventory`); the SBOM and the licences are made from it.
-"""
+"""The inventory of a release as the packager gathers it, for its SBOM and the list of licences."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from releasekit.spdx import UNKNOWN
+from releasekit.model import File, Inventory, Package, Part
 
-DEBIAN = {"trixie": "debian-13", "bullseye": "debian-11"}  # suite -> as package URLs say it
-KINDS = ("deb", "embedded", "generic", "npm", "pypi")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One work of others, or a distribution of our own.
-
-    kind: pypi, npm, deb; generic (a Python distribution of our own); embedded (linked into another
-    part: no file of its own). packages: packages of ours that hold its files. carried: a Debian
-    package that is in the repository as it is. extent: `files` when only some of its files are taken.
-    requires: names of parts of the same kind.
-    """
-
-    kind: str
-    name: str
-    version: str
-    filename: str = ""
-    sha256: str = ""
-    size: int = 0
-    packages: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    carried: bool = False
-    extent: str = ""
-    license: str = UNKNOWN
-    texts: tuple[str, ...] = ()
-    copyright: str = ""
-
-    @property
-    def purl(self) -> str:
-        """The package URL; of an embedded part, none."""
-        if self.kind == "embedded":
-            return ""
-        return purl(self.kind, self.name, self.version, filename=self.filename)
+SUITE = "trixie"  # what we take packages from, unless a lock says another
+DEBIAN = {SUITE: "debian-13", "bullseye": "debian-11"}  # suite -> as package URLs say it
 
 
-@dataclass(frozen=True)
-class File:
-    """An artefact: `path` as in the release, `size` in bytes."""
-
-    path: str
-    sha256: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package of ours; its deb and its rpm hold the same."""
-
-    name: str
-    summary: str
-    arch: str  # amd64 or all
-    requires: tuple[str, ...] = ()  # packages of ours
-    files: tuple[File, ...] = ()
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """`release`: name, version (with revision), number, date, homepage, license, vendor."""
-
-    release: Mapping[str, Any]
-    packages: tuple[Package, ...]
-    parts: tuple[Part, ...]
-    pexes: tuple[File, ...] = ()
-    pex_parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # path -> distributions
-
-
-def purl(kind: str, name: str, version: str, *, filename: str = "", suite: str = "trixie") -> str:
+def purl(kind: str, name: str, version: str, *, filename: str = "", suite: str = SUITE) -> str:
     """A package URL (the purl specification). Of a Debian package, `filename` tells the architecture."""
     plain = quote(version, safe=".-_~:")
     if kind == "deb":
@@ -94,6 +28,13 @@ def purl(kind: str, name: str, version: str, *, filename: str = "", suite: str =
     return f"pkg:{kind}/{quote(name, safe='.-_~')}@{plain}"
 
 
+def purl_of(part: Part) -> str:
+    """The package URL of a part; empty for an embedded one."""
+    if part.kind == "embedded":
+        return ""
+    return purl(part.kind, part.name, part.version, filename=part.filename)
+
+
 def own_purl(package: Package, file: File, version: str) -> str:
     """The package URL of a deb or rpm of ours."""
     kind = file.path.rsplit(".", 1)[1]
@@ -101,28 +42,26 @@ def own_purl(package: Package, file: File, version: str) -> str:
     return f"pkg:{kind}/backendai/{package.name}@{version}?arch={arch}"
 
 
-def read(path: Path) -> Inventory:
-    """The inventory of a spec: JSON as `dump` writes it, licences taken from the files it names.
+@dataclass(frozen=True)
+class InventorySpec:
+    """What the packager gathers; `licenses`: files of releasekit.part_licenses, which tell more of parts."""
 
-    `licences` are files of releasekit.part_licences, by the name of the part's file.
-    """
-    data = json.loads(path.read_text("utf-8"))
+    inventory: Inventory
+    licenses: tuple[str, ...]
+
+
+def gathered(spec: InventorySpec) -> Inventory:
+    """The inventory, in order, with the licences that the files tell."""
     known: dict[str, dict[str, Any]] = {}
-    for name in data["licences"]:
-        known.update({row["file"]: row for row in json.loads(Path(name).read_text("utf-8"))})
-    parts = [
-        Part(**{**_tuples(row), **_licence(known.get(row["filename"]))}) for row in data["parts"]
-    ]
-    packages = [
-        Package(**{**_tuples(row), "files": tuple(File(**file) for file in row["files"])})
-        for row in data["packages"]
-    ]
-    return Inventory(
-        data["release"],
-        tuple(sorted(packages, key=lambda package: package.name)),
-        tuple(sorted(parts, key=sort_key)),
-        tuple(File(**row) for row in data["pexes"]),
-        {path: tuple(names) for path, names in data["pex_parts"].items()},
+    for name in spec.licenses:
+        for row in json.loads(Path(name).read_text("utf-8")):
+            file = row.pop("file")
+            known[file] = {**row, "texts": tuple(row["texts"])}
+    parts = (replace(part, **known.get(part.filename, {})) for part in spec.inventory.parts)
+    return replace(
+        spec.inventory,
+        packages=tuple(sorted(spec.inventory.packages, key=lambda package: package.name)),
+        parts=tuple(sorted(parts, key=sort_key)),
     )
 
 
@@ -134,19 +73,6 @@ def sort_key(part: Part) -> tuple[str, ...]:
 def digest(data: Any) -> str:
     """The sha256 of data as JSON."""
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-
-
-def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-
-
-def _licence(row: Mapping[str, Any] | None) -> dict[str, Any]:
-    if row is None:
-        return {}
-    return {key: tuple(row[key]) if key == "texts" else row[key] for key in _LICENCE}
-
-
-_LICENCE = ("license", "texts", "copyright")
 
 
 def owned_by(parts: Iterable[Part], package: str) -> list[Part]:

@@ -7,11 +7,11 @@ beside the package: `files.json`, the paths it installs.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import stat
 import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -21,21 +21,23 @@ from typing import Any
 from releasekit import spdx, tarball
 from releasekit.debzst import compress_deb
 from releasekit.errors import Failure, run_main
-from releasekit.licences import (
+from releasekit.licenses import (
     COMMON,
-    Part,
     expression,
     stanza,
     without_common,
     write_common,
     write_doc,
 )
+from releasekit.model import Part
+from releasekit.specs import program
 
 # Folders that belong to the host's own packages: named by ours, never owned.
 SHARED_FOLDERS = frozenset(
     ("opt", "etc", "usr", "usr/bin", "usr/lib", "usr/share", "usr/share/doc", "var", "var/lib")
 )
 
+MANUAL = "/usr/share/man/"
 LINE = 78  # columns of text that linters of both formats accept, deb's indent included
 
 
@@ -126,14 +128,14 @@ def own_copyright(spec: PackageSpec, parts: list[Part], root: Path) -> None:
 
 
 def bundled_parts(licenses: str) -> list[Part]:
-    """The works that a licences.json lists."""
+    """The works that a licenses.json lists."""
     if not licenses:
         return []
     rows = json.loads(Path(licenses).read_text("utf-8"))
     return [Part(r["name"], r["version"], r["license"], (r["text"],)) for r in rows]
 
 
-def licence_of(spec: PackageSpec, parts: list[Part]) -> str:
+def license_of(spec: PackageSpec, parts: list[Part]) -> str:
     """One SPDX expression over the trees and the extra parts."""
     own = str(spec.fields["license"])
     found = {expression(own, parts)}
@@ -141,13 +143,23 @@ def licence_of(spec: PackageSpec, parts: list[Part]) -> str:
     return spdx.join(sorted(term for said in found for term in spdx.terms(said)), first=own)
 
 
+def packed(row: dict[str, Any]) -> dict[str, Any]:
+    """A page of the manual compressed as `gzip -9n` does it, without name and time."""
+    if not row["dst"].startswith(MANUAL):
+        return row
+    target = Path("packed") / Path(row["dst"]).name
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(gzip.compress(Path(row["src"]).read_bytes(), 9, mtime=0))
+    return {**row, "src": str(target)}
+
+
 def documentation(row: dict[str, Any], package: str) -> dict[str, Any]:
     """A file of the package's documentation as an rpm marks it; nfpm leaves such types out of debs."""
     folder = f"/usr/share/doc/{package}/"
-    if row.get("type") or not row["dst"].startswith(folder):
+    if row.get("type") or not row["dst"].startswith((folder, MANUAL)):
         return row
-    licence = row["dst"][len(folder) :] in ("copyright", *COMMON)
-    return {**row, "type": "license" if licence else "doc"}
+    license = row["dst"][len(folder) :] in ("copyright", *COMMON)
+    return {**row, "type": "license" if license else "doc"}
 
 
 def description(fields: dict[str, Any], format: str) -> str:
@@ -184,7 +196,7 @@ def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
         if row.get("type") == "symlink":
             contents.append(link(row["dst"], row["src"], mtime=spec.mtime))
         else:
-            contents.append(entry(mtime=spec.mtime, **row))
+            contents.append(entry(mtime=spec.mtime, **packed(row)))
     contents += inner_folders(contents, spec.mtime)
     seen: dict[str, str] = {}
     for row in contents:
@@ -196,7 +208,7 @@ def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
         seen[row["dst"]] = row.get("type", "")
     if spec.format == "rpm":
         contents = [documentation(row, spec.fields["name"]) for row in contents]
-    made = {**spec.fields, "license": licence_of(spec, parts), "contents": contents}
+    made = {**spec.fields, "license": license_of(spec, parts), "contents": contents}
     made["description"] = description(spec.fields, spec.format)
     made["mtime"] = rfc3339(spec.mtime)
     if spec.changelog:
@@ -205,12 +217,8 @@ def configuration(spec: PackageSpec, root: Path) -> dict[str, Any]:
     return made
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.nfpm SPEC.json", file=sys.stderr)
-        return 2
-    os.umask(0o022)
-    spec = PackageSpec(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
+def make(spec: PackageSpec) -> None:
+    """Write the package, and `files.json` with the paths in it, to the working folder."""
     root = Path("root")
     root.mkdir()
     for tree in spec.trees:
@@ -233,7 +241,9 @@ def main() -> int:
         compress_deb(Path(spec.output), level=spec.zstd_level)
     paths = sorted(row["dst"] for row in config["contents"] if row.get("type") != "dir")
     Path("files.json").write_text(json.dumps(paths, indent=0), "utf-8")
-    return 0
+
+
+main = program(PackageSpec, make)
 
 
 if __name__ == "__main__":

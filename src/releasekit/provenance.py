@@ -12,7 +12,8 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from releasekit.inventory import purl
+from releasekit.inventory import SUITE, purl
+from releasekit.model import ReleaseFacts
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -38,7 +39,7 @@ def dependency(
             name,
             entry["version"],
             filename=entry["filename"],
-            suite=entry.get("suite", "trixie"),
+            suite=entry.get("suite", SUITE),
         ),
         "digest": {"sha256": entry["sha256"]},
         "annotations": {"lock": f"packaging/locks/{lock}.lock", "key": key},
@@ -74,15 +75,15 @@ def locked(locks: Mapping[str, Mapping[str, Any]], used: Mapping[str, Any]) -> l
 
 def statement(
     *,
-    release: Mapping[str, Any],
+    release: ReleaseFacts,
     commit: str,
     tree: str,
     subjects: Iterable[Mapping[str, Any]],
     dependencies: Iterable[Mapping[str, Any]],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The statement. `release` has version, number, date, homepage; `versions` are of the tools."""
-    place = f"{release['homepage']}/packaging"
+    """The statement. `versions` are of the tools."""
+    place = f"{release.homepage}/packaging"
     source: dict[str, Any] = {"name": "source", "uri": f"git+{place}"}
     if len(plain := commit.partition("-")[0]) == 40:
         source["digest"] = {"gitCommit": plain, "gitTree": tree}
@@ -94,12 +95,11 @@ def statement(
             "commit": commit,
             "targets": ["::"],
             "command": list(COMMAND),
-            "release": release["version"],
-            "number": release["number"],
+            "release": release.version,
+            "number": release.number,
         },
         "internalParameters": {
-            "date": release["date"],
-            "distribution": "debian13",
+            "date": release.date,
             "architecture": "amd64",
         },
         "resolvedDependencies": [source, *dependencies],
@@ -117,8 +117,8 @@ def statement(
                 "builder": {"id": f"{place}/builder/v1", "version": dict(versions)},
                 "metadata": {
                     "invocationId": f"urn:uuid:{invocation}",
-                    "startedOn": release["date"],
-                    "finishedOn": release["date"],
+                    "startedOn": release.date,
+                    "finishedOn": release.date,
                 },
             },
         },

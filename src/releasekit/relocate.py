@@ -223,7 +223,7 @@ def finish(
     }
     for program in sorted(programs):
         set_paths(program, place, patchelf)
-    add_licences(packages, tree)
+    add_licenses(packages, tree)
     _normalise(tree, programs)
     check_closed(tree, place)
 
@@ -242,7 +242,7 @@ def set_paths(program: Path, place: Place, patchelf: Path) -> None:
         raise Failure(f"patchelf failed on {program.name}: {done.stderr.strip()}")
 
 
-def add_licences(packages: Packages, tree: Path) -> None:
+def add_licenses(packages: Packages, tree: Path) -> None:
     """The copyright file of every package."""
     for name in sorted(packages.names):
         real = packages.real(packages.root / "usr/share/doc" / name / "copyright")

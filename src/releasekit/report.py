@@ -9,30 +9,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from releasekit.deb822 import paragraphs
 from releasekit.errors import Failure, run_main
+from releasekit.model import File
 from releasekit.report_data import (
-    OURS,
     TYPES,
-    File,
     changes,
-    deb822,
     packages,
     read,
     summary,
 )
 from releasekit.report_sizes import HEIGHT, WIDTH, Item, human, tiles
+from releasekit.specs import program
 
 GROUPS = {
     "ours-deb": "Our packages, deb",
     "ours-rpm": "Our packages, rpm",
-    "debian": "Debian packages that roles need",
     "rest": "Indices, SBOM, licences, documents",
 }
 TEMPLATE, STYLE, SCRIPT = "index.html.j2", "style.css", "page.js"
@@ -44,10 +42,9 @@ class Spec:
 
     release: dict[str, Any]  # name, version, number, date, homepage, changes
     signing: dict[str, str]  # kind: local or given; fingerprint
-    files: list[list[Any]]  # of the bundle: path, size in bytes, sha256
+    files: tuple[File, ...]  # of the bundle
     packages: str  # Packages of the apt repository
     licenses: str  # licenses/index.json
-    closure: str  # closure/report.json
     previous: str  # summary.json of the release before
     reproducibility: str  # what scripts/reproduce wrote
     exposure: str  # what the scenario of hardened units measured
@@ -61,14 +58,14 @@ def group(path: str) -> str:
     if name.endswith(".rpm"):
         return "ours-rpm"
     if name.endswith(".deb"):
-        return "ours-deb" if name.startswith(OURS) else "debian"
+        return "ours-deb"
     return "rest"
 
 
 def context(spec: Spec) -> dict[str, Any]:
     """The variables of the template."""
-    files = [File(path, size, sha256) for path, size, sha256 in sorted(spec.files)]
-    index = deb822(Path(spec.packages).read_text("utf-8")) if spec.packages else []
+    files = sorted(spec.files, key=lambda file: file.path)
+    index = paragraphs(Path(spec.packages).read_text("utf-8")) if spec.packages else ()
     found = packages(index, files)
     components = (read(spec.licenses) or {"components": []})["components"]
     now = summary(spec.release, found, components)
@@ -82,16 +79,14 @@ def context(spec: Spec) -> dict[str, Any]:
         "grouped_fingerprint": _fours(spec.signing["fingerprint"]),
         "files": files,
         "total": sum(file.size for file in files),
-        "ours": [p for p in found if p.name.startswith(OURS)],
-        "debian": [p for p in found if not p.name.startswith(OURS)],
+        "ours": found,
         "groups": _groups(items),
         "tiles": tiles(items),
         "width": WIDTH,
         "height": HEIGHT,
         "components": components,
         "types": TYPES,
-        "licences": _licences(components),
-        "closure": read(spec.closure),
+        "licenses": _licenses(components),
         "before": before,
         "changed": rows,
         "changed_parts": parts,
@@ -158,7 +153,7 @@ def _groups(items: Iterable[Item]) -> list[dict[str, Any]]:
     ]
 
 
-def _licences(components: Iterable[Mapping[str, Any]]) -> Sequence[tuple[str, int]]:
+def _licenses(components: Iterable[Mapping[str, Any]]) -> Sequence[tuple[str, int]]:
     """Licences by how many components have them, most first."""
     count = Counter(part["license"] for part in components)
     return sorted(count.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -179,12 +174,7 @@ def _fours(fingerprint: str) -> str:
     return " ".join(fingerprint[at : at + 4] for at in range(0, len(fingerprint), 4))
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.report SPEC.json", file=sys.stderr)
-        return 2
-    write(Spec(**json.loads(Path(sys.argv[1]).read_text("utf-8"))))
-    return 0
+main = program(Spec, write)
 
 
 if __name__ == "__main__":

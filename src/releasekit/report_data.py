@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from releasekit.errors import Failure
+from releasekit.model import File
 
 OURS = "backendai-"
 _RPM = re.compile(r"^(?P<name>.+)-(?P<version>[^-]+-[^-]+)\.(?P<arch>[^.]+)\.rpm$")
@@ -17,20 +18,7 @@ TYPES = {"pypi": "Python", "npm": "npm", "deb": "Debian", "own": "ours"}
 
 
 @dataclass(frozen=True)
-class File:
-    """A file of the bundle. `size` in bytes."""
-
-    path: str
-    size: int
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        return self.path.rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
-class Package:
+class Listed:
     """A package by its name. Files and sizes in bytes of both formats; 0 when there is none."""
 
     name: str
@@ -52,27 +40,17 @@ class Change:
     grown: int
 
 
-def deb822(text: str) -> list[dict[str, str]]:
-    """The paragraphs of a Packages file; of a field of many lines the first."""
-    found = []
-    for paragraph in re.split(r"\n\s*\n", text):
-        fields = dict(re.findall(r"^([A-Za-z0-9-]+):[ \t]*(.*)$", paragraph, re.MULTILINE))
-        if fields:
-            found.append(fields)
-    return found
-
-
-def packages(index: Sequence[Mapping[str, str]], files: Iterable[File]) -> list[Package]:
+def packages(index: Iterable[Mapping[str, str]], files: Iterable[File]) -> list[Listed]:
     """Every package of the apt repository with its rpm, sorted by name."""
     rpms = {match["name"]: file.size for file in files if (match := _RPM.match(file.name))}
     found = []
     for row in index:
         try:
             found.append(
-                Package(
+                Listed(
                     name=row["Package"],
                     version=row["Version"],
-                    summary=row.get("Description", ""),
+                    summary=row.get("Description", "").partition("\n")[0],
                     deb=int(row["Size"]),
                     rpm=rpms.get(row["Package"], 0),
                     installed=int(row.get("Installed-Size", 0)) * 1024,
@@ -87,7 +65,7 @@ def packages(index: Sequence[Mapping[str, str]], files: Iterable[File]) -> list[
 
 
 def summary(
-    release: Mapping[str, Any], found: Iterable[Package], components: Iterable[Mapping[str, Any]]
+    release: Mapping[str, Any], found: Iterable[Listed], components: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What the page of the next release compares itself with (report/summary.json)."""
     return {

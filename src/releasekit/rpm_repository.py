@@ -6,11 +6,8 @@ release's date and the key decides their bytes.
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import hashlib
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from releasekit.errors import run_main
 from releasekit.signing import Signer
+from releasekit.specs import program
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPACE = "http://linux.duke.edu/metadata"
@@ -105,14 +103,12 @@ def build(spec: RpmSpec, signer: Signer) -> Path:
     return folder
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.rpm_repository SPEC.json", file=sys.stderr)
-        return 2
-    data = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    names = {field.name for field in dataclasses.fields(RpmSpec)}
-    build(RpmSpec(**{key: data[key] for key in names}), Signer.from_environment())
-    return 0
+def sign_with_key(spec: RpmSpec) -> None:
+    """Build it with the key of the build."""
+    build(spec, Signer.from_environment())
+
+
+main = program(RpmSpec, sign_with_key)
 
 
 if __name__ == "__main__":

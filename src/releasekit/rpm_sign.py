@@ -7,16 +7,14 @@ Format: the rpm package file format, version 4.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import struct
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from releasekit.errors import Failure, run_main
 from releasekit.signing import Signer
+from releasekit.specs import program
 
 _LEAD = 96  # bytes
 _LEAD_MAGIC = b"\xed\xab\xee\xdb"
@@ -149,14 +147,12 @@ def build(spec: SignSpec, signer: Signer) -> Path:
     return target
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.rpm_sign SPEC.json", file=sys.stderr)
-        return 2
-    data = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    names = {field.name for field in dataclasses.fields(SignSpec)}
-    build(SignSpec(**{key: data[key] for key in names}), Signer.from_environment())
-    return 0
+def sign_with_key(spec: SignSpec) -> None:
+    """Sign it with the key of the build."""
+    build(spec, Signer.from_environment())
+
+
+main = program(SignSpec, sign_with_key)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from releasekit import bytecode, runtime
-from releasekit.debian_tree import DebianSpec, document, program
+from releasekit.debian_tree import DebianSpec, document, packed
 from releasekit.errors import run_main
+from releasekit.specs import program
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ def build(spec: RuntimeSpec, root: Path) -> dict[str, Any]:
     return {**facts, "libraries": sorted(path.name for path in (prefix / "lib").glob("*.so*"))}
 
 
-def main() -> int:
-    """Command line: one argument, the specification."""
-    return program("runtime_tree", RuntimeSpec, build)
+def make(spec: RuntimeSpec) -> None:
+    """Write `tree.tar` and `tree.json` to the working folder."""
+    packed(spec, build)
+
+
+main = program(RuntimeSpec, make)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ the content, the time stamp is the release's date.
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -28,12 +27,13 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from releasekit.errors import Failure, run_main
-from releasekit.inventory import File, Inventory, Package, Part, digest, own_purl, owned_by, read
+from releasekit.inventory import InventorySpec, digest, gathered, own_purl, owned_by, purl_of
+from releasekit.model import File, Inventory, Package, Part, ReleaseFacts
+from releasekit.specs import program
 
 FOLDER = "sbom"
 # Properties of ours; see docs/SBOM.md.
 OWNER = "backendai:package"  # a package of ours that holds the files
-CARRIED = "backendai:carried"  # in the apt repository as it is
 EXTENT = "backendai:extent"
 EMBEDDED = "backendai:embedded"
 NUMBER = "backendai:number"  # the release's, which rises
@@ -41,7 +41,7 @@ NUMBER = "backendai:number"  # the release's, which rises
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/bom")
 
 
-def licences(expression: str) -> list[DisjunctiveLicense | LicenseExpression]:
+def licenses(expression: str) -> list[DisjunctiveLicense | LicenseExpression]:
     """A single known licence by its identifier, all else as an SPDX expression."""
     if is_supported_id(expression):
         return [DisjunctiveLicense(id=expression)]
@@ -55,14 +55,13 @@ def hashes(sha256: str) -> list[HashType]:
 
 def reference(part: Part) -> str:
     """What names a part inside one bill: its purl, with what tells two uses of it apart."""
-    plain = part.purl or f"{part.kind}:{part.name}@{part.version}"
+    plain = purl_of(part) or f"{part.kind}:{part.name}@{part.version}"
     return f"{plain}#{part.extent}" if part.extent else plain
 
 
 def of_part(part: Part) -> Component:
     """A part as a component; properties say which package owns its files."""
     said = [(OWNER, package) for package in part.packages]
-    said += [(CARRIED, "apt")] if part.carried else []
     said += [(EXTENT, part.extent)] if part.extent else []
     said += [(EMBEDDED, "no file of its own")] if part.kind == "embedded" else []
     return Component(
@@ -70,9 +69,9 @@ def of_part(part: Part) -> Component:
         version=part.version,
         type=ComponentType.LIBRARY,
         bom_ref=reference(part),
-        purl=PackageURL.from_string(part.purl) if part.purl else None,
+        purl=PackageURL.from_string(purl_of(part)) if purl_of(part) else None,
         hashes=hashes(part.sha256),
-        licenses=licences(part.license),
+        licenses=licenses(part.license),
         copyright=part.copyright or None,
         properties=[Property(name=name, value=value) for name, value in said],
     )
@@ -81,7 +80,7 @@ def of_part(part: Part) -> Component:
 def of_file(file: File, purl: str = "") -> Component:
     """An artefact as a component."""
     return Component(
-        name=file.path.rsplit("/", 1)[-1],
+        name=file.name,
         type=ComponentType.FILE,
         bom_ref=f"file:{file.path}",
         purl=PackageURL.from_string(purl) if purl else None,
@@ -89,18 +88,18 @@ def of_file(file: File, purl: str = "") -> Component:
     )
 
 
-def of_package(package: Package, release: Mapping[str, Any]) -> Component:
+def of_package(package: Package, release: ReleaseFacts) -> Component:
     """A package of ours, with its deb and rpm below it."""
     return Component(
         name=package.name,
-        version=release["version"],
+        version=release.version,
         type=ComponentType.APPLICATION,
         bom_ref=f"package:{package.name}",
         description=package.summary,
-        supplier=OrganizationalEntity(name=release["vendor"]),
-        licenses=licences(release["license"]),
+        supplier=OrganizationalEntity(name=release.vendor),
+        licenses=licenses(release.license),
         components=[
-            of_file(file, own_purl(package, file, release["version"])) for file in package.files
+            of_file(file, own_purl(package, file, release.version)) for file in package.files
         ],
     )
 
@@ -121,13 +120,13 @@ def release_bill(inventory: Inventory) -> Bom:
     """The bill of the whole release: packages of ours, PEXes, and every part."""
     facts = inventory.release
     component = Component(
-        name=facts["name"],
-        version=facts["version"],
+        name=facts.name,
+        version=facts.version,
         type=ComponentType.APPLICATION,
         bom_ref="release",
-        supplier=OrganizationalEntity(name=facts["vendor"]),
-        licenses=licences(facts["license"]),
-        properties=[Property(name=NUMBER, value=str(facts["number"]))],
+        supplier=OrganizationalEntity(name=facts.vendor),
+        licenses=licenses(facts.license),
+        properties=[Property(name=NUMBER, value=str(facts.number))],
     )
     bill = _bill(inventory, component, asdict(inventory))
     parts = {part: of_part(part) for part in inventory.parts}
@@ -136,23 +135,22 @@ def release_bill(inventory: Inventory) -> Bom:
     bill.components.update(parts.values())
     bill.components.update(packages.values())
     bill.components.update(pexes.values())
-    carried = [made for part, made in parts.items() if part.carried]
-    bill.register_dependency(component, [*packages.values(), *pexes.values(), *carried])
+    bill.register_dependency(component, [*packages.values(), *pexes.values()])
     for package in inventory.packages:
         below = [made for part, made in parts.items() if package.name in part.packages]
         needs = [packages[name] for name in package.requires if name in packages]
         bill.register_dependency(packages[package.name], [*needs, *below])
     wheels = {part.name: made for part, made in parts.items() if part.kind == "pypi"}
-    for path, names in inventory.pex_parts.items():
-        bill.register_dependency(pexes[path], [wheels[name] for name in names])
+    for pex in inventory.pexes:
+        bill.register_dependency(pexes[pex.path], [wheels[name] for name in pex.distributions])
     _link(bill, parts)
     return bill
 
 
 def _bill(inventory: Inventory, component: Component, content: Any) -> Bom:
     """A bill without parts; its serial number follows from `content`."""
-    date = datetime.fromisoformat(inventory.release["date"])
-    serial = uuid.uuid5(_NAMESPACE, digest([inventory.release["version"], content]))
+    date = datetime.fromisoformat(inventory.release.date)
+    serial = uuid.uuid5(_NAMESPACE, digest([inventory.release.version, content]))
     return Bom(serial_number=serial, metadata=BomMetaData(component=component, timestamp=date))
 
 
@@ -176,7 +174,9 @@ def text_of(bill: Bom, what: str) -> str:
     text = f"{JsonV1Dot6(bill).output_as_string(indent=1)}\n"
     error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     if error is not None:
-        raise Failure(f"{what} is no CycloneDX 1.6: {error}", hint="mend src/releasekit/sbom.py")
+        raise Failure(
+            f"{what} is not valid CycloneDX 1.6: {error}", hint="mend src/releasekit/sbom.py"
+        )
     return text
 
 
@@ -195,12 +195,12 @@ def write(inventory: Inventory, root: Path) -> None:
         (root / path).write_text(text_of(bill, path), "utf-8")
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.sbom SPEC.json", file=sys.stderr)
-        return 2
-    write(read(Path(sys.argv[1])), Path())
-    return 0
+def make(spec: InventorySpec) -> None:
+    """Write the folder to the working folder."""
+    write(gathered(spec), Path())
+
+
+main = program(InventorySpec, make)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from releasekit.debian_tree import DebianSpec, document, program
+from releasekit.debian_tree import DebianSpec, document, packed
 from releasekit.errors import run_main
 from releasekit.relocate import LOADER, Contents, LeftOut, Place, assemble
+from releasekit.specs import program
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,12 @@ def build(spec: ServerSpec, root: Path) -> dict[str, Any]:
     return document(prefix, root, spec)
 
 
-def main() -> int:
-    """Command line: one argument, the specification."""
-    return program("server_tree", ServerSpec, build)
+def make(spec: ServerSpec) -> None:
+    """Write `tree.tar` and `tree.json` to the working folder."""
+    packed(spec, build)
+
+
+main = program(ServerSpec, make)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from releasekit import bytecode, tarball
+from releasekit import bytecode, specs, tarball
 from releasekit.errors import Failure, run_main
-from releasekit.licences import Part, expression, part_of_wheel, write_doc
+from releasekit.licenses import expression, part_of_wheel, write_doc
+from releasekit.model import Part
 from releasekit.prune import load
 
 PRUNE_TABLE = "packaging/common/prune.toml"
@@ -49,7 +49,7 @@ def build(spec: TreeSpec, root: Path) -> dict[str, Any]:
     rules = load(spec.prune, file=PRUNE_TABLE)
     parts: list[Part] = []
     for wheel in sorted(spec.wheels):
-        installed = install_one(Path(wheel), environment, spec.environment, rules)
+        installed = install_one(Path(wheel), environment, spec, rules)
         parts.append(part_of_wheel(installed))
     if spec.skeleton:
         make_skeleton(environment, spec)
@@ -73,11 +73,14 @@ def build(spec: TreeSpec, root: Path) -> dict[str, Any]:
     }
 
 
-def install_one(wheel: Path, environment: Path, shown_as: str, rules: Any) -> Path:
+def install_one(wheel: Path, environment: Path, spec: TreeSpec, rules: Any) -> Path:
     """Install one wheel; return its `.dist-info` folder."""
     from releasekit.wheels import install_wheel  # needs `installer`, which other programs do not
 
-    return install_wheel(wheel, environment, shown_as=shown_as, rules=rules).info
+    shown_as = spec.environment
+    return install_wheel(
+        wheel, environment, python=spec.python, shown_as=shown_as, rules=rules
+    ).info
 
 
 def make_skeleton(environment: Path, spec: TreeSpec) -> None:
@@ -121,17 +124,15 @@ def use_private_loader(environment: Path, name: str, spec: TreeSpec) -> None:
     renew_record(site, name)
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.trees SPEC.json", file=sys.stderr)
-        return 2
-    spec = TreeSpec(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
-    os.umask(0o022)
+def make(spec: TreeSpec) -> None:
+    """Write `tree.tar` and `tree.json` to the working folder."""
     root = Path("root")
     facts = build(spec, root)
     tarball.pack(root, Path("tree.tar"), mtime=spec.mtime)
     Path("tree.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", "utf-8")
-    return 0
+
+
+main = specs.program(TreeSpec, make)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from releasekit.errors import Failure, run_main
-from releasekit.licences import part_of_wheel
+from releasekit.licenses import part_of_archive
+from releasekit.specs import program
 
 
 @dataclass(frozen=True)
@@ -46,25 +45,21 @@ def take(spec: FilesSpec) -> list[str]:
     return taken
 
 
-def licences(wheel: Path) -> list[dict[str, str]]:
+def licenses(wheel: Path) -> list[dict[str, str]]:
     """The wheel's licence as nfpm packages are told of bundled works."""
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if ".dist-info/" in name]
-        archive.extractall(folder, inside)
-        part = part_of_wheel(Path(folder, inside[0].split("/")[0]))
+    part = part_of_archive(wheel)
     text = "\n\n".join(part.texts)
-    return [{"name": part.name, "version": part.version, "license": part.licence, "text": text}]
+    return [{"name": part.name, "version": part.version, "license": part.license, "text": text}]
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.wheel_files SPEC.json", file=sys.stderr)
-        return 2
-    spec = FilesSpec(**json.loads(Path(sys.argv[1]).read_text("utf-8")))
+def make(spec: FilesSpec) -> None:
+    """Take the files, and write what the wheel says of its licences."""
     take(spec)
-    text = json.dumps(licences(Path(spec.wheel)), indent=1) + "\n"
+    text = json.dumps(licenses(Path(spec.wheel)), indent=1) + "\n"
     Path(spec.output, "licenses.json").write_text(text, "utf-8")
-    return 0
+
+
+main = program(FilesSpec, make)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,6 @@ from releasekit.errors import Failure
 from releasekit.locks import canonical
 from releasekit.prune import Rule, rule_for
 
-PYTHON_DIR = "lib/python3.13"
-
 
 @dataclass(frozen=True)
 class Installed:
@@ -39,14 +37,16 @@ class Installed:
 
 
 def install_wheel(
-    wheel: Path, environment: Path, *, shown_as: str, rules: Iterable[Rule]
+    wheel: Path, environment: Path, *, python: str, shown_as: str, rules: Iterable[Rule]
 ) -> Installed:
     """Install `wheel` into the folder `environment`, which on a host will be `shown_as`.
+
+    `python`: its version, such as 3.13.
 
     Scripts start `shown_as/bin/python -I`, so a host's PYTHONPATH or user site never reaches them.
     Headers are not installed. Raises Failure for a broken wheel or a path that already exists.
     """
-    site = environment / PYTHON_DIR / "site-packages"
+    site = environment / f"lib/python{python}/site-packages"
     headers = environment / ".headers"
     scheme = {
         "purelib": str(site),
@@ -86,7 +86,7 @@ def _settle(
     installed: Installed, environment: Path, shown_as: str, rules: tuple[Rule, ...]
 ) -> None:
     """Prune files, isolate scripts, and rewrite RECORD to what is there."""
-    site = environment / PYTHON_DIR / "site-packages"
+    site = installed.info.parent
     record = installed.info / "RECORD"
     kept = []
     for path, digest, size in _rows(record):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from backendai_ctl import tls
+from backendai_ctl.pki import tls
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 # The names of the authorities that a default context trusts.

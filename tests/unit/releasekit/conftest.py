@@ -4,17 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from releasekit.inventory import File, Inventory, Package, Part
+from bootstrap.cache import default_cache
+from releasekit.locks import read_tools_lock
+from releasekit.model import File, Inventory, Package, Part, Pex, ReleaseFacts
 
+ROOT = Path(__file__).resolve().parents[3]
 MakeWheel = Callable[..., Path]
 Digest = Callable[[bytes], str]
+
+
+@pytest.fixture(scope="session")
+def build_libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The locked distributions that programs run with in a build, importable."""
+    group = read_tools_lock(ROOT / "packaging/locks/tools.lock").group("build").packages
+    folder = tmp_path_factory.mktemp("libraries")
+    for name in ("cyclonedx-python-lib", "rpds-py", "setuptools"):
+        if not default_cache().store.path(group[name]).is_file():
+            pytest.skip(f"the launcher's cache has no {name}: run ./pants once")
+    for entry in group.values():
+        path = default_cache().store.path(entry)
+        if path.is_file() and entry.size < 5_000_000:
+            zipfile.ZipFile(path).extractall(folder)
+    sys.path.append(str(folder))
+    yield folder
+    sys.path.remove(str(folder))
 
 
 @pytest.fixture
@@ -70,21 +91,21 @@ def _digest(data: bytes) -> str:
     return f"sha256={encoded.decode()}"
 
 
-_RELEASE: dict[str, Any] = {
-    "name": "Example",
-    "version": "1.0-1",
-    "number": 7,
-    "date": "2026-01-02T03:04:05+00:00",
-    "homepage": "https://www.example.org",
-    "license": "LGPL-3.0-only",
-    "vendor": "Example Inc.",
-}
+_RELEASE = ReleaseFacts(
+    name="Example",
+    version="1.0-1",
+    number=7,
+    date="2026-01-02T03:04:05+00:00",
+    homepage="https://www.example.org",
+    license="LGPL-3.0-only",
+    vendor="Example Inc.",
+)
 
 
 def _part(kind: str, name: str, **more: Any) -> Part:
     """A part of version 1.0 whose file is named after it."""
     facts: dict[str, Any] = {"sha256": "a" * 64, "size": 1, "license": "MIT", "filename": name}
-    return Part(kind, name, "1.0", **{**facts, **more})
+    return Part(name, "1.0", kind=kind, **{**facts, **more})
 
 
 @pytest.fixture
@@ -105,7 +126,7 @@ def inventory() -> Inventory:
         _RELEASE,
         (agent, common),
         (
-            _part("deb", "libx1", filename="libx1_1.0_amd64.deb", carried=True),
+            _part("deb", "libx1", filename="libx1_1.0_amd64.deb", packages=("example-common",)),
             _part(
                 "embedded", "zlib (in node)", sha256="", filename="", packages=("example-agent",)
             ),
@@ -128,6 +149,5 @@ def inventory() -> Inventory:
                 license="LicenseRef-unstated",
             ),
         ),
-        (File("one.pex", "d" * 64, 12),),
-        {"one.pex": ("one", "shared")},
+        (Pex("one.pex", "d" * 64, 12, ("one", "shared")),),
     )

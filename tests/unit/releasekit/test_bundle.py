@@ -17,7 +17,7 @@ from releasekit.tarball import pack
 ACCOUNT = "bai:1100:1100:/var/lib/backendai"
 SERVERS = "backendai-etcd:/var/lib/backendai/etcd backendai-valkey:/var/lib/backendai/valkey"
 SPEC = BundleSpec(
-    *("26.9.6-1", 7, "2026-11-23", "debian13", "amd64"),
+    *("26.9.6-1", 7, "2026-11-23", "linux", "amd64"),
     mtime=1_764_000_000,
     account=ACCOUNT,
     servers=SERVERS,
@@ -63,7 +63,7 @@ def test_release_says_what_it_is(tmp_path: Path) -> None:
         "version": "26.9.6-1",
         "number": "7",
         "date": "2026-11-23",
-        "distribution": "debian13",
+        "distribution": "linux",
         "architecture": "amd64",
         "account": ACCOUNT,
         "servers": SERVERS,
@@ -99,7 +99,7 @@ def test_the_tar_depends_on_contents_alone(tmp_path: Path) -> None:
     assert tars[0] == tars[1]
     with tarfile.open(tmp_path / "one.tar") as tar:
         entries = tar.getmembers()
-    assert {entry.name.split("/")[0] for entry in entries} == {"backendai-26.9.6-1-debian13-amd64"}
+    assert {entry.name.split("/")[0] for entry in entries} == {"backendai-26.9.6-1-linux-amd64"}
     assert {(entry.uid, entry.gid, entry.mtime) for entry in entries} == {(0, 0, SPEC.mtime)}
     modes = {entry.name.rsplit("/", 1)[1]: entry.mode for entry in entries if entry.isfile()}
     assert (modes["install.sh"], modes["README"]) == (0o755, 0o644)

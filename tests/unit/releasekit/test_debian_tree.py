@@ -8,6 +8,8 @@ import pytest
 
 from releasekit.debian_tree import DebianSpec, document, pack, parts_of
 
+DEP5 = "Format: a copyright file\n\nFiles: *\n"
+
 PROVENANCE = [{"package": "trixie/libc6", "version": "2.41-12", "sha256": "0" * 64}]
 
 
@@ -15,13 +17,13 @@ PROVENANCE = [{"package": "trixie/libc6", "version": "2.41-12", "sha256": "0" * 
 def tree(tmp_path: Path) -> Path:
     folder = tmp_path / "root/opt/x"
     (folder / "share/licenses/libc6").mkdir(parents=True)
-    (folder / "share/licenses/libc6/copyright").write_text("License: LGPL-2.1+\n")
+    (folder / "share/licenses/libc6/copyright").write_text(DEP5 + "License: LGPL-2.1+\n")
     return folder
 
 
 def test_parts_carry_the_version_that_was_used(tree: Path) -> None:
     (part,) = parts_of(tree / "share/licenses", PROVENANCE)
-    assert (part.name, part.version, part.licence) == ("libc6", "2.41-12", "LGPL-2.1-or-later")
+    assert (part.name, part.version, part.license) == ("libc6", "2.41-12", "LGPL-2.1-or-later")
 
 
 def test_the_documents_name_every_debian_package_with_licence_and_hash(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from releasekit.errors import Failure
-from releasekit.gateway import build, licence, packages_inside
+from releasekit.gateway import build, license, packages_inside
 from releasekit.node_modules import NpmPackage, read_npm_lock
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -56,7 +56,7 @@ def test_licence_text_is_the_package_s_own(tmp_path: Path) -> None:
     folder = unpacked(
         tmp_path, {"license": "ISC"}, LICENSE="Copyright Us\r\n\r\nDo as you like  \n"
     )
-    assert licence(folder, package("ours"), SOURCES) == {
+    assert license(folder, package("ours"), SOURCES) == {
         "name": "ours",
         "version": "1.0.0",
         "license": "ISC",
@@ -75,7 +75,7 @@ def test_licence_text_is_the_package_s_own(tmp_path: Path) -> None:
 )
 def test_licence_is_supplied_with_the_holder_s_name(repository: Any, tmp_path: Path) -> None:
     folder = unpacked(tmp_path, {"license": "MIT", "repository": repository})
-    text = licence(folder, package("theirs"), SOURCES)["text"]
+    text = license(folder, package("theirs"), SOURCES)["text"]
     assert text.startswith("MIT License\n\nCopyright (c) 2023 Arda TANRIKULU\n\nPermission is")
     assert "{copyright}" not in text
 
@@ -83,13 +83,13 @@ def test_licence_is_supplied_with_the_holder_s_name(repository: Any, tmp_path: P
 def test_package_without_licence_and_unknown_holder_is_refused(tmp_path: Path) -> None:
     folder = unpacked(tmp_path, {"license": "MIT", "repository": "who/knows"})
     with pytest.raises(Failure, match=r"theirs 1\.0\.0: carries no licence file.*'who/knows'"):
-        licence(folder, package("theirs"), SOURCES)
+        license(folder, package("theirs"), SOURCES)
 
 
 @pytest.mark.parametrize("spdx", ["GPL-3.0-only", "SEE LICENSE IN X", None])
 def test_licence_that_may_not_ship_is_refused(spdx: Any, tmp_path: Path) -> None:
     with pytest.raises(Failure, match=r"theirs 1\.0\.0: licence .* may ship\nhint: allowed: 0BSD"):
-        licence(unpacked(tmp_path, {"license": spdx}), package("theirs"), SOURCES)
+        license(unpacked(tmp_path, {"license": spdx}), package("theirs"), SOURCES)
 
 
 def test_missing_schema_is_named_before_anything_is_done(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from packageurl import PackageURL
 
-from releasekit.inventory import Inventory, Part, own_purl, owned_by, purl, read
+from releasekit import specs
+from releasekit.inventory import InventorySpec, gathered, own_purl, owned_by, purl, purl_of
+from releasekit.model import Inventory, Part
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,7 @@ def test_package_urls_are_written_as_their_specification_says(
     kind: str, name: str, version: str, filename: str, expected: str
 ) -> None:
     assert purl(kind, name, version, filename=filename) == expected
+    assert PackageURL.from_string(expected).to_string() == expected, "as the library writes it"
 
 
 def test_a_deb_and_an_rpm_of_ours_name_their_architecture(inventory: Inventory) -> None:
@@ -41,20 +45,21 @@ def test_a_deb_and_an_rpm_of_ours_name_their_architecture(inventory: Inventory) 
 def test_licences_come_from_the_files_that_the_spec_names(
     inventory: Inventory, tmp_path: Path
 ) -> None:
-    data = json.loads(json.dumps(asdict(inventory)))
-    licences = tmp_path / "wheels.json"
+    licenses = tmp_path / "wheels.json"
     row = {"file": "one", "license": "0BSD", "texts": ["said"], "copyright": "A. Author"}
-    licences.write_text(json.dumps([row]))
-    spec = tmp_path / "spec.json"
-    spec.write_text(json.dumps({**data, "licences": [str(licences)]}))
-    found = {part.name: part for part in read(spec).parts}
+    licenses.write_text(json.dumps([row]))
+    turned = replace(inventory, packages=inventory.packages[::-1], parts=inventory.parts[::-1])
+    (tmp_path / "spec.json").write_text(specs.text(InventorySpec(turned, (str(licenses),))))
+    made = gathered(specs.read(InventorySpec, tmp_path / "spec.json"))
+    found = {part.name: part for part in made.parts}
     assert (found["one"].license, found["one"].texts) == ("0BSD", ("said",))
     assert found["@scope/tool"].license == "ISC", "what the spec says of a part stays"
     assert isinstance(found["one"].packages, tuple)
-    assert read(spec).packages == inventory.packages
+    assert made.packages == inventory.packages and made.pexes == inventory.pexes
+    assert [part.name for part in made.parts] == [part.name for part in inventory.parts]
 
 
 def test_parts_are_found_by_the_package_that_holds_them(inventory: Inventory) -> None:
     names = [part.name for part in owned_by(inventory.parts, "example-common")]
-    assert names == ["ours", "fixtures", "shared"]
-    assert Part("embedded", "x", "1").purl == ""
+    assert names == ["libx1", "ours", "fixtures", "shared"]
+    assert purl_of(Part("x", "1", kind="embedded")) == ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from releasekit.nfpm import (
     configuration,
     description,
     inner_folders,
-    licence_of,
+    license_of,
+    packed,
     rfc3339,
 )
 
@@ -98,6 +100,17 @@ def test_an_rpm_marks_its_documentation_and_a_deb_keeps_it_plain() -> None:
     assert "type" not in rpm["/opt/x/a"]
 
 
+def test_a_manual_page_is_compressed_the_same_way_each_time_and_documentation_of_an_rpm() -> None:
+    Path("x.1").write_text(".TH X 1\n")
+    row = {"dst": "/usr/share/man/man1/x.1.gz", "src": "x.1"}
+    first = by_path(configuration(spec(contents=[row], format="rpm"), tree(a="")))[row["dst"]]
+    assert first["type"] == "doc"
+    page = Path(first["src"]).read_bytes()
+    assert gzip.decompress(page) == b".TH X 1\n" and page[3:9] == b"\0\0\0\0\0\x02"
+    again = packed(row)
+    assert Path(again["src"]).read_bytes() == page
+
+
 def test_descriptions_are_wrapped_and_an_rpm_says_its_summary_once() -> None:
     fields = {"description": "Summary\n" + "word " * 40 + "\n\nSecond."}
     deb, rpm = description(fields, "deb"), description(fields, "rpm")
@@ -127,7 +140,7 @@ def test_the_licence_covers_trees_and_bundled_works() -> None:
     )
     one = spec(tree_facts=["t.json"], licenses="l.json")
     parts = nfpm.bundled_parts(one.licenses)
-    assert licence_of(one, parts) == "LGPL-3.0-only AND 0BSD AND (MIT OR ISC) AND Zlib"
+    assert license_of(one, parts) == "LGPL-3.0-only AND 0BSD AND (MIT OR ISC) AND Zlib"
 
 
 def test_bundled_works_are_added_to_the_copyright_file_of_the_tree() -> None:

@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 
+from releasekit.model import ReleaseFacts
 from releasekit.provenance import dependency, locked, statement, subject
 
-RELEASE = {
-    "version": "1.0-1",
-    "number": 7,
-    "date": "2026-01-02T00:00:00Z",
-    "homepage": "https://www.example.org",
-}
+RELEASE = ReleaseFacts(
+    name="Example",
+    version="1.0-1",
+    number=7,
+    date="2026-01-02T00:00:00Z",
+    homepage="https://www.example.org",
+    license="LGPL-3.0-only",
+    vendor="Example Inc.",
+)
 COMMIT, TREE = "1" * 40, "2" * 40
 
 
@@ -80,7 +84,7 @@ def test_the_statement_has_the_form_of_in_toto_and_slsa() -> None:
     assert definition["externalParameters"]["command"][-2:] == ["package", "::"]
     source = definition["resolvedDependencies"][0]
     assert source["digest"] == {"gitCommit": COMMIT, "gitTree": TREE}
-    assert made["predicate"]["runDetails"]["metadata"]["startedOn"] == RELEASE["date"]
+    assert made["predicate"]["runDetails"]["metadata"]["startedOn"] == RELEASE.date
 
 
 def test_the_same_commit_gives_the_same_bytes_and_another_does_not() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from releasekit.errors import Failure
+from releasekit.model import File
 from releasekit.report import Spec, render, write
-from releasekit.report_data import Package, changes, deb822, summary
+from releasekit.report_data import Listed, changes, summary
 from releasekit.report_sizes import HEIGHT, WIDTH, Item, human, tiles
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,14 +46,13 @@ def spec(tmp_path: Path) -> Spec:
     return Spec(
         release={**names, "version": "1-1", "number": 2, "date": "2026-01-01", "changes": ["new"]},
         signing={"kind": "given", "fingerprint": "AB" * 20},
-        files=[
-            ["rpm/packages/backendai-agent-1-1.x86_64.rpm", 8000, "1" * 64],
-            ["apt/pool/main/backendai-agent_1-1_amd64.deb", 9000, "2" * 64],
-            ["apt/pool/main/etcd_3_amd64.deb", 500, "3" * 64],
-        ],
+        files=(
+            File("rpm/packages/backendai-agent-1-1.x86_64.rpm", "1" * 64, 8000),
+            File("apt/pool/main/backendai-agent_1-1_amd64.deb", "2" * 64, 9000),
+            File("apt/pool/main/etcd_3_amd64.deb", "3" * 64, 500),
+        ),
         packages=str(tmp_path / "Packages"),
         licenses=str(tmp_path / "licenses.json"),
-        closure="",
         previous="",
         reproducibility="",
         exposure=str(tmp_path / "exposure.json"),
@@ -133,7 +133,7 @@ def test_broken_data_is_named(spec: Spec, tmp_path: Path) -> None:
 
 def test_a_package_that_only_got_the_new_version_is_as_it_was() -> None:
     def made(version: str, **sizes: int) -> dict[str, Any]:
-        found = [Package(name, version, "", size, 0, 0) for name, size in sizes.items()]
+        found = [Listed(name, version, "", size, 0, 0) for name, size in sizes.items()]
         row = {"version": version, "number": 1, "date": ""}
         return summary(row, found, [{"type": "pypi", "name": "a", "version": version}])
 
@@ -165,9 +165,3 @@ def test_small_files_share_a_tile_and_none_is_lost() -> None:
 def test_sizes_read_well() -> None:
     texts = [human(size) for size in (0, 999, 1000, 99_960, 1_500_000, 999_900_000, 3e9)]
     assert texts == ["0 B", "999 B", "1.0 kB", "100.0 kB", "1.5 MB", "1.00 GB", "3.00 GB"]
-
-
-def test_paragraphs_read() -> None:
-    rows = deb822(PACKAGES)
-    assert [row["Package"] for row in rows] == ["backendai-agent", "etcd"]
-    assert rows[1]["Description"] == "a store"

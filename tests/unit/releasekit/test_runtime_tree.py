@@ -10,6 +10,8 @@ import pytest
 from releasekit import runtime, runtime_tree
 from releasekit.runtime_tree import RuntimeSpec, build
 
+DEP5 = "Format: a copyright file\n\nFiles: *\n"
+
 PROVENANCE = [{"package": "trixie/libc6", "version": "2.41-12", "sha256": "0" * 64}]
 
 
@@ -41,7 +43,7 @@ def assembled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             (target / "lib" / name).touch()
         (target / "lib/libnss_db.so.2").symlink_to("libc.so.6")
         (target / "share/licenses/libc6").mkdir(parents=True)
-        (target / "share/licenses/libc6/copyright").write_text("License: LGPL-2.1+\n")
+        (target / "share/licenses/libc6/copyright").write_text(DEP5 + "License: LGPL-2.1+\n")
 
     monkeypatch.setattr(runtime, "assemble", assemble)
     return calls

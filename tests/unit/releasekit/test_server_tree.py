@@ -13,6 +13,8 @@ import pytest
 from releasekit import server_tree
 from releasekit.server_tree import ServerSpec, build
 
+DEP5 = "Format: a copyright file\n\nFiles: *\n"
+
 MakeDeb = Callable[..., Path]
 MakeElf = Callable[..., bytes]
 
@@ -39,7 +41,7 @@ def spec(
         "./usr/lib/x86_64-linux-gnu/libnamed.so": make_elf(),
         "./usr/share/serve/a": b"a",
         "./usr/share/serve/manual": b"m",
-        "./usr/share/doc/serve/copyright": b"License: BSD-3-clause\n",
+        "./usr/share/doc/serve/copyright": DEP5.encode() + b"License: BSD-3-clause\n",
     }
     make_deb(Path("serve.deb"), files, package="serve")
     return ServerSpec(

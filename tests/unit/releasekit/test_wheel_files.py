@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from releasekit.errors import Failure
-from releasekit.wheel_files import FilesSpec, licences, take
+from releasekit.wheel_files import FilesSpec, licenses, take
 
 
 def test_files_are_taken_by_pattern_into_folders(
@@ -31,5 +31,5 @@ def test_what_the_wheel_says_of_its_licence_is_kept(
     make_wheel: Callable[..., Path], tmp_path: Path
 ) -> None:
     files = {"data-1.0.dist-info/licenses/LICENSE": b"Do as you like.\n"}
-    rows = licences(make_wheel(tmp_path, "data", files))
+    rows = licenses(make_wheel(tmp_path, "data", files))
     assert rows == [{"name": "data", "version": "1.0", "license": "MIT", "text": "Do as you like."}]

@@ -20,7 +20,7 @@ SITE = "lib/python3.13/site-packages"
 
 
 def install(wheel: Path, environment: Path, *rules: Rule) -> Installed:
-    return install_wheel(wheel, environment, shown_as=SHOWN, rules=rules)
+    return install_wheel(wheel, environment, python="3.13", shown_as=SHOWN, rules=rules)
 
 
 def record(installed: Installed) -> dict[str, tuple[str, str]]:

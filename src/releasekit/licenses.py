@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+import tempfile
+import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.parser import HeaderParser
 from pathlib import Path
 
 from releasekit import spdx
-from releasekit.spdx import UNKNOWN
+from releasekit.model import UNKNOWN, Part
+from releasekit.read_licenses import of_texts
 
 _NAMES = ("LICEN", "COPYING", "NOTICE", "AUTHORS", "COPYRIGHT")
 _LARGEST_TEXT = 400_000  # bytes; what is larger is no licence
-# "BSD" alone does not say which: the text does, where there is one.
-_VAGUE = frozenset(("bsd", "bsd license"))
 
 # Licences that many parts carry in full: a package holds each text once, in a file of its own.
 COMMON = {
@@ -32,17 +33,6 @@ COMMON = {
 }
 
 
-@dataclass(frozen=True)
-class Part:
-    """A bundled work: where it came from, its licence and the licence texts it carries."""
-
-    name: str
-    version: str
-    licence: str
-    texts: tuple[str, ...] = ()
-    copyright: str = ""
-
-
 def part_of_wheel(info: Path) -> Part:
     """What the installed distribution with this `.dist-info` folder says of its licence."""
     meta = HeaderParser().parsestr((info / "METADATA").read_text("utf-8", "replace"))
@@ -55,27 +45,32 @@ def part_of_wheel(info: Path) -> Part:
         for line in meta.get_all("Classifier") or ()
         if line.startswith("License ::")
     ]
-    licence = stated(
+    license = stated(
         meta.get("License-Expression") or "", meta.get("License") or "", classifiers, texts
     )
     author = meta.get("Author") or meta.get("Author-email") or meta.get("Maintainer") or ""
-    return Part(meta["Name"], meta["Version"], licence, texts, " ".join(author.split()))
+    return Part(meta["Name"], meta["Version"], license, texts, " ".join(author.split()))
+
+
+def part_of_archive(wheel: Path) -> Part:
+    """The same of a wheel that is not installed."""
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
+        inside = [name for name in archive.namelist() if ".dist-info/" in name]
+        archive.extractall(folder, inside)
+        return part_of_wheel(Path(folder, inside[0].split("/")[0]))
 
 
 def stated(expression: str, field: str, classifiers: Iterable[str], texts: tuple[str, ...]) -> str:
-    """The licence of a distribution by the surest of what it says: expression, field, classifiers, texts."""
-    said = [text for text in (expression, field, *classifiers) if text.strip()]
-    found = spdx.normal(expression)
-    if found == UNKNOWN and field.strip().lower() not in _VAGUE:
-        found = spdx.normal(field)
-    if found == UNKNOWN:
-        sure = [text for text in classifiers if text.lower() not in _VAGUE]
-        found = spdx.join(spdx.normal(text) for text in sure)
-    if found == UNKNOWN:
-        found = spdx.of_texts((*texts, field))
-    if found == UNKNOWN and any(text.strip().lower() in _VAGUE for text in said):
-        found = "BSD-3-Clause"
-    return found
+    """The licence of a distribution by the surest of what it says: expression, field, classifiers.
+
+    A statement counts if all of it is known. Otherwise: what somebody has read in the texts, or, where
+    it carries none, in the field.
+    """
+    for said in ([expression], [field], list(classifiers)):
+        found = [spdx.normal(text) for text in said]
+        if found and UNKNOWN not in found:
+            return spdx.join(found)
+    return of_texts(texts or (field,))
 
 
 def without_common(parts: Iterable[Part]) -> tuple[list[Part], dict[str, str]]:
@@ -142,7 +137,7 @@ def stanza(part: Part) -> list[str]:
         "",
         f"Files: {part.name}-{part.version}",
         f"Copyright: {part.copyright or f'the authors of {part.name}'}",
-        f"License: {part.licence}",
+        f"License: {part.license}",
     ]
     for text in part.texts:
         lines += [f" {line.rstrip()}" if line.strip() else " ." for line in text.splitlines()]
@@ -154,4 +149,4 @@ def stanza(part: Part) -> list[str]:
 
 def expression(own: str, parts: Iterable[Part]) -> str:
     """One SPDX expression over ours and all bundled parts, for an rpm's `License:`."""
-    return spdx.join(sorted(part.licence for part in parts), first=own)
+    return spdx.join(sorted(part.license for part in parts), first=own)

@@ -1,4 +1,4 @@
-"""The licences of a release, to list and search: `python -m releasekit.licence_index SPEC`.
+"""The licences of a release, to list and search: `python -m releasekit.license_index SPEC`.
 
 SPEC is an inventory (releasekit.inventory). Written: `licenses/index.json` with a row for every part,
 and each licence text once, in `licenses/texts/`, named by its content. A part that carries no text of
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from releasekit.errors import run_main
-from releasekit.inventory import Inventory, read
+from releasekit.inventory import InventorySpec, gathered, purl_of
+from releasekit.model import Inventory
 from releasekit.spdx import terms
+from releasekit.specs import program
 
 FOLDER = "licenses"
 TYPES = {"generic": "own"}  # in the index; other kinds keep their name
@@ -32,8 +33,8 @@ def index(
     """
     texts: dict[str, str] = {}
 
-    def kept(given: Iterable[str], licence: str) -> list[str]:
-        own = list(given) or [standard[term] for term in terms(licence) if term in standard]
+    def kept(given: Iterable[str], license: str) -> list[str]:
+        own = list(given) or [standard[term] for term in terms(license) if term in standard]
         files = []
         for text in own:
             whole = text.strip() + "\n"
@@ -49,10 +50,10 @@ def index(
                 "name": part.name,
                 "version": part.version,
                 "type": TYPES.get(part.kind, part.kind),
-                "purl": part.purl,
+                "purl": purl_of(part),
                 "license": part.license,
                 "copyright": part.copyright,
-                "packages": [*part.packages, *([part.name] if part.carried else [])],
+                "packages": list(part.packages),
                 "texts": kept(part.texts, part.license),
             }
         )
@@ -60,17 +61,17 @@ def index(
         rows.append(
             {
                 "name": package.name,
-                "version": inventory.release["version"],
+                "version": inventory.release.version,
                 "type": "own",
                 "purl": "",
-                "license": inventory.release["license"],
+                "license": inventory.release.license,
                 "copyright": "",
                 "packages": [package.name],
-                "texts": kept((), inventory.release["license"]),
+                "texts": kept((), inventory.release.license),
             }
         )
     rows.sort(key=lambda row: (row["type"], row["name"], row["version"], row["packages"]))
-    return {"format": 1, "release": inventory.release["version"], "components": rows}, texts
+    return {"format": 1, "release": inventory.release.version, "components": rows}, texts
 
 
 def write(inventory: Inventory, root: Path) -> None:
@@ -84,12 +85,12 @@ def write(inventory: Inventory, root: Path) -> None:
     (folder / "index.json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.licence_index SPEC.json", file=sys.stderr)
-        return 2
-    write(read(Path(sys.argv[1])), Path())
-    return 0
+def make(spec: InventorySpec) -> None:
+    """Write the folder to the working folder."""
+    write(gathered(spec), Path())
+
+
+main = program(InventorySpec, make)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What wheels and Debian packages say of their licences: `python -m releasekit.part_licences SPEC`.
+"""What wheels and Debian packages say of their licences: `python -m releasekit.part_licenses SPEC`.
 
 SPEC is a JSON file: {"wheels": [paths], "debs": [paths], "output": FILE}. Written: a JSON list of
 {file, license, texts, copyright}. Wheels are read as for the packages' own copyright files.
@@ -7,34 +7,25 @@ SPEC is a JSON file: {"wheels": [paths], "debs": [paths], "output": FILE}. Writt
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
-import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from releasekit.debfile import control, extract
-from releasekit.debian_licence import expression
+from releasekit.debian_license import expression
 from releasekit.errors import run_main
-from releasekit.licences import part_of_wheel
-from releasekit.spdx import UNKNOWN
+from releasekit.licenses import part_of_archive
+from releasekit.specs import program
 
 _DOC = "usr/share/doc/"
 
 
 def of_wheel(wheel: Path) -> dict[str, Any]:
     """What a wheel says, without installing it."""
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if ".dist-info/" in name]
-        archive.extractall(folder, inside)
-        part = part_of_wheel(Path(folder, inside[0].split("/")[0]))
-    return {
-        "file": wheel.name,
-        "license": part.licence,
-        "texts": list(part.texts),
-        "copyright": part.copyright,
-    }
+    part = part_of_archive(wheel)
+    return _row(wheel.name, part.license, part.texts, part.copyright)
 
 
 def of_debs(debs: Iterable[Path]) -> list[dict[str, Any]]:
@@ -59,27 +50,31 @@ def of_debs(debs: Iterable[Path]) -> list[dict[str, Any]]:
     rows = []
     for file_name, name in names.items():
         text = texts.get(name) or shared.get(sources[name], "")
-        licence = expression(text) if text else UNKNOWN
-        rows.append(
-            {
-                "file": file_name,
-                "license": licence,
-                "texts": [text] if text else [],
-                "copyright": "",
-            }
-        )
+        rows.append(_row(file_name, expression(text), [text] if text else []))
     return rows
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("usage: python -m releasekit.part_licences SPEC.json", file=sys.stderr)
-        return 2
-    spec = json.loads(Path(sys.argv[1]).read_text("utf-8"))
-    rows = [of_wheel(Path(wheel)) for wheel in sorted(spec["wheels"])]
-    rows += of_debs([Path(deb) for deb in spec["debs"]])
-    Path(spec["output"]).write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", "utf-8")
-    return 0
+def _row(file: str, license: str, texts: Iterable[str], copyright: str = "") -> dict[str, Any]:
+    return {"file": file, "license": license, "texts": list(texts), "copyright": copyright}
+
+
+@dataclass(frozen=True)
+class LicensesSpec:
+    """Files of others, and where to write what they say of their licences. Paths of the sandbox."""
+
+    wheels: list[str]
+    debs: list[str]
+    output: str
+
+
+def make(spec: LicensesSpec) -> None:
+    """Write a row for each file."""
+    rows = [of_wheel(Path(wheel)) for wheel in sorted(spec.wheels)]
+    rows += of_debs([Path(deb) for deb in spec.debs])
+    Path(spec.output).write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
+main = program(LicensesSpec, make)
 
 
 if __name__ == "__main__":

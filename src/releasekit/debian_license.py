@@ -2,8 +2,7 @@
 
 A machine-readable one (DEP-5) is read stanza by stanza: what it names and SPDX does not know becomes
 `LicenseRef-debian-NAME`, so nothing it says is lost. Exceptions (`with ...`) are left out, which is the
-stricter reading. An older form is read by releasekit.spdx; where that finds nothing, the common
-licences that it points to count.
+stricter reading. Of an older form nothing is guessed: it is known if somebody has read it.
 """
 
 from __future__ import annotations
@@ -11,10 +10,11 @@ from __future__ import annotations
 import re
 
 from releasekit import spdx
+from releasekit.deb822 import paragraphs
+from releasekit.read_licenses import of_texts
 
-_COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z]+(?:-[0-9.]+)?)")
 _GNU = re.compile(r"(l?gpl|gfdl|agpl)-?v?(\d)(?:\.(\d))?(?:\.0)?(\+)?")
-# Short names of copyright files, in lower case, beside those of releasekit.spdx.
+# Short names of copyright files, in lower case, that SPDX spells otherwise.
 _NAMES = {
     "apache-2": "Apache-2.0",
     "apache-2-llvm-exceptions": "Apache-2.0 WITH LLVM-exception",
@@ -22,35 +22,28 @@ _NAMES = {
     "artistic-2": "Artistic-2.0",
     "boost-1.0": "BSL-1.0",
     "bsd-3": "BSD-3-Clause",
-    "bsd-4-clause": "BSD-4-Clause",
-    "cc-by-sa-4.0": "CC-BY-SA-4.0",
+    "bzip2": "bzip2-1.0.6",
     "cc0": "CC0-1.0",
-    "fsful": "FSFUL",
-    "fsfullr": "FSFULLR",
+    "expat": "MIT",
     "gpl": "GPL-1.0-or-later",
     "lgpl": "LGPL-2.0-or-later",
     "mit/x11": "MIT",
     "mit/x": "MIT",
+    "openldap-2.8": "OLDAP-2.8",
     "psf": "PSF-2.0",
+    "public-domain": "LicenseRef-public-domain",
 }
-_BY_CASE = {identifier.lower(): identifier for identifier in spdx.IDENTIFIERS}
 
 
 def expression(text: str) -> str:
-    """The expression over all that the file covers; as of releasekit.spdx where it names none."""
+    """The expression over all that the file covers."""
     head = text.lstrip()[:400].lower()
-    if "format" in head and "copyright" in head and re.search(r"^Files:", text, re.MULTILINE):
-        said = []
-        for stanza in re.split(r"\n\s*\n", text):
-            name = re.search(r"^License:[ \t]*(\S[^\n]*)$", stanza, re.MULTILINE)
-            if name and re.search(r"^Files:", stanza, re.MULTILINE):
-                said.append(_either(name[1]))
-        if said:
-            return spdx.join(dict.fromkeys(said))
-    found = spdx.of_debian(text)
-    if found != spdx.UNKNOWN:
-        return found
-    return spdx.join(dict.fromkeys(sorted(_name(name) for name in _COMMON.findall(text))))
+    said = []
+    if "format" in head and "copyright" in head:
+        for fields in paragraphs(text):
+            name = fields.get("License", "").partition("\n")[0]
+            said += [_either(name)] if name and "Files" in fields else []
+    return spdx.join(said) if said else of_texts((text,))
 
 
 def _either(words: str) -> str:
@@ -74,11 +67,9 @@ def _either(words: str) -> str:
 def _name(word: str) -> str:
     """One short name."""
     plain = re.split(r"\s+with\s+", word.strip().lower())[0].strip(" ().'`")
-    known = spdx.DEBIAN.get(plain) or _NAMES.get(plain) or _BY_CASE.get(plain)
-    if known:
-        return known
     gnu = _GNU.fullmatch(plain)
     if gnu:
         family, major, minor, later = gnu.groups()
         return f"{family.upper()}-{major}.{minor or 0}-{'or-later' if later else 'only'}"
-    return f"LicenseRef-debian-{re.sub(r'[^A-Za-z0-9.]+', '-', word.strip()).strip('-')}"
+    known = _NAMES.get(plain) or spdx.parsed(plain)
+    return known or f"LicenseRef-debian-{re.sub(r'[^A-Za-z0-9.]+', '-', word.strip()).strip('-')}"

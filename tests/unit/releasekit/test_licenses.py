@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from releasekit.licences import (
-    Part,
+from releasekit.licenses import (
     copyright_file,
     expression,
     part_of_wheel,
@@ -13,6 +12,8 @@ from releasekit.licences import (
     without_common,
     write_doc,
 )
+from releasekit.model import Part
+from releasekit.read_licenses import READ, key
 
 APACHE = (
     "                 Apache License\n           Version 2.0, January 2004\n"
@@ -38,22 +39,34 @@ def test_a_wheel_tells_licence_author_and_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "field", "classifiers", "texts", "licence"),
+    ("expression", "field", "classifiers", "texts", "license"),
     [
         ("ISC", "MIT", ["MIT License"], (), "ISC"),
         ("", "MIT", ["ISC License (ISCL)"], (), "MIT"),
-        ("", "", ["MIT License", "Apache Software License"], (), "MIT AND Apache-2.0"),
-        ("", "", [], ("Permission is hereby granted, free of charge",), "MIT"),
-        ("", "BSD", ["BSD License"], ("Redistributions in binary form",), "BSD-2-Clause"),
-        ("", "BSD", ["BSD License"], (), "BSD-3-Clause"),
-        ("", "Dual License", ["BSD License", "Apache Software License"], (), "Apache-2.0"),
+        ("", "", ["MIT License", "Apache License 2.0"], (), "MIT AND Apache-2.0"),
+        ("", "BSD", ["MIT License"], (), "MIT"),
+        # A part of a statement is not taken for all of it, and no text is guessed at.
+        ("", "", ["MIT License", "BSD License"], (), "LicenseRef-unstated"),
+        ("", "", [], ("Permission is hereby granted, free of charge",), "LicenseRef-unstated"),
+        ("", "BSD", ["BSD License"], ("Redistributions in binary form",), "LicenseRef-unstated"),
+        ("", "Dual License", ["BSD License"], (), "LicenseRef-unstated"),
         ("", "", [], (), "LicenseRef-unstated"),
+        # Somebody has read these.
+        ("", "", ["BSD License"], ("As they were read.",), "BSD-2-Clause"),
+        ("", "As they were read.", [], (), "BSD-2-Clause"),
+        ("", "MIT", ["BSD License"], ("As they were read.",), "MIT"),
     ],
 )
 def test_the_surest_statement_counts(
-    expression: str, field: str, classifiers: list[str], texts: tuple[str, ...], licence: str
+    expression: str,
+    field: str,
+    classifiers: list[str],
+    texts: tuple[str, ...],
+    license: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert stated(expression, field, classifiers, texts) == licence
+    monkeypatch.setitem(READ, key(["As they were read."]), "BSD-2-Clause")
+    assert stated(expression, field, classifiers, texts) == license
 
 
 def test_the_copyright_file_is_machine_readable() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from releasekit.part_licences import main, of_debs, of_wheel
+from releasekit.part_licenses import main, of_debs, of_wheel
+
+DEP5 = "Format: a copyright file\n\nFiles: *\n"
 
 Make = Callable[..., Path]
-EXPAT = b"License: Expat\n Permission is hereby granted\n"
+EXPAT = DEP5.encode() + b"License: Expat\n Permission is hereby granted\n"
 
 
 def test_a_wheel_is_read_without_installing_it(make_wheel: Make, tmp_path: Path) -> None:
@@ -44,6 +46,6 @@ def test_the_program_writes_a_row_for_every_file(
     output = tmp_path / "out.json"
     spec = {"wheels": [str(make_wheel(tmp_path, "x", {}))], "debs": [], "output": str(output)}
     (tmp_path / "spec.json").write_text(json.dumps(spec))
-    monkeypatch.setattr(sys, "argv", ["part_licences", str(tmp_path / "spec.json")])
+    monkeypatch.setattr(sys, "argv", ["part_licenses", str(tmp_path / "spec.json")])
     assert main() == 0
     assert [row["file"] for row in json.loads(output.read_text())] == ["x-1.0-py3-none-any.whl"]
