@@ -27,7 +27,6 @@ def backendai_package(
     requires=(),
     replaces=(),
     depends=None,
-    recommends=None,
     suggests=None,
     arch="amd64",
     services=(),
@@ -42,12 +41,11 @@ def backendai_package(
 ):
     """One deb and one rpm with the same contents, scripts and relations.
 
-    dependencies: the tree and the targets that produce files; files: {path produced: where it goes};
-    folders: {folder produced: where it goes}; links: {link: target}; requires, replaces: packages of
-    ours (the version is pinned by the backend); depends, recommends, suggests: packages of the
-    distribution, {"deb": [...], "rpm": [...]}; services: the units it owns; licenses: a licences.json
-    among the files produced; section: of Debian; private_loader: programs of it run on the loader and
-    libraries of the runtime.
+    dependencies: the tree and the targets that produce files; files: {path produced: where it goes}, or
+    {"deb": ..., "rpm": ...} where that is not the same; folders: {folder produced: where it goes}; links:
+    {link: target}; requires, replaces: packages of ours (the version is pinned by the backend); depends,
+    suggests: packages of the distribution, {"deb": [...], "rpm": [...]}; services: its units; licenses: a
+    licenses.json among the files; section: of Debian; private_loader: programs use the runtime's loader.
 
     What scripts do: has_folders: make the folders; configured: have backendai-ctl configure the
     host at the end of the transaction, which is the work of the package with `handler`; marks: files
@@ -71,12 +69,12 @@ def backendai_package(
         dst=f"/usr/share/lintian/overrides/{name}",
         dependencies=[f":{name}.lintian"],
     )
-    contents = list(dependencies)
+    contents, apart = list(dependencies), {"deb": [], "rpm": []}
     for number, (src, dst) in enumerate(sorted((files or {}).items())):
-        nfpm_content_file(
-            name=f"{name}.file{number}", src=src, dst=dst, dependencies=list(dependencies)
-        )
-        contents.append(f":{name}.file{number}")
+        for format, path in (dst if isinstance(dst, dict) else {"": dst}).items():
+            file = f"{name}.file{number}{format}"
+            nfpm_content_file(name=file, src=src, dst=path, dependencies=list(dependencies))
+            apart.get(format, contents).append(f":{file}")
     for number, (src, dst) in enumerate(sorted((folders or {}).items())):
         nfpm_content_folder(
             name=f"{name}.folder{number}", src=src, dst=dst, dependencies=list(dependencies)
@@ -110,7 +108,7 @@ def backendai_package(
     triggers = {"interest_noawait": [_TRIGGER]} if handler else triggers
 
     def relations(format):
-        found = {"depends": depends, "recommends": recommends, "suggests": suggests}
+        found = {"depends": depends, "suggests": suggests}
         return {key: list((value or {}).get(format, ())) for key, value in found.items()}
 
     same = dict(
@@ -130,6 +128,7 @@ def backendai_package(
         triggers=triggers,
         dependencies=[
             *contents,
+            *apart["deb"],
             *(f":{script}" for moment, script in scripts.items() if moment != "posttrans"),
             f":{name}.lintian-file",
         ],
@@ -139,7 +138,7 @@ def backendai_package(
     nfpm_rpm_package(
         name=f"{name}.rpm",
         scripts=scripts,
-        dependencies=[*contents, *(f":{script}" for script in scripts.values())],
+        dependencies=[*contents, *apart["rpm"], *(f":{script}" for script in scripts.values())],
         **relations("rpm"),
         **same,
     )
@@ -159,10 +158,17 @@ def backendai_component(
     tls=False,
     listens=None,
     health=None,
+    metrics=None,
     environment=None,
     after=(),
-    wants=(),
     memory=None,
+    resident=0,
+    uses=(),
+    calls=None,
+    serves=None,
+    opens=None,
+    secrets=(),
+    database=None,
     volumes=None,
     engine=False,
     hardening=None,
@@ -170,7 +176,6 @@ def backendai_component(
     files=None,
     licenses="",
     dependencies=(),
-    recommends=None,
     suggests=None,
     replaces=(),
     **unknown,
@@ -178,18 +183,27 @@ def backendai_component(
     """A component of Backend.AI: its PEX, its share of the environment, its unit, its deb and rpm.
 
     distributions: Python distributions of the lock that make it up; command: words after `backend.ai`
-    that start its server (none: no service); program: the whole command where it is not Python; either
-    is given the path of its configuration as its last word; config: its file under {config}, made by
+    that start its server (none: no service); program: in its place a whole command, such as Node.js
+    or a script of its own; the path of its configuration follows as last word; config: its file
+    under {config}, made by
     backendai-ctl from CONFIG.j2 beside the BUILD file; credentials: further files there that it reads;
     tls: it serves with the site's certificate; listens: {what for: port}; health: URL that answers when
-    it is well; memory: what it may use at most, several times what it needs; volumes: "write" if it
-    works on users' folders; engine: it talks with the container engine; hardening: unit settings that
-    differ from the common ones, each with its reason.
+    it is well; metrics: URL of its figures, for Prometheus; memory: what it may use at most, several times
+    what it needs; resident: MB that it uses once all is up; volumes: "write" if it works on users'
+    folders; engine: it talks with the container engine; hardening: unit settings that differ from the
+    common ones, each with its reason.
+
+    Who knows whom, from which firewalls, addresses, secrets and tables of the documentation follow:
+    uses: servers it logs in to; calls: {"COMPONENT:WHAT": "each" of the site, or the "nearest"}; serves:
+    {what for: "users" or "nodes"} of the ports to which others than this host come; opens: {what for:
+    [first port, last, "users" or "containers"]} besides `listens`; secrets: generated ones that it holds;
+    database: {name, default (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own),
+    create (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
     """
     known = (
         "name summary description distributions pex command program config credentials tls listens "
-        "health environment after wants memory volumes engine hardening private_loader files licenses "
-        "dependencies recommends suggests replaces"
+        "health metrics environment after memory resident uses calls serves opens secrets database "
+        "volumes engine hardening private_loader files licenses dependencies suggests replaces"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
     package = f"backendai-{name}"
@@ -222,13 +236,23 @@ def backendai_component(
             optional=["tls/server.crt", "tls/server.key"] if tls else [],
             ports=dict(listens or {}),
             health=health or "",
+            metrics=metrics or "",
             environment=dict(environment or {}),
             after=list(after),
-            wants=list(wants),
             memory=memory,
             volumes=volumes,
             engine=engine,
             hardening=dict(hardening or {}),
+            facts=dict(
+                uses=[*uses, *(["docker"] if engine else [])],
+                calls=dict(calls or {}),
+                serves=dict(serves or {}),
+                opens=dict(opens or {}),
+                secrets=[*secrets, *([f"database-{database['name']}"] if database else [])],
+                resident=resident,
+                volumes=bool(volumes),
+                database=database,
+            ),
         )
         contents.append(":unit")
         files[f"{package}.service"] = f"/usr/lib/systemd/system/{package}.service"
@@ -239,7 +263,6 @@ def backendai_component(
         description=description,
         dependencies=contents,
         files=files,
-        recommends=recommends,
         suggests=suggests,
         replaces=replaces,
         licenses=licenses,
@@ -276,11 +299,9 @@ def _unit(*, name, health, ports, **values):
             "health": health.format(**ports),
             "dynamic": False,
             "server": False,
-            "before": [],
             "stop": None,
             "optional": [],
             "after": [],
-            "wants": [],
             "volumes": None,
             "engine": False,
             **values,
@@ -288,7 +309,9 @@ def _unit(*, name, health, ports, **values):
     )
 
 
-def _backendai_service(*, name, summary, config, ports, health, after, **values):
+def _backendai_service(
+    *, name, summary, config, ports, health, metrics, after, facts, **values
+):
     """The unit of a component, and what backendai-ctl must know of it."""
     unit = f"backendai-{name}.service"
     _unit(
@@ -309,8 +332,10 @@ def _backendai_service(*, name, summary, config, ports, health, after, **values)
             "config": config,
             "ports": ports,
             "health": health,
+            "metrics": metrics,
             "after": after,
             "credentials": [*values["credentials"], *values["optional"]],
+            **facts,
         },
     )
 
@@ -322,8 +347,6 @@ def backendai_role(
     description,
     components,
     depends=None,
-    recommends=None,
-    suggests=None,
     servers=(),
     brings=(),
     takes=False,
@@ -337,7 +360,7 @@ def backendai_role(
     to nodes of this one.
     """
     known = (
-        "name summary description components depends recommends suggests servers brings takes"
+        "name summary description components depends servers brings takes"
     ).split()
     _refuse_unknown("backendai_role", name, unknown, known)
     role_facts(
@@ -368,8 +391,6 @@ def backendai_role(
             *(f"backendai-{name}" for name in (*components, *servers, *brings)),
         ],
         depends=depends,
-        recommends=recommends,
-        suggests=suggests,
         arch="all",
         section="metapackages",
         configured=True,

@@ -19,12 +19,19 @@ def backendai_server(
     templates=(),
     listens=None,
     health=None,
+    metrics=None,
+    optional=False,
     environment=None,
     memory=None,
+    resident=0,
+    calls=None,
+    serves=None,
+    secrets=(),
     stop=None,
     hardening=None,
     units=(),
     files=None,
+    commands=None,
     bin="bin",
     **unknown,
 ):
@@ -38,17 +45,20 @@ def backendai_server(
     command: what its service runs (none: no service); {server} is its tree, {data} its state, {given}
     the folder of what it is given: config and credentials, files under {config}; templates: those of
     them that backendai-ctl makes from FILE.j2 beside the BUILD file; prepare: a shell script made from
-    PREPARE.j2 beside it, run before each start; listens: {what for: port}; health: where it says that it is
-    well, see backendai_serve.health; memory: what it may use at most; stop: the signal that ends it
-    (SIGTERM); environment, hardening: as in backendai_component; bin: folder of its tree with
-    programs that others call.
+    PREPARE.j2 beside it, which becomes the command it is given; listens: {what for: port}; health: where it
+    says that it is well, see backendai_serve.health; metrics: as in backendai_component; optional:
+    services do without it, and it runs wherever its package is; memory: what it may use at most; stop:
+    the signal that ends it (SIGTERM); resident, calls, serves, secrets, environment, hardening: as in backendai_component; bin: folder of
+    its tree with programs that others call.
 
     units: in the place of `command`, units of its own shape, made from UNIT.j2 beside the BUILD file; the
-    first is its service. files: {made from FILE.j2 beside it: where it goes}.
+    first is its service. files: {made from FILE.j2 beside it: where it goes}. commands: {path on the host:
+    program of the tree}, for what others look for there.
     """
     known = (
         "name summary description debian programs data libraries links left_out command prepare config "
-        "credentials templates listens health environment memory stop hardening units files bin"
+        "credentials templates listens health metrics optional environment memory resident calls serves "
+        "secrets stop hardening units files commands bin"
     ).split()
     _refuse_unknown("backendai_server", name, unknown, known)
     package, tree, data_folder = f"backendai-{name}", "{servers}/" + name, "{state}/" + name
@@ -83,12 +93,13 @@ def backendai_server(
         contents.append(f":made{number}")
     if command:
         unit = f"{package}.service"
+        first = ["/bin/sh", files[prepare]] if prepare else []
         _unit(
             name=name,
             summary=summary,
             server=True,
-            program=[filled(word) for word in command],
-            before=["/bin/sh", files[prepare]] if prepare else [],
+            # No ExecStartPre: with credentials such units do not start before systemd 248.
+            program=[*first, *(filled(word) for word in command)],
             config=config,
             credentials=list(credentials),
             ports=dict(listens or {}),
@@ -111,10 +122,16 @@ def backendai_server(
                 "config": config,
                 "ports": dict(listens or {}),
                 "health": health or "",
+                "metrics": metrics or "",
+                "optional": optional,
                 "credentials": list(credentials),
                 "templates": list(templates),
                 "user": package,
                 "bin": bin,
+                "resident": resident,
+                "calls": dict(calls or {}),
+                "serves": dict(serves or {}),
+                "secrets": list(secrets),
             },
         )
         service = {**_service_of(name, templates), "services": list(units)}
@@ -124,6 +141,7 @@ def backendai_server(
         description=description,
         dependencies=contents,
         files=files,
+        links={path: f"{tree}/{program}" for path, program in (commands or {}).items()},
         private_loader=True,
         **service,
     )

@@ -15,7 +15,8 @@ trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exi
 #   --fingerprint FPR     refuse unless this key signed the bundle: 40 hex digits, spaces allowed, or a
 #                         file that holds them
 #   --allow-older         accept a release older than the newest seen on this host
-#   --no-recommends       install what roles need and leave out what they recommend
+#   --no-recommends       with --other-sources: do not install what packages of the distribution recommend;
+#                         packages of this bundle recommend nothing
 #   --other-sources       let apt or dnf take from the other sources of this host too
 #   --no-install          only keep the bundle and add the source
 #   --dry-run             stop after the checks
@@ -26,8 +27,8 @@ trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exi
 #   --uninstall-source    remove the source and its key; packages, bundles and settings stay
 #   -h, --help            show this
 #
-# Exit status: 0 done, 1 refused, failed, or installed but not configured (the reason and a cure are
-# printed), 2 a wrong request.
+# Exit status: 0 done; 1 refused, failed, or installed but not configured (the reason and a hint are
+# printed); 2 wrong request.
 set -u
 here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh
@@ -97,6 +98,8 @@ check_request() {
   fi
   detect_host
   [ -n "$family" ] || refuse "${root:-this host} has neither dpkg nor rpm" "install on Debian or Enterprise Linux"
+  [ -d "$here/$family" ] || refuse "this bundle holds no packages for $family, from which ${root:-this host} installs" \
+    "get the bundle whose name has -linux- in it, which holds all"
   # shellcheck source=packaging/bundle/lib/apt.sh
   . "$here/lib/$family.sh"
   whole "$family"
@@ -194,12 +197,22 @@ sound() { # FOLDER: leave in $work/todo the sums of files that are missing or wr
   [ ! -s "$work/todo" ]
 }
 
-copy_missing() {
-  cut -c 67- "$work/todo" | progress copied "$(wc -l <"$work/todo")" | while IFS= read -r file; do
-    mkdir -p "$(dirname "$partial/$file")" && rm -f "$partial/$file" && cp "$here/$file" "$partial/$file" || exit 1
-    case $file in *.sh) chmod 755 "$partial/$file" ;; *) chmod 644 "$partial/$file" ;; esac
-  done || refuse "the bundle could not be copied to $partial ($(mib "$(free_kib "$state")") are free)" \
-    "free space there and run it again: what was copied is used"
+copy_missing() { # By one process, for there are hundreds of files; names have no blanks, see check_names
+  cut -c 67- "$work/todo" >"$work/files"
+  (cd "$partial" && xargs rm -rf <"$work/files")
+  : >"$work/said"
+  {
+    (cd "$here" && xargs cp -v --parents -t "$partial" <"$work/files" 2>"$work/said") ||
+      printf '%s\n' "${copy##*/} is not whole" >>"$work/said"
+  } | grep -v '^[^ ]* -> ' | progress copied "$(wc -l <"$work/files")" >/dev/null # without the folders
+  if [ -s "$work/said" ]; then
+    head -n 1 "$work/said" >&2
+    refuse "the bundle could not be copied to $partial ($(mib "$(free_kib "$state")") are free)" \
+      "free space there and run it again: what was copied is used"
+  fi
+  # Those of the medium may be any.
+  find "$partial" -type d -exec chmod 755 {} + && find "$partial" -type f ! -name '*.sh' -exec chmod 644 {} + &&
+    find "$partial" -type f -name '*.sh' -exec chmod 755 {} +
   sound "$partial" || refuse "$(cut -c 67- "$work/todo" | head -n 1) is damaged in the copy" \
     "run it again; if it stays so, the disk or the medium is faulty: dmesg"
 }
@@ -303,7 +316,6 @@ must check_locks
 must check_packages
 must check_servers
 must check_space
-if [ -n "$foreign" ]; then say "The packages of Debian in this bundle are for $distribution: here only those of Backend.AI are used."; fi
 if [ -n "$dry_run" ]; then
   say "Fine. Nothing was changed."
   finished=yes

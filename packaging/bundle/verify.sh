@@ -13,8 +13,8 @@ trap 'echo "refused: ${0##*/} is cut short; unpack the whole tar again" >&2; exi
 #   --allow-older       accept a release older than the newest seen on this host
 #   -h, --help          show this
 #
-# Exit status: 0 everything is as it was released, 1 refused (the reason and a cure are printed),
-# 2 a wrong request.
+# Exit status: 0 everything is as it was released; 1 refused (the reason and a hint are printed);
+# 2 wrong request.
 set -u
 here=$(cd "$(dirname "$0")" && pwd -P) || exit 1
 # shellcheck source=packaging/bundle/lib/checks.sh

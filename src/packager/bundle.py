@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 from pants.core.goals.package import (
     BuiltPackage,
     BuiltPackageArtifact,
-    OutputPathField,
     PackageFieldSet,
 )
 from pants.engine.fs import (
@@ -30,19 +28,19 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
     AllTargets,
-    DictStringToStringField,
     SpecialCasedDependencies,
-    StringField,
     Target,
 )
 from pants.engine.unions import UnionRule
 from pants.util.strutil import help_text
 
+from packager.fields import DefaultString, StringTable
 from packager.inputs import KitProcess
 from packager.parts import Parts, PartsRequest
 from packager.release import Release
 from packager.targets import ServerFacts
 from packager.values import ValuesField, thaw
+from releasekit import specs
 from releasekit.bundle import FOLDER, BundleSpec
 from releasekit.errors import Failure
 
@@ -52,21 +50,17 @@ class BundlePartsField(SpecialCasedDependencies):
     help = "Addresses of what goes in: repositories, SBOM, report. Each brings its own top folder."
 
 
-class BundleFilesField(DictStringToStringField):
+class BundleFilesField(StringTable):
     alias = "files"
     help = "Path or glob in the repository -> path in the bundle; one that ends in / is a folder."
 
 
-class BundleDistributionField(StringField):
+class BundleDistributionField(DefaultString):
     alias = "distribution"
-    default = "debian13"
-    help = "The distribution whose packages are in the closure."
-
-
-class BundleArchitectureField(StringField):
-    alias = "architecture"
-    default = "amd64"
-    help = "The architecture of hosts, in Debian's terms."
+    default = "linux"
+    help = (
+        "For which hosts: `linux` for all, `deb` or `rpm` where the other repository is left out."
+    )
 
 
 class OfflineBundle(Target):
@@ -76,8 +70,6 @@ class OfflineBundle(Target):
         BundlePartsField,
         BundleFilesField,
         BundleDistributionField,
-        BundleArchitectureField,
-        OutputPathField,
     )
     help = help_text(
         """
@@ -95,8 +87,6 @@ class BundleFieldSet(PackageFieldSet):
     parts: BundlePartsField
     files: BundleFilesField
     distribution: BundleDistributionField
-    architecture: BundleArchitectureField
-    output_path: OutputPathField
 
 
 @dataclass(frozen=True)
@@ -108,9 +98,7 @@ class PlacedFiles:
     origin: str
 
 
-def bundle_spec(
-    release: Release, servers: Mapping[str, str], *, distribution: str, architecture: str
-) -> BundleSpec:
+def bundle_spec(release: Release, servers: Mapping[str, str], distribution: str) -> BundleSpec:
     """What the bundle says it is, from packaging/release.toml; `servers`: name -> user."""
     table, user = release.table["release"], release.table["user"]
     return BundleSpec(
@@ -118,7 +106,7 @@ def bundle_spec(
         number=int(table["number"]),
         date=str(table["date"])[:10],
         distribution=distribution,
-        architecture=architecture,
+        architecture="amd64",
         account=f"{user['name']}:{user['uid']}:{user['gid']}:{release.paths['state']}",
         servers=" ".join(
             f"{its}:{release.paths['state']}/{name}" for name, its in sorted(servers.items())
@@ -167,14 +155,13 @@ async def package_bundle(
     spec = bundle_spec(
         release,
         {str(one["name"]): str(one["user"]) for one in facts},
-        distribution=field_set.distribution.value or "",
-        architecture=field_set.architecture.value or "",
+        distribution=field_set.distribution.value,
     )
     origin = str(field_set.address)
     parts = await Get(Parts, PartsRequest(field_set.parts))
     files = await MultiGet(
         Get(Digest, PlacedFiles(pattern, place, origin))
-        for pattern, place in sorted((field_set.files.value or {}).items())
+        for pattern, place in sorted(field_set.files.value.items())
     )
     whole = await Get(Digest, MergeDigests([*(part.digest for part in parts.packages), *files]))
     placed = await Get(Digest, AddPrefix(whole, f"{FOLDER}/{spec.name}"))
@@ -184,7 +171,7 @@ async def package_bundle(
         Process,
         KitProcess(
             program="bundle",
-            spec=json.dumps(dataclasses.asdict(spec), indent=1, sort_keys=True),
+            spec=specs.text(spec),
             input_digest=placed,
             output_files=(tar, signature),
             description=f"Make {tar}",

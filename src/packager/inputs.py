@@ -24,9 +24,10 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.util.frozendict import FrozenDict
 
-from packager.kit import PACKAGE, modules_of
+from packager.kit import PACKAGE, kit_of
 from packager.options import Packager, Signing
 from packager.release import Release
+from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.files import Entry, check_file, fingerprint
 from releasekit.signing import VARIABLES
@@ -91,9 +92,8 @@ class LockedDigest:
 class KitProcess:
     """Run `python -m releasekit.PROGRAM ARGV` in a sandbox that holds `spec` as spec.json.
 
-    `libraries` are distributions of tools.lock (group build) that the program imports: pure Python
-    wheels, which are importable as they are. Those of `unpacked` are not: they hold native code, or
-    files that they read from beside their modules. `signs`: the program uses releasekit.signing.
+    What the program imports is there: modules of releasekit, and distributions of tools.lock (group
+    build). `signs`: it uses releasekit.signing.
     """
 
     program: str
@@ -102,15 +102,13 @@ class KitProcess:
     output_files: tuple[str, ...]
     description: str
     argv: tuple[str, ...] = ("spec.json",)
-    libraries: tuple[str, ...] = ()
     output_directories: tuple[str, ...] = ()
-    unpacked: tuple[str, ...] = ()
     signs: bool = False
 
 
 @dataclass(frozen=True)
-class UnpackedLibraries:
-    """Ask for distributions of tools.lock (group build), unpacked into `unpacked/` of the digest."""
+class Libraries:
+    """Ask for distributions of tools.lock (group build) and what they require, in `libraries/`."""
 
     names: tuple[str, ...]
 
@@ -177,23 +175,25 @@ async def built_tool(request: BuiltTool) -> LockedDigest:
 
 
 @rule
-async def unpacked_libraries(request: UnpackedLibraries, packager: Packager) -> LockedDigest:
+async def unpack_libraries(request: Libraries, packager: Packager) -> LockedDigest:
     """One process for all: pip would be slower, and nothing here needs scripts or records."""
     lock = await Get(Lock, LockFile("tools"))
     group = lock.data["groups"]["build"]["packages"]
-    files = tuple(LockedFile.of(group[name]) for name in request.names)
-    wheels = await Get(LockedDigest, LockedFiles(files, "wheels"))
+    names = sorted(closure(group, request.names, wanted_by="a program of releasekit"))
+    wheels = await Get(
+        LockedDigest, LockedFiles(tuple(LockedFile.of(group[name]) for name in names), "wheels")
+    )
     extract = (
-        "import sys, zipfile\nfor w in sys.argv[1:]: zipfile.ZipFile(w).extractall('unpacked')"
+        "import sys, zipfile\nfor w in sys.argv[1:]: zipfile.ZipFile(w).extractall('libraries')"
     )
     process = Process(
         argv=(packager.python, "-c", extract, *wheels.paths),
-        description=f"Unpack {', '.join(request.names)}",
+        description=f"Unpack {', '.join(names)}",
         input_digest=wheels.digest,
-        output_directories=("unpacked",),
+        output_directories=("libraries",),
     )
     result = await Get(ProcessResult, Process, process)
-    return LockedDigest(result.output_digest, ("unpacked",))
+    return LockedDigest(result.output_digest, ("libraries",))
 
 
 @dataclass(frozen=True)
@@ -234,33 +234,27 @@ async def kit_process(
     request: KitProcess, packager: Packager, release: Release, kit: KitSources
 ) -> Process:
     tools = await Get(Lock, LockFile("tools"))
-    group = tools.data["groups"]["build"]["packages"]
-    libraries, sources, spec = await MultiGet(
-        Get(
-            LockedDigest,
-            LockedFiles(
-                tuple(LockedFile.of(group[name]) for name in request.libraries), "libraries"
-            ),
-        ),
+    made_of = kit_of(kit.texts, request.program, tools.data["groups"]["build"]["packages"])
+    sources, spec = await MultiGet(
         Get(
             Digest,
             PathGlobs(
-                [f"src/{PACKAGE}/{name}.py" for name in modules_of(kit.texts, request.program)],
+                [f"src/{PACKAGE}/{name}.py" for name in made_of.modules],
                 GlobMatchErrorBehavior.error,
                 description_of_origin="the packager",
             ),
         ),
         Get(Digest, CreateDigest([FileContent("spec.json", request.spec.encode())])),
     )
-    paths, digests = ["src", *libraries.paths], [libraries.digest]
-    if request.unpacked:
-        unpacked = await Get(LockedDigest, UnpackedLibraries(request.unpacked))
-        paths.extend(unpacked.paths)
-        digests.append(unpacked.digest)
+    paths, digests = ["src"], [request.input_digest, sources, spec]
+    if made_of.libraries:
+        libraries = await Get(LockedDigest, Libraries(made_of.libraries))
+        paths.extend(libraries.paths)
+        digests.append(libraries.digest)
     variables: FrozenDict[str, str] = FrozenDict()
     if request.signs:
         variables = (await Get(SigningEnvironment)).variables
-    digest = await Get(Digest, MergeDigests([request.input_digest, *digests, sources, spec]))
+    digest = await Get(Digest, MergeDigests(digests))
     return Process(
         argv=(packager.python, "-m", f"releasekit.{request.program}", *request.argv),
         description=request.description,

@@ -7,40 +7,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pants.core.goals.package import (
-    BuiltPackage,
-    BuiltPackageArtifact,
-    OutputPathField,
-    PackageFieldSet,
-)
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
 from pants.engine.fs import (
     CreateDigest,
     Digest,
     DigestContents,
     DigestEntries,
     FileContent,
-    FileEntry,
     MergeDigests,
 )
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllTargets
 from pants.engine.unions import UnionRule
 
+from packager.artefacts import Built, files
 from packager.drift import Debs, DebsRequest
-from packager.nfpm.fields import DebOutputField, RpmOutputField
-from packager.nfpm.rules import DebFieldSet, NfpmPackage, NfpmRequest, RpmFieldSet
-from packager.pex import PexFieldSet
 from packager.release import Release
-from packager.repositories import DebianSetsField
 from packager.targets import DebianSetField, ReleaseMarkerField
 from releasekit.errors import Failure
+from releasekit.model import File
 
 
 @dataclass(frozen=True)
 class ReleaseFieldSet(PackageFieldSet):
-    required_fields = (ReleaseMarkerField, OutputPathField)
-
-    output_path: OutputPathField
+    required_fields = (ReleaseMarkerField,)
 
 
 def check_owners(packages: Iterable[tuple[str, Iterable[str]]]) -> None:
@@ -58,16 +48,14 @@ def check_owners(packages: Iterable[tuple[str, Iterable[str]]]) -> None:
 
 
 def manifest(
-    release: Release, artefacts: Mapping[str, tuple[str, int]], debian: Iterable[Mapping[str, Any]]
+    release: Release, artefacts: Iterable[File], debian: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What a release is: {artefacts: {name: {sha256, size}}, debian: packages, drift: those replaced}."""
     rows = [dict(row) for row in debian]
     return {
         "version": release.version,
         "revision": release.table["release"]["revision"],
-        "artefacts": {
-            name: {"sha256": sha256, "size": size} for name, (sha256, size) in artefacts.items()
-        },
+        "artefacts": {file.path: {"sha256": file.sha256, "size": file.size} for file in artefacts},
         "debian": rows,
         "drift": [row for row in rows if "drifted_from" in row],
     }
@@ -75,45 +63,27 @@ def manifest(
 
 @rule(desc="List the release")
 async def package_release(
-    field_set: ReleaseFieldSet, targets: AllTargets, release: Release
+    _field_set: ReleaseFieldSet, targets: AllTargets, release: Release, built: Built
 ) -> BuiltPackage:
-    debs = [t for t in targets if DebFieldSet.is_applicable(t)]
-    rpms = [t for t in targets if RpmFieldSet.is_applicable(t)]
-    pexes = [t for t in targets if PexFieldSet.is_applicable(t)]
-    requests = [NfpmRequest(t.address, "deb", t[DebOutputField].value) for t in debs]
-    requests += [NfpmRequest(t.address, "rpm", t[RpmOutputField].value) for t in rpms]
-    built = await MultiGet(Get(NfpmPackage, NfpmRequest, request) for request in requests)
-    pex = await MultiGet(Get(BuiltPackage, PexFieldSet, PexFieldSet.create(t)) for t in pexes)
-    sets = {t[DebianSetField].value or "" for t in targets if t.has_field(DebianSetField)}
-    repositories = [t[DebianSetsField].value for t in targets if t.has_field(DebianSetsField)]
-    sets = sets.union(*(names or () for names in repositories))
-    provenance = await MultiGet(Get(Debs, DebsRequest(name)) for name in sorted(sets))
-    lists = await MultiGet(Get(DigestContents, Digest, package.files) for package in built)
+    sets = {t[DebianSetField].value for t in targets if t.has_field(DebianSetField)}
+    debian = await MultiGet(Get(Debs, DebsRequest(name)) for name in sorted(sets))
+    lists = await MultiGet(Get(DigestContents, Digest, one.files) for one in built.packages)
     for kind in ("deb", "rpm"):
         check_owners(
             (package.name, json.loads(contents[0].content))
-            for package, contents in zip(built, lists)
+            for package, contents in zip(built.packages, lists)
             if package.output.endswith(kind)
         )
-    merged = await Get(Digest, MergeDigests([*(p.digest for p in built), *(p.digest for p in pex)]))
-    entries = await Get(DigestEntries, Digest, merged)
-    artefacts = {
-        e.path: (e.file_digest.fingerprint, e.file_digest.serialized_bytes_length)
-        for e in sorted(entries, key=lambda e: e.path)
-        if isinstance(e, FileEntry)
-    }
-    rows = [row for debs_ in provenance for row in debs_.provenance]
+    merged = await Get(Digest, MergeDigests(built.digests))
+    artefacts = files(await Get(DigestEntries, Digest, merged))
+    rows = [row for debs in debian for row in debs.provenance]
     text = json.dumps(manifest(release, artefacts, rows), indent=1) + "\n"
-    sums = "".join(f"{sha256}  {name}\n" for name, (sha256, _) in artefacts.items())
+    sums = "".join(f"{file.sha256}  {file.path}\n" for file in artefacts)
+    made = {"release.json": text, "SHA256SUMS": sums}
     digest = await Get(
-        Digest,
-        CreateDigest(
-            [FileContent("release.json", text.encode()), FileContent("SHA256SUMS", sums.encode())]
-        ),
+        Digest, CreateDigest(FileContent(name, text.encode()) for name, text in made.items())
     )
-    return BuiltPackage(
-        digest, (BuiltPackageArtifact("release.json"), BuiltPackageArtifact("SHA256SUMS"))
-    )
+    return BuiltPackage(digest, tuple(BuiltPackageArtifact(name) for name in made))
 
 
 def rules() -> Any:

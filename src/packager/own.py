@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pants.core.target_types import FileSourceField
@@ -44,9 +46,11 @@ from packager.targets import (
     WheelScriptsField,
 )
 from packager.values import ValuesField, thaw
+from releasekit import specs
 from releasekit.errors import Failure
 from releasekit.locks import canonical
-from releasekit.own_wheel import ENDINGS, file_name
+from releasekit.own_wheel import ENDINGS, WheelSpec, file_name
+from releasekit.wheel_files import FilesSpec
 
 SOURCES = "src"
 
@@ -64,11 +68,11 @@ class OwnWheel:
     @classmethod
     def of(cls, target: Target) -> OwnWheel:
         return cls(
-            name=canonical(target[WheelDistributionField].value or ""),
-            summary=target[SummaryLineField].value or "",
-            packages=target[WheelPackagesField].value or (),
-            imports=target[ImportsField].value or (),
-            scripts=FrozenDict(target[WheelScriptsField].value or {}),
+            name=canonical(target[WheelDistributionField].value),
+            summary=target[SummaryLineField].value,
+            packages=target[WheelPackagesField].value,
+            imports=target[ImportsField].value,
+            scripts=FrozenDict(target[WheelScriptsField].value),
         )
 
 
@@ -107,24 +111,25 @@ async def build_own_wheel(wheel: OwnWheel, release: Release) -> LockedDigest:
         ),
     )
     path = f"wheels/{file_name(wheel.name, release.version)}"
-    spec = {
-        "name": wheel.name,
-        "version": release.version,
-        "summary": wheel.summary,
-        "homepage": release.table["release"]["homepage"],
-        "license": release.table["release"]["license"],
-        "python": release.table["python"]["version"],
-        "output": "wheels",
-        "sources": SOURCES,
-        "packages": list(wheel.packages),
-        "requires": list(wheel.imports),
-        "scripts": dict(wheel.scripts),
-    }
+    spec = WheelSpec(
+        name=wheel.name,
+        version=release.version,
+        summary=wheel.summary,
+        homepage=release.table["release"]["homepage"],
+        license=release.table["release"]["license"],
+        python=release.table["python"]["version"],
+        mtime=release.mtime,
+        output="wheels",
+        sources=SOURCES,
+        packages=list(wheel.packages),
+        requires=list(wheel.imports),
+        scripts=dict(wheel.scripts),
+    )
     process = await Get(
         Process,
         KitProcess(
             program="own_wheel",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
+            spec=specs.text(spec),
             input_digest=sources,
             output_files=(path,),
             description=f"Make the wheel of {wheel.name}",
@@ -139,7 +144,7 @@ class ShareRequest(GenerateSourcesRequest):
     output = FileSourceField
 
 
-def release_facts(release: Release) -> dict[str, Any]:
+def host_facts(release: Release) -> dict[str, Any]:
     """What backendai-ctl must know of the release: versions, the user, paths."""
     facts: dict[str, Any] = {
         "version": release.version,
@@ -158,19 +163,43 @@ def fact_files(targets: AllTargets, release: Release) -> tuple[list[FileContent]
     """The files of facts, and templates of components and servers: where they lie, what they become."""
     roles = [thaw(target[ValuesField].value) for target in targets if isinstance(target, RoleFacts)]
     files = [
-        FileContent("release.json", as_json(release_facts(release))),
+        FileContent("release.json", as_json(host_facts(release))),
         FileContent("roles.json", as_json({"roles": sorted(roles, key=lambda role: role["name"])})),
     ]
     templates = {}
-    for target in targets:
-        if not isinstance(target, (ComponentFacts, ServerFacts)):
-            continue
+    described = [one for one in targets if isinstance(one, (ComponentFacts, ServerFacts))]
+    rows = (thaw(one[ValuesField].value) for one in described)
+    services = {row["name"]: row["ports"] for row in rows}
+    for target in described:
         facts = thaw(target[ValuesField].value)
+        refuse_unknown(str(target.address), facts, services)
         folder = "servers" if isinstance(target, ServerFacts) else "components"
         files.append(FileContent(f"{folder}/{facts['name']}.json", as_json(facts)))
         for name in (f"{config}.j2" for config in facts.get("templates", [facts["config"]])):
             templates[posixpath.join(target.address.spec_path, name)] = f"templates/{name}"
     return files, templates
+
+
+def refuse_unknown(
+    where: str, facts: Mapping[str, Any], services: Mapping[str, Mapping[str, int]]
+) -> None:
+    """Failure if a service, declared at `where`, names a server or port that no BUILD file has.
+
+    `services`: {name: ports}.
+    """
+    known = [f"{name}:{port}" for name, ports in services.items() for port in ports]
+    ports = list(facts["ports"])
+    for field, named, there in (
+        ("uses", facts.get("uses", ()), services),
+        ("calls", facts.get("calls", ()), known),
+        ("serves", facts.get("serves", ()), ports),
+    ):
+        if wrong := [name for name in named if name not in there]:
+            near = get_close_matches(wrong[0], there, n=1)
+            raise Failure(
+                f"{where}: `{field}` names `{wrong[0]}`, which is not there",
+                hint=f"did you mean `{near[0]}`?" if near else f"known: {', '.join(sorted(there))}",
+            )
 
 
 @rule(desc="Gather what backendai-ctl works with")
@@ -179,30 +208,30 @@ async def gather_share(
 ) -> GeneratedSources:
     target = request.protocol_target
     lock = await Get(Lock, LockFile("python"))
-    name = canonical(target[UnpackedWheelField].value or "")
+    name = canonical(target[UnpackedWheelField].value)
     if name not in lock.data.get("unpacked", {}):
         raise Failure(
             f"{target.address}: packaging/locks/python.lock has no `{name}` among `unpacked`",
             hint="renew it with scripts/lock-python",
         )
     wheel = LockedFile.of(lock.data["unpacked"][name])
-    files = dict(target[ShareFilesField].value or {})
+    files = dict(target[ShareFilesField].value)
     texts, templates = fact_files(targets, release)
     made, found, fetched = await MultiGet(
         Get(Digest, CreateDigest(texts)),
         Get(DigestEntries, PathGlobs(sorted(templates))),
         Get(LockedDigest, LockedFiles((wheel,), "wheel")),
     )
-    spec = {
-        "wheel": fetched.paths[0],
-        "output": "out",
-        "files": {pattern: f"share/{folder}" for pattern, folder in files.items()},
-    }
+    spec = FilesSpec(
+        wheel=fetched.paths[0],
+        output="out",
+        files={pattern: f"share/{folder}" for pattern, folder in files.items()},
+    )
     process = await Get(
         Process,
         KitProcess(
             program="wheel_files",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
+            spec=specs.text(spec),
             input_digest=fetched.digest,
             output_files=("out/licenses.json",),
             output_directories=("out/share",),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
+from pants.core.goals.run import RunFieldSet, RunInSandboxBehavior, RunRequest
 from pants.engine.fs import CreateDigest, Digest, DigestEntries, FileEntry, MergeDigests
 from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
@@ -19,18 +20,22 @@ from pants.engine.unions import UnionRule
 from packager.inputs import BuiltTool, Lock, LockedDigest, LockedFile, LockedFiles, LockFile
 from packager.options import Packager
 from packager.release import Release
-from packager.targets import DistributionsField, PexOutputField, PexScriptField
+from packager.targets import DistributionsField, PexOutputField
 from releasekit.closure import closure
 from releasekit.locks import split_requirement
 
 
 @dataclass(frozen=True)
-class PexFieldSet(PackageFieldSet):
+class PexFieldSet(PackageFieldSet, RunFieldSet):
     required_fields = (DistributionsField, PexOutputField)
+    run_in_sandbox_behavior = RunInSandboxBehavior.NOT_SUPPORTED
 
     distributions: DistributionsField
-    script: PexScriptField
     output_path: PexOutputField
+
+    @property
+    def output(self) -> str:
+        return self.output_path.value_or_default(file_ending="pex")
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,6 @@ class ComponentPex:
     """Ask for a component's PEX, at `output` of the digest."""
 
     distributions: tuple[str, ...]
-    script: str
     output: str
     wanted_by: str
 
@@ -59,7 +63,7 @@ async def build_pex(request: ComponentPex, packager: Packager, release: Release)
     argv = (
         packager.python, tool.paths[0],
         *roots,
-        "--script", request.script,
+        "--script", "backend.ai",
         "--pre-resolved-dists", "wheels",
         "--no-index",
         "--no-build",
@@ -91,16 +95,9 @@ async def build_pex(request: ComponentPex, packager: Packager, release: Release)
 
 @rule
 async def package_pex(field_set: PexFieldSet) -> BuiltPackage:
-    output = field_set.output_path.value_or_default(file_ending="pex")
-    digest = await Get(
-        Digest,
-        ComponentPex(
-            distributions=field_set.distributions.value or (),
-            script=field_set.script.value or "",
-            output=output,
-            wanted_by=f"{field_set.address}",
-        ),
-    )
+    output = field_set.output
+    request = ComponentPex(field_set.distributions.value, output, str(field_set.address))
+    digest = await Get(Digest, ComponentPex, request)
     # The process knows no name, so that components made of the same distributions share one build.
     entries = await Get(DigestEntries, Digest, digest)
     file = next(entry for entry in entries if isinstance(entry, FileEntry))
@@ -110,5 +107,17 @@ async def package_pex(field_set: PexFieldSet) -> BuiltPackage:
     return BuiltPackage(renamed, (BuiltPackageArtifact(output),))
 
 
+@rule
+async def run_pex(field_set: PexFieldSet, packager: Packager) -> RunRequest:
+    """`./pants run FOLDER:pex -- WORDS`, on the Python that built it."""
+    built = await Get(BuiltPackage, PackageFieldSet, field_set)
+    path = built.artifacts[0].relpath
+    return RunRequest(digest=built.digest, args=(packager.python, f"{{chroot}}/{path}"))
+
+
 def rules() -> Any:
-    return [*collect_rules(), UnionRule(PackageFieldSet, PexFieldSet)]
+    return [
+        *collect_rules(),
+        *PexFieldSet.rules(),
+        UnionRule(PackageFieldSet, PexFieldSet),
+    ]

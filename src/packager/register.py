@@ -9,6 +9,7 @@ from pants.core.util_rules import source_files
 from pants.engine.target import Target
 
 from packager import (
+    artefacts,
     bundle,
     drift,
     gateway,
@@ -24,8 +25,10 @@ from packager import (
     repositories,
     sbom,
     servers,
+    tailor,
     targets,
     trees,
+    zip_app,
 )
 from packager.nfpm import contents
 from packager.nfpm import rules as nfpm_rules
@@ -52,12 +55,14 @@ def target_types() -> Iterable[type[Target]]:
         repositories.AptRepository,
         repositories.RpmRepository,
         repositories.ArchiveKeyring,
+        zip_app.ZipApp,
         *NFPM_TARGETS,
     )
 
 
 def rules() -> Iterable[Any]:
     modules = (
+        artefacts,
         bundle,
         contents,
         drift,
@@ -76,6 +81,8 @@ def rules() -> Iterable[Any]:
         sbom,
         servers,
         source_files,
+        tailor,
         trees,
+        zip_app,
     )
     return [rule for module in modules for rule in module.rules()]

@@ -51,7 +51,7 @@ def render(
 @rule(desc="Render a template")
 async def render_file(request: RenderRequest, release: Release) -> GeneratedSources:
     target = request.protocol_target
-    template = target[TemplateField].value or ""
+    template = target[TemplateField].value
     contents = await Get(
         DigestContents,
         PathGlobs(
@@ -67,7 +67,7 @@ async def render_file(request: RenderRequest, release: Release) -> GeneratedSour
         release=release,
         values=thaw(target[ValuesField].value),
     )
-    path = posixpath.join(target.address.spec_path, target[RenderedOutputField].value or "")
+    path = posixpath.join(target.address.spec_path, target[RenderedOutputField].value)
     snapshot = await Get(Snapshot, CreateDigest([FileContent(path, text.encode())]))
     return GeneratedSources(snapshot)
 

@@ -7,18 +7,12 @@ as they are. Only a signed rpm is a new file, made by a process of its own.
 from __future__ import annotations
 
 import dataclasses
-import json
 from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pants.core.goals.package import (
-    BuiltPackage,
-    BuiltPackageArtifact,
-    OutputPathField,
-    PackageFieldSet,
-)
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
 from pants.core.target_types import FileSourceField
 from pants.engine.addresses import Address
 from pants.engine.fs import (
@@ -29,6 +23,7 @@ from pants.engine.fs import (
     FileContent,
     FileEntry,
     MergeDigests,
+    RemovePrefix,
     Snapshot,
 )
 from pants.engine.process import Process, ProcessResult
@@ -38,29 +33,28 @@ from pants.engine.target import (
     AllTargets,
     GeneratedSources,
     GenerateSourcesRequest,
-    MultipleSourcesField,
-    StringField,
-    StringSequenceField,
     Target,
 )
 from pants.engine.unions import UnionRule
 from pants.util.strutil import help_text
 
-from packager.drift import Debs, DebsRequest
+from packager.fields import MadeSources, RequiredStrings
 from packager.inputs import KitProcess, SigningEnvironment
-from packager.nfpm.fields import DebOutputField, RpmOutputField
 from packager.nfpm.rules import DebFieldSet, NfpmPackage, NfpmRequest, RpmFieldSet
 from packager.release import Release
+from releasekit import specs
+from releasekit.apt_repository import AptSpec
 from releasekit.errors import Failure
+from releasekit.rpm_repository import RpmSpec
+from releasekit.rpm_sign import SignSpec
 from releasekit.signing import KEYRING as KEYRING_VARIABLE
 from releasekit.signing import armored
 
 KEYRING = "backendai-archive-keyring"
 
 
-class RepositoryPackagesField(StringSequenceField):
+class RepositoryPackagesField(RequiredStrings):
     alias = "packages"
-    required = True
     help = help_text(
         """
         Which package targets are in it: addresses, `folder:` for those of one folder, `folder::` for
@@ -69,56 +63,28 @@ class RepositoryPackagesField(StringSequenceField):
     )
 
 
-class DebianSetsField(StringSequenceField):
-    alias = "debian_sets"
-    default = ()
-    help = "Sets of packaging/locks/debian.lock whose packages are in it too."
+class AptPackagesField(RepositoryPackagesField):
+    pass
 
 
-class SuiteField(StringField):
-    alias = "suite"
-    default = "stable"
-    help = "The suite, and code name, that hosts name in their source."
-
-
-class LabelField(StringField):
-    alias = "label"
-    default = "Backend.AI packaged"
-    help = "The repository's label, for people and for pinning."
+class RpmPackagesField(RepositoryPackagesField):
+    pass
 
 
 class AptRepository(Target):
     alias = "apt_repository"
-    core_fields = (
-        *COMMON_TARGET_FIELDS,
-        RepositoryPackagesField,
-        DebianSetsField,
-        SuiteField,
-        LabelField,
-        OutputPathField,
-    )
+    core_fields = (*COMMON_TARGET_FIELDS, AptPackagesField)
     help = "A signed apt repository in dist/apt: pool and index."
-
-
-class RpmIndexField(StringField):
-    alias = "folder"
-    default = "packages"
-    help = "The folder of the packages inside the repository."
 
 
 class RpmRepository(Target):
     alias = "rpm_repository"
-    core_fields = (*COMMON_TARGET_FIELDS, RepositoryPackagesField, RpmIndexField, OutputPathField)
+    core_fields = (*COMMON_TARGET_FIELDS, RpmPackagesField)
     help = "A signed rpm repository in dist/rpm: signed packages and repodata."
 
 
-class KeyringSourcesField(MultipleSourcesField):
-    """Always empty: the keys come from the launcher."""
-
-    alias = "_sources"
-    default = ()
-    expected_num_files = 0
-    uses_source_roots = False
+class KeyringSourcesField(MadeSources):
+    """The keys come from the launcher."""
 
 
 class ArchiveKeyring(Target):
@@ -144,13 +110,15 @@ def named(address: Address, patterns: Iterable[str]) -> bool:
     return False
 
 
-def chosen(targets: Iterable[Target], patterns: Iterable[str], kind: Any, where: str) -> list[Any]:
+def chosen(
+    targets: Iterable[Target], field_set: AptFieldSet | RpmRepositoryFieldSet, kind: Any
+) -> list[Target]:
     """The targets of one format that are named; Failure when there is none."""
-    patterns = tuple(patterns)
+    patterns = field_set.packages.value
     found = [t for t in targets if kind.is_applicable(t) and named(t.address, patterns)]
     if not found:
         raise Failure(
-            f"{where}: `packages` names no package of this format: {', '.join(patterns)}",
+            f"{field_set.address}: `packages` names no package of this format: {', '.join(patterns)}",
             hint="write `folder::` for everything below a folder",
         )
     return sorted(found, key=lambda target: target.address)
@@ -166,68 +134,53 @@ async def _placed(digests: Iterable[Digest], folder: str) -> list[FileEntry]:
     ]
 
 
-async def _repository(process: Process, files: Digest, top: str) -> BuiltPackage:
-    """What the process made in out/, beside the packages, in the folder `top`."""
+async def _repository(
+    top: str, packages: list[FileEntry], spec: AptSpec | RpmSpec, index: str
+) -> BuiltPackage:
+    """The packages in the folder `top`, and the folder `index` that a program makes of them."""
+    files = await Get(Digest, CreateDigest(packages))
+    process = await Get(
+        Process,
+        KitProcess(
+            program=f"{top}_repository",
+            spec=specs.text(spec),
+            input_digest=files,
+            output_files=(),
+            output_directories=(f"{spec.output}/{index}",),
+            description=f"Index and sign the {top} repository of {len(packages)} packages",
+            signs=True,
+        ),
+    )
     result = await Get(ProcessResult, Process, process)
-    made = await Get(DigestEntries, Digest, result.output_digest)
-    index = [
-        dataclasses.replace(entry, path=entry.path.removeprefix("out/"))
-        for entry in made
-        if isinstance(entry, FileEntry)
-    ]
-    whole = await Get(Digest, MergeDigests([files, await Get(Digest, CreateDigest(index))]))
+    made = await Get(Digest, RemovePrefix(result.output_digest, spec.output))
+    whole = await Get(Digest, MergeDigests([files, made]))
     return BuiltPackage(await Get(Digest, AddPrefix(whole, top)), (BuiltPackageArtifact(top),))
 
 
 @dataclass(frozen=True)
 class AptFieldSet(PackageFieldSet):
-    required_fields = (RepositoryPackagesField, DebianSetsField)
+    required_fields = (AptPackagesField,)
 
-    packages: RepositoryPackagesField
-    debian_sets: DebianSetsField
-    suite: SuiteField
-    label: LabelField
-    output_path: OutputPathField
+    packages: AptPackagesField
 
 
 @rule(desc="Make the apt repository")
 async def package_apt(
     field_set: AptFieldSet, targets: AllTargets, release: Release
 ) -> BuiltPackage:
-    top = field_set.output_path.value or "apt"
-    patterns = field_set.packages.value or ()
-    ours = chosen(targets, patterns, DebFieldSet, str(field_set.address))
-    built = await MultiGet(
-        Get(NfpmPackage, NfpmRequest(t.address, "deb", t[DebOutputField].value)) for t in ours
-    )
-    sets = await MultiGet(
-        Get(Debs, DebsRequest(name)) for name in field_set.debian_sets.value or ()
-    )
+    ours = chosen(targets, field_set, DebFieldSet)
+    built = await MultiGet(Get(NfpmPackage, NfpmRequest(t.address, "deb")) for t in ours)
     pool = await _placed((package.digest for package in built), "pool/main/backendai")
-    pool += await _placed((debs.digest for debs in sets), "pool/main/debian")
-    spec = {
-        "debs": {entry.path: entry.path for entry in pool},
-        "output": "out",
-        "suite": field_set.suite.value,
-        "origin": release.table["release"]["name"],
-        "label": field_set.label.value,
-        "version": release.full_version,
-        "mtime": release.mtime,
-    }
-    files = await Get(Digest, CreateDigest(pool))
-    process = await Get(
-        Process,
-        KitProcess(
-            program="apt_repository",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
-            input_digest=files,
-            output_files=(),
-            output_directories=("out/dists",),
-            description=f"Index and sign an apt repository of {len(pool)} packages",
-            signs=True,
-        ),
+    spec = AptSpec(
+        debs={entry.path: entry.path for entry in pool},
+        output="out",
+        suite="stable",
+        origin=release.table["release"]["name"],
+        label="Backend.AI packaged",
+        version=release.full_version,
+        mtime=release.mtime,
     )
-    return await _repository(process, files, top)
+    return await _repository("apt", pool, spec, "dists")
 
 
 @dataclass(frozen=True)
@@ -235,7 +188,6 @@ class SignedRpmRequest:
     """Ask for a package target's rpm with its signature."""
 
     address: Address
-    output_path: str | None
 
 
 @dataclass(frozen=True)
@@ -245,13 +197,13 @@ class SignedRpm:
 
 @rule(desc="Sign an rpm")
 async def sign_rpm(request: SignedRpmRequest) -> SignedRpm:
-    package = await Get(NfpmPackage, NfpmRequest(request.address, "rpm", request.output_path))
+    package = await Get(NfpmPackage, NfpmRequest(request.address, "rpm"))
     output = f"signed/{package.output}"
     process = await Get(
         Process,
         KitProcess(
             program="rpm_sign",
-            spec=json.dumps({"rpm": package.output, "output": output}),
+            spec=specs.text(SignSpec(rpm=package.output, output=output)),
             input_digest=package.digest,
             output_files=(output,),
             description=f"Sign {package.output}",
@@ -264,44 +216,21 @@ async def sign_rpm(request: SignedRpmRequest) -> SignedRpm:
 
 @dataclass(frozen=True)
 class RpmRepositoryFieldSet(PackageFieldSet):
-    required_fields = (RepositoryPackagesField, RpmIndexField)
+    required_fields = (RpmPackagesField,)
 
-    packages: RepositoryPackagesField
-    folder: RpmIndexField
-    output_path: OutputPathField
+    packages: RpmPackagesField
 
 
 @rule(desc="Make the rpm repository")
 async def package_rpms(
     field_set: RpmRepositoryFieldSet, targets: AllTargets, release: Release
 ) -> BuiltPackage:
-    top = field_set.output_path.value or "rpm"
-    patterns = field_set.packages.value or ()
-    ours = chosen(targets, patterns, RpmFieldSet, str(field_set.address))
-    signed = await MultiGet(
-        Get(SignedRpm, SignedRpmRequest(t.address, t[RpmOutputField].value)) for t in ours
-    )
-    placed = await _placed((rpm.digest for rpm in signed), field_set.folder.value or "packages")
-    files = await Get(Digest, CreateDigest(placed))
-    spec = {
-        "rpms": {entry.path: entry.path for entry in placed},
-        "output": "out",
-        "mtime": release.mtime,
-    }
-    process = await Get(
-        Process,
-        KitProcess(
-            program="rpm_repository",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
-            input_digest=files,
-            output_files=(),
-            output_directories=("out/repodata",),
-            unpacked=("createrepo-c",),
-            description=f"Index and sign an rpm repository of {len(placed)} packages",
-            signs=True,
-        ),
-    )
-    return await _repository(process, files, top)
+    ours = chosen(targets, field_set, RpmFieldSet)
+    signed = await MultiGet(Get(SignedRpm, SignedRpmRequest(t.address)) for t in ours)
+    placed = await _placed((rpm.digest for rpm in signed), "packages")
+    rpms = {entry.path: entry.path for entry in placed}
+    spec = RpmSpec(rpms=rpms, output="out", mtime=release.mtime)
+    return await _repository("rpm", placed, spec, "repodata")
 
 
 class KeyringRequest(GenerateSourcesRequest):

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import posixpath
 from dataclasses import dataclass
 from typing import Any
 
-import toml
-from pants.core.goals.package import (
-    BuiltPackage,
-    BuiltPackageArtifact,
-    OutputPathField,
-    PackageFieldSet,
-)
+from pants.core.goals.package import BuiltPackage, BuiltPackageArtifact, PackageFieldSet
 from pants.engine.fs import (
     EMPTY_DIGEST,
     AddPrefix,
     CreateDigest,
     Digest,
-    DigestContents,
     DigestEntries,
     FileContent,
-    FileEntry,
     GlobMatchErrorBehavior,
     MergeDigests,
     PathGlobs,
@@ -32,9 +23,7 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
-    AllTargets,
     SpecialCasedDependencies,
-    StringField,
     Target,
 )
 from pants.engine.unions import UnionRule
@@ -42,28 +31,19 @@ from pants.option.option_types import StrOption
 from pants.option.subsystem import Subsystem
 from pants.util.strutil import help_text
 
+from packager.artefacts import Artefacts, files
 from packager.drift import used_entry
 from packager.inputs import KitProcess, Lock, LockFile
-from packager.inventory import Artefacts, GatheredInventory, InventoryRequest, release_row
-from packager.nfpm import fields as f
-from packager.nfpm.rules import RpmFieldSet
+from packager.inventory import GatheredInventory, InventoryRequest, release_facts
 from packager.options import Packager
 from packager.parts import Parts, PartsRequest
 from packager.release import Release
-from releasekit import closure_report, provenance
-from releasekit.errors import Failure
+from releasekit import provenance, specs
+from releasekit.inventory import SUITE
+from releasekit.model import File
 
-EL_TABLE = "packaging/bases/el.toml"
-LICENCE_TEXTS = "packaging/licenses"
+LICENSE_TEXTS = "packaging/licenses"
 TOOLS = ("nfpm", "patchelf", "pex")  # of tools.lock, group build
-# What reads the CycloneDX schema: python files beside JSON files, and native code.
-LIBRARIES = (
-    *("arrow", "attrs", "boolean-py", "cyclonedx-python-lib", "defusedxml", "fqdn", "idna"),
-    *("isoduration", "jsonpointer", "jsonschema", "jsonschema-specifications", "lark"),
-    *("license-expression", "packageurl-python", "py-serializable", "python-dateutil"),
-    *("referencing", "rfc3339-validator", "rfc3986-validator", "rfc3987-syntax", "rpds-py", "six"),
-    *("sortedcontainers", "tzdata", "uri-template", "webcolors"),
-)
 
 
 class Source(Subsystem):
@@ -76,12 +56,6 @@ class Source(Subsystem):
     tree = StrOption(default="unknown", help="The tree of that commit.")
 
 
-class CarriedSetField(StringField):
-    alias = "carried"
-    default = "services"
-    help = "The set of packaging/locks/debian.lock that the apt repository carries."
-
-
 class RepositoriesField(SpecialCasedDependencies):
     alias = "repositories"
     help = "Repositories whose signed rpms are stated too."
@@ -89,22 +63,20 @@ class RepositoriesField(SpecialCasedDependencies):
 
 class ReleaseSbom(Target):
     alias = "release_sbom"
-    core_fields = (*COMMON_TARGET_FIELDS, CarriedSetField, RepositoriesField, OutputPathField)
+    core_fields = (*COMMON_TARGET_FIELDS, RepositoriesField)
     help = help_text(
         """
-        The folders sbom, provenance, licenses and closure of a release: CycloneDX for every package
-        and for the whole, SLSA provenance, licence texts, and what hosts lack.
+        The folders sbom, provenance and licenses of a release: CycloneDX for every package and for
+        the whole, SLSA provenance, licence texts.
         """
     )
 
 
 @dataclass(frozen=True)
 class SbomFieldSet(PackageFieldSet):
-    required_fields = (CarriedSetField, RepositoriesField)
+    required_fields = (RepositoriesField,)
 
-    carried: CarriedSetField
     repositories: RepositoriesField
-    output_path: OutputPathField
 
 
 @dataclass(frozen=True)
@@ -114,7 +86,6 @@ class Documents:
     program: str
     folder: str
     inventory: GatheredInventory
-    unpacked: tuple[str, ...] = ()
     texts: Digest = EMPTY_DIGEST  # standard licence texts, in `standard/`
 
 
@@ -124,11 +95,10 @@ async def write_documents(request: Documents) -> Digest:
         Process,
         KitProcess(
             program=request.program,
-            spec=request.inventory.spec,
+            spec=specs.text(request.inventory.spec),
             input_digest=await Get(Digest, MergeDigests([request.inventory.digest, request.texts])),
             output_files=(),
             output_directories=(request.folder,),
-            unpacked=request.unpacked,
             description=f"Write the folder {request.folder}",
         ),
     )
@@ -138,34 +108,22 @@ async def write_documents(request: Documents) -> Digest:
 
 @dataclass(frozen=True)
 class SignedRpms:
-    """Ask for the rpms of repositories, which are signed; `subjects` of the provenance."""
+    """Ask for the rpms of repositories, which are signed, by their path in the bundle."""
 
     repositories: RepositoriesField
 
 
 @dataclass(frozen=True)
-class Subjects:
-    """Rows of (path in the bundle, sha256, size)."""
-
-    rows: tuple[tuple[str, str, int], ...]
+class Rpms:
+    files: tuple[File, ...]
 
 
 @rule
-async def signed_rpms(request: SignedRpms) -> Subjects:
+async def signed_rpms(request: SignedRpms) -> Rpms:
     parts = await Get(Parts, PartsRequest(request.repositories))
     lists = await MultiGet(Get(DigestEntries, Digest, part.digest) for part in parts.packages)
-    return Subjects(
-        tuple(
-            (
-                entry.path,
-                entry.file_digest.fingerprint,
-                entry.file_digest.serialized_bytes_length,
-            )
-            for entries in lists
-            for entry in entries
-            if isinstance(entry, FileEntry) and entry.path.endswith(".rpm")
-        )
-    )
+    found = (file for entries in lists for file in files(entries))
+    return Rpms(tuple(file for file in found if file.path.endswith(".rpm")))
 
 
 @dataclass(frozen=True)
@@ -192,27 +150,25 @@ async def state_provenance(
 ) -> Folder:
     names = ("debian", "npm", "python", "tools")
     parsed = await MultiGet(Get(Lock, LockFile(name)) for name in names)
-    signed = await Get(Subjects, SignedRpms(request.repositories))
+    signed = await Get(Rpms, SignedRpms(request.repositories))
     locks = {lock.name: lock.data for lock in parsed}
     used = {
         key: used_entry(packager.cache, entry) for key, entry in locks["debian"]["packages"].items()
     }
-    files = [row for rows in artefacts.of_packages().values() for row in rows]
+    built = [file for rows in artefacts.packages.values() for file in rows]
     subjects = [
-        provenance.subject(row["path"], row["sha256"]) for row in [*files, *artefacts.of_pexes()]
-    ]
-    subjects += [
-        provenance.subject(path, sha256, unsigned=posixpath.basename(path))
-        for path, sha256, _ in signed.rows
+        *(provenance.subject(file.path, file.sha256) for file in (*built, *artefacts.pexes)),
+        *(provenance.subject(file.path, file.sha256, unsigned=file.name) for file in signed.files),
     ]
     groups = locks["tools"]["groups"]
+    cpython = f"{SUITE}/python{release.table['python']['version']}"
     versions = {
-        "cpython": locks["debian"]["packages"]["trixie/python3.13"]["version"],
+        "cpython": locks["debian"]["packages"][cpython]["version"],
         "pants": groups["pants"]["packages"]["pantsbuild-pants"]["version"],
         **{name: groups["build"]["packages"][name]["version"] for name in TOOLS},
     }
     made = provenance.statement(
-        release=release_row(release),
+        release=release_facts(release),
         commit=source.commit,
         tree=source.tree,
         subjects=subjects,
@@ -222,86 +178,31 @@ async def state_provenance(
     return Folder(await Get(Digest, CreateDigest([_json("provenance/release.intoto.json", made)])))
 
 
-@dataclass(frozen=True)
-class ClosureReport:
-    """Ask for the folder `closure`."""
-
-    carried: str
-
-
-@rule(desc="Report what hosts lack")
-async def report_closure(
-    request: ClosureReport, targets: AllTargets, release: Release, packager: Packager
-) -> Folder:
-    lock, tables = await MultiGet(
-        Get(Lock, LockFile("debian")),
-        Get(
-            DigestContents,
-            PathGlobs(
-                [EL_TABLE],
-                GlobMatchErrorBehavior.error,
-                description_of_origin="the closure report",
-            ),
-        ),
-    )
-    if "closure" not in lock.data:
-        raise Failure("packaging/locks/debian.lock: no `closure`", hint="run scripts/lock-debian")
-    keys = lock.data["sets"][request.carried]
-    entries = {
-        key.split("/", 1)[1]: used_entry(packager.cache, lock.data["packages"][key]) for key in keys
-    }
-    relations = {
-        "depends": f.DependsField,
-        "recommends": f.RecommendsField,
-        "suggests": f.SuggestsField,
-    }
-    asked = sorted(
-        (target[f.PackageNameField].value or "", relation, theirs)
-        for target in targets
-        if RpmFieldSet.is_applicable(target)
-        for relation, field in relations.items()
-        for theirs in target[field].value or ()
-    )
-    table = toml.loads(tables[0].content.decode())
-    data = closure_report.report(
-        release=release.full_version,
-        suite=keys[0].split("/", 1)[0],
-        closure=lock.data["closure"],
-        entries=entries,
-        el=closure_report.enterprise_linux(table, asked),
-    )
-    text = closure_report.text(data).encode()
-    files = [_json("closure/report.json", data), FileContent("closure/report.txt", text)]
-    return Folder(await Get(Digest, CreateDigest(files)))
-
-
 def _json(path: str, data: Any) -> FileContent:
     return FileContent(path, (json.dumps(data, indent=1) + "\n").encode())
 
 
-@rule(desc="Write SBOM, provenance, licences and the closure report")
+@rule(desc="Write SBOM, provenance and licences")
 async def package_sbom(field_set: SbomFieldSet) -> BuiltPackage:
-    carried = field_set.carried.value or ""
-    signed = await Get(Subjects, SignedRpms(field_set.repositories))
-    inventory = await Get(GatheredInventory, InventoryRequest(carried, signed.rows))
+    signed = await Get(Rpms, SignedRpms(field_set.repositories))
+    inventory = await Get(GatheredInventory, InventoryRequest(signed.files))
     found = await Get(
         Digest,
         PathGlobs(
-            [f"{LICENCE_TEXTS}/*.txt"],
+            [f"{LICENSE_TEXTS}/*.txt"],
             GlobMatchErrorBehavior.error,
             description_of_origin="the licence texts",
         ),
     )
-    plain = await Get(Digest, RemovePrefix(found, LICENCE_TEXTS))
+    plain = await Get(Digest, RemovePrefix(found, LICENSE_TEXTS))
     texts = await Get(Digest, AddPrefix(plain, "standard"))
-    sbom, licences, origin, report = await MultiGet(
-        Get(Digest, Documents("sbom", "sbom", inventory, LIBRARIES)),
-        Get(Digest, Documents("licence_index", "licenses", inventory, texts=texts)),
+    sbom, licenses, origin = await MultiGet(
+        Get(Digest, Documents("sbom", "sbom", inventory)),
+        Get(Digest, Documents("license_index", "licenses", inventory, texts=texts)),
         Get(Folder, ProvenanceRequest(field_set.repositories)),
-        Get(Folder, ClosureReport(carried)),
     )
-    digest = await Get(Digest, MergeDigests([sbom, licences, origin.digest, report.digest]))
-    results = ("sbom", "provenance", "licenses", "closure")
+    digest = await Get(Digest, MergeDigests([sbom, licenses, origin.digest]))
+    results = ("sbom", "provenance", "licenses")
     return BuiltPackage(digest, tuple(BuiltPackageArtifact(name) for name in results))
 
 

@@ -27,12 +27,13 @@ from packager.targets import (
 )
 from packager.trees import BuiltTree, ServerTree, TreeRequest, debian_process, debian_spec
 from releasekit.errors import Failure
+from releasekit.server_tree import ServerSpec
 
 
 def check_set(target: Target, sets: Mapping[str, Sequence[str]]) -> None:
     """Raise Failure unless the lock's set is what the BUILD file asks for; sets: {name: SUITE/PACKAGE}."""
-    locked = {key.split("/", 1)[1] for key in sets.get(target[DebianSetField].value or "", ())}
-    asked = set(target[DebianPackagesField].value or ())
+    locked = {key.split("/", 1)[1] for key in sets.get(target[DebianSetField].value, ())}
+    asked = set(target[DebianPackagesField].value)
     if locked != asked:
         raise Failure(
             f"{target.address}: `debian` and packaging/locks/debian.lock differ: "
@@ -55,22 +56,22 @@ async def server_process(request: ServerTree, targets: AllTargets, release: Rele
     lock = await Get(Lock, LockFile("debian"))
     check_set(target, lock.data["sets"])
     debs, patchelf = await MultiGet(
-        Get(Debs, DebsRequest(target[DebianSetField].value or "")),
+        Get(Debs, DebsRequest(target[DebianSetField].value)),
         Get(LockedDigest, BuiltTool("patchelf")),
     )
     facts, facts_path = await _runtime_facts(targets)
-    package = target[PackageField].value or ""
-    prefix = release.fill(target[TreePrefixField].value or "")
-    spec = {
+    package = target[PackageField].value
+    prefix = release.fill(target[TreePrefixField].value)
+    spec = ServerSpec(
         **debian_spec(package, prefix, release, debs, patchelf),
-        "runtime": release.paths["runtime"],
-        "runtime_tree": facts_path,
-        "programs": list(target[TreeProgramsField].value or ()),
-        "data": list(target[TreeDataField].value or ()),
-        "libraries": list(target[TreeLibrariesField].value or ()),
-        "links": dict(target[TreeLinksField].value or {}),
-        "left_out": dict(target[LeftOutField].value or {}),
-    }
+        runtime=release.paths["runtime"],
+        runtime_tree=facts_path,
+        programs=list(target[TreeProgramsField].value),
+        data=list(target[TreeDataField].value),
+        libraries=list(target[TreeLibrariesField].value),
+        links=dict(target[TreeLinksField].value),
+        left_out=dict(target[LeftOutField].value),
+    )
     return await debian_process("server_tree", spec, debs.digest, patchelf.digest, facts)
 
 

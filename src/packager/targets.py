@@ -6,19 +6,23 @@ from pants.core.goals.package import OutputPathField
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
     BoolField,
-    DictStringToStringField,
     MultipleSourcesField,
     SingleSourceField,
-    StringField,
-    StringSequenceField,
     Target,
 )
 from pants.util.strutil import help_text
 
+from packager.fields import (
+    MadeSources,
+    RequiredString,
+    RequiredStrings,
+    Strings,
+    StringTable,
+)
 from packager.values import ValuesField
 
 
-class DistributionsField(StringSequenceField):
+class DistributionsField(Strings):
     alias = "distributions"
     help = help_text(
         """
@@ -32,21 +36,14 @@ class PexOutputField(OutputPathField):
     pass
 
 
-class PexScriptField(StringField):
-    alias = "script"
-    default = "backend.ai"
-    help = "The console script the PEX starts."
-
-
 class BackendaiPex(Target):
     alias = "backendai_pex"
-    core_fields = (*COMMON_TARGET_FIELDS, DistributionsField, PexScriptField, PexOutputField)
+    core_fields = (*COMMON_TARGET_FIELDS, DistributionsField, PexOutputField)
     help = "A self-contained PEX of a component, from exactly the wheels of the lock it needs."
 
 
-class PackageField(StringField):
+class PackageField(RequiredString):
     alias = "package"
-    required = True
     help = "The package that owns the tree, such as `backendai-agent`."
 
 
@@ -56,9 +53,8 @@ class SkeletonField(BoolField):
     help = "Whether the tree also makes the environment: pyvenv.cfg and bin/python."
 
 
-class PrivateLoaderField(StringSequenceField):
+class PrivateLoaderField(Strings):
     alias = "private_loader"
-    default = ()
     help = help_text(
         """
         Programs inside the wheels, relative to site-packages, that must run on the private loader
@@ -84,9 +80,8 @@ class BackendaiTree(Target):
     )
 
 
-class DebianSetField(StringField):
+class DebianSetField(RequiredString):
     alias = "packages"
-    required = True
     help = "The set of packaging/locks/debian.lock that is assembled."
 
 
@@ -100,21 +95,18 @@ class BackendaiRuntimeTree(Target):
     help = "A private, relocated CPython assembled from locked Debian packages."
 
 
-class DebianPackagesField(StringSequenceField):
+class DebianPackagesField(RequiredStrings):
     alias = "debian"
-    required = True
     help = "The Debian packages that the set holds; scripts/lock-debian writes it by this list."
 
 
-class TreePrefixField(StringField):
+class TreePrefixField(RequiredString):
     alias = "prefix"
-    required = True
     help = "Where the tree is used; `{name}` is a path of packaging/release.toml."
 
 
-class TreeProgramsField(StringSequenceField):
+class TreeProgramsField(RequiredStrings):
     alias = "programs"
-    required = True
     help = help_text(
         """
         Programs, as patterns of paths below usr/ of the Debian packages. They get the loader and the
@@ -123,24 +115,22 @@ class TreeProgramsField(StringSequenceField):
     )
 
 
-class TreeDataField(StringSequenceField):
+class TreeDataField(Strings):
     alias = "data"
-    default = ()
     help = "Files and folders that programs read or load, as patterns of paths below usr/."
 
 
-class TreeLibrariesField(StringSequenceField):
+class TreeLibrariesField(Strings):
     alias = "libraries"
-    default = ()
     help = "Libraries that programs load by name; those that headers ask for are found."
 
 
-class TreeLinksField(DictStringToStringField):
+class TreeLinksField(StringTable):
     alias = "links"
     help = "Links in the tree: {path: file beside it}."
 
 
-class LeftOutField(DictStringToStringField):
+class LeftOutField(StringTable):
     alias = "left_out"
     help = "What of that is left out: {pattern of paths in the tree: reason}."
 
@@ -167,24 +157,17 @@ class BackendaiServerTree(Target):
     )
 
 
-class RenderedSourceField(MultipleSourcesField):
-    """Always empty: the template lies in a folder of its own and is named by `template`."""
-
-    alias = "_sources"
-    default = ()
-    expected_num_files = 0
-    uses_source_roots = False
+class RenderedSourceField(MadeSources):
+    """The template lies in a folder of its own and is named by `template`."""
 
 
-class TemplateField(StringField):
+class TemplateField(RequiredString):
     alias = "template"
-    required = True
     help = "Path of the jinja2 template, from the root of the repository."
 
 
-class RenderedOutputField(StringField):
+class RenderedOutputField(RequiredString):
     alias = "output"
-    required = True
     help = "Name of the file it makes, beside the BUILD file."
 
 
@@ -205,31 +188,27 @@ class RenderedFile(Target):
     )
 
 
-class WheelDistributionField(StringField):
+class WheelDistributionField(RequiredString):
     alias = "distribution"
-    required = True
     help = "The name of the distribution."
 
 
-class SummaryLineField(StringField):
+class SummaryLineField(RequiredString):
     alias = "summary"
-    required = True
     help = "One line: what it is."
 
 
-class WheelPackagesField(StringSequenceField):
+class WheelPackagesField(RequiredStrings):
     alias = "packages"
-    required = True
     help = "Top-level Python packages below src/ that are in the wheel."
 
 
-class ImportsField(StringSequenceField):
+class ImportsField(Strings):
     alias = "imports"
-    default = ()
     help = "Distributions of packaging/locks/python.lock that it imports."
 
 
-class WheelScriptsField(DictStringToStringField):
+class WheelScriptsField(StringTable):
     alias = "scripts"
     help = "Console scripts: {name: module:function}."
 
@@ -270,22 +249,16 @@ class RoleFacts(Target):
     help = "What backendai-ctl must know of a role: its package, components and servers."
 
 
-class ShareSourcesField(MultipleSourcesField):
-    """Always empty: everything is gathered from elsewhere."""
-
-    alias = "_sources"
-    default = ()
-    expected_num_files = 0
-    uses_source_roots = False
+class ShareSourcesField(MadeSources):
+    """Everything is gathered from elsewhere."""
 
 
-class UnpackedWheelField(StringField):
+class UnpackedWheelField(RequiredString):
     alias = "unpacked_wheel"
-    required = True
     help = "A distribution among `unpacked` of packaging/locks/python.lock."
 
 
-class ShareFilesField(DictStringToStringField):
+class ShareFilesField(StringTable):
     alias = "files"
     help = "What is taken out of that wheel: {pattern: folder below share/}."
 
@@ -313,9 +286,8 @@ class GatewaySourcesField(MultipleSourcesField):
     help = "Sources of the gateway: its modules, package.json, licence texts."
 
 
-class GatewayManagerField(StringField):
+class GatewayManagerField(RequiredString):
     alias = "manager"
-    required = True
     help = "Address of the manager's PEX, which dumps the GraphQL schemas."
 
 
@@ -338,7 +310,7 @@ class ReleaseMarkerField(BoolField):
 
 class BackendaiRelease(Target):
     alias = "backendai_release"
-    core_fields = (*COMMON_TARGET_FIELDS, ReleaseMarkerField, OutputPathField)
+    core_fields = (*COMMON_TARGET_FIELDS, ReleaseMarkerField)
     help = help_text(
         """
         The list of all artefacts with their sha256, where a file of two packages is found out, and

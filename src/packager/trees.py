@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +47,13 @@ from packager.targets import (
     SkeletonField,
     TreePrefixField,
 )
+from releasekit import specs
 from releasekit.closure import Ownership, assign
+from releasekit.debian_tree import DebianSpec
 from releasekit.locks import canonical
 from releasekit.prune import load
-from releasekit.trees import PRUNE_TABLE
+from releasekit.runtime_tree import RuntimeSpec
+from releasekit.trees import PRUNE_TABLE, TreeSpec
 
 JOBS = 2  # the bytes do not depend on it
 
@@ -93,7 +95,7 @@ async def find_owners(targets: AllTargets, release: Release) -> Owners:
     lock, own = await MultiGet(Get(Lock, LockFile("python")), Get(OwnWheels))
     packages = {**lock.data["packages"], **own.packages(release.version)}
     components = {
-        target[PackageField].value or "": target[DistributionsField].value or ()
+        target[PackageField].value: target[DistributionsField].value
         for target in targets
         if target.has_fields([PackageField, DistributionsField])
         and target[DistributionsField].value
@@ -136,32 +138,31 @@ async def tree_process(request: EnvironmentTree, release: Release, table: PruneT
     )
     built = await MultiGet(Get(LockedDigest, OwnWheel, wheel) for wheel in ours)
     tools = [patchelf.digest] if request.private_loader else []
-    spec: dict[str, Any] = {
-        "package": request.package,
-        "environment": release.paths["environment"],
-        "runtime": release.paths["runtime"],
-        "python": release.table["python"]["version"],
-        "mtime": release.mtime,
-        "homepage": release.table["release"]["homepage"],
-        "license": release.table["release"]["license"],
-        "wheels": [*wheels.paths, *(path for wheel in built for path in wheel.paths)],
-        "prune": table.rows_for(request.distributions),
-        "skeleton": request.skeleton,
-        "private_loader": list(request.private_loader),
-        "patchelf": patchelf.paths[0] if tools else "",
-        "jobs": JOBS,
-    }
+    spec = TreeSpec(
+        package=request.package,
+        environment=release.paths["environment"],
+        runtime=release.paths["runtime"],
+        python=release.table["python"]["version"],
+        mtime=release.mtime,
+        homepage=release.table["release"]["homepage"],
+        license=release.table["release"]["license"],
+        wheels=[*wheels.paths, *(path for wheel in built for path in wheel.paths)],
+        prune=table.rows_for(request.distributions),
+        skeleton=request.skeleton,
+        private_loader=list(request.private_loader),
+        patchelf=patchelf.paths[0] if tools else "",
+        jobs=JOBS,
+    )
     return await Get(
         Process,
         KitProcess(
             program="trees",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
+            spec=specs.text(spec),
             input_digest=await Get(
                 Digest, MergeDigests([wheels.digest, *(w.digest for w in built), *tools])
             ),
             output_files=("tree.tar", "tree.json"),
-            libraries=("installer",),
-            description=f"Build the tree of {request.package} from {len(spec['wheels'])} wheels",
+            description=f"Build the tree of {request.package} from {len(spec.wheels)} wheels",
         ),
     )
 
@@ -169,7 +170,7 @@ async def tree_process(request: EnvironmentTree, release: Release, table: PruneT
 def debian_spec(
     package: str, prefix: str, release: Release, debs: Debs, patchelf: LockedDigest
 ) -> dict[str, Any]:
-    """What releasekit.debian_tree.DebianSpec asks for."""
+    """Keywords of what every DebianSpec has."""
     return {
         "package": package,
         "prefix": prefix,
@@ -182,16 +183,16 @@ def debian_spec(
     }
 
 
-async def debian_process(program: str, spec: dict[str, Any], *inputs: Digest) -> Process:
+async def debian_process(program: str, spec: DebianSpec, *inputs: Digest) -> Process:
     """The process of releasekit.PROGRAM, which assembles a tree of Debian's packages."""
     return await Get(
         Process,
         KitProcess(
             program=program,
-            spec=json.dumps(spec, indent=1, sort_keys=True),
+            spec=specs.text(spec),
             input_digest=await Get(Digest, MergeDigests(inputs)),
             output_files=("tree.tar", "tree.json"),
-            description=f"Assemble the tree of {spec['package']} from {len(spec['debs'])} Debian packages",
+            description=f"Assemble the tree of {spec.package} from {len(spec.debs)} Debian packages",
         ),
     )
 
@@ -210,12 +211,12 @@ async def runtime_process(request: RuntimeTree, release: Release) -> Process:
         Get(LockedDigest, BuiltTool("patchelf")),
         Get(SourceFiles, SourceFilesRequest([request.source])),
     )
-    spec = {
+    spec = RuntimeSpec(
         **debian_spec(request.package, release.paths["runtime"], release, debs, patchelf),
-        "python": release.table["python"]["version"],
-        "sitecustomize": source.files[0],
-        "jobs": JOBS,
-    }
+        python=release.table["python"]["version"],
+        sitecustomize=source.files[0],
+        jobs=JOBS,
+    )
     return await debian_process(
         "runtime_tree", spec, debs.digest, patchelf.digest, source.snapshot.digest
     )
@@ -234,7 +235,7 @@ async def build_tree(request: TreeRequest, release: Release) -> BuiltTree:
         WrappedTarget, WrappedTargetRequest(request.address, description_of_origin="a package")
     )
     target = wrapped.target
-    package = target[PackageField].value or ""
+    package = target[PackageField].value
     requires: tuple[str, ...] = ()
     if target.has_field(TreePrefixField):
         process = await Get(Process, ServerTree(target))
@@ -242,7 +243,7 @@ async def build_tree(request: TreeRequest, release: Release) -> BuiltTree:
     elif target.has_field(DebianSetField):
         process = await Get(
             Process,
-            RuntimeTree(package, target[DebianSetField].value or "", target[RuntimeSourceField]),
+            RuntimeTree(package, target[DebianSetField].value, target[RuntimeSourceField]),
         )
     else:
         owners = await Get(Owners)
@@ -252,7 +253,7 @@ async def build_tree(request: TreeRequest, release: Release) -> BuiltTree:
                 package=package,
                 distributions=owners.ownership.owned[package],
                 skeleton=target[SkeletonField].value,
-                private_loader=target[PrivateLoaderField].value or (),
+                private_loader=target[PrivateLoaderField].value,
             ),
         )
         always = {release.runtime_package, release.common_package}

@@ -19,6 +19,7 @@ Packages = Mapping[str, Package]
 
 # What only a deb has: overrides of lintian, and the changelog that an rpm keeps in its header.
 DEB_ONLY = ("/usr/share/lintian/", "/changelog.Debian.gz")
+OF_ZSH = ("/zsh/vendor-completions/", "/zsh/site-functions/")  # Debian's, and everybody else's
 
 
 def shared_paths(packages: Packages) -> list[str]:
@@ -73,16 +74,34 @@ def test_deb_installs_only_where_it_may(deb: Package) -> None:
         "/opt/backendai/",
         "/usr/bin/backend.ai",
         "/usr/bin/backendai-ctl",
+        "/usr/sbin/mount.backendai-nfs",
         "/usr/lib/systemd/system/backendai",
         "/usr/lib/systemd/system/multi-user.target.wants/backendai-reconfigure.service",
         "/usr/lib/sysctl.d/",
         "/usr/lib/tmpfiles.d/",
+        "/usr/share/bash-completion/completions/backendai-ctl",
+        "/usr/share/man/man1/backendai-ctl.1.gz",
+        "/usr/share/man/man5/backendai-site.toml.5.gz",
+        "/usr/share/zsh/vendor-completions/_backendai-ctl",
         "/usr/share/backendai/",
         "/usr/share/doc/backendai-",
         "/usr/share/keyrings/backendai-archive-keyring.",
         "/usr/share/lintian/overrides/",
     )
     assert [p for p in deb.paths("file", "link") if not p.startswith(places)] == []
+
+
+@pytest.mark.parametrize(("kind", "of_zsh"), [("debs", OF_ZSH[0]), ("rpms", OF_ZSH[1])])
+def test_the_command_of_operators_has_its_manual_and_completion(
+    kind: str, of_zsh: str, request: pytest.FixtureRequest
+) -> None:
+    shipped = request.getfixturevalue(kind)["backendai-ctl"].paths("file")
+    assert {
+        "/usr/share/bash-completion/completions/backendai-ctl",
+        "/usr/share/man/man1/backendai-ctl.1.gz",
+        "/usr/share/man/man5/backendai-site.toml.5.gz",
+        f"/usr/share{of_zsh}_backendai-ctl",
+    } <= set(shipped)
 
 
 def test_every_deb_has_an_rpm_and_the_other_way_round(debs: Packages, rpms: Packages) -> None:
@@ -92,7 +111,7 @@ def test_every_deb_has_an_rpm_and_the_other_way_round(debs: Packages, rpms: Pack
 def test_deb_and_rpm_install_the_same_bytes(deb: Package, rpms: Packages) -> None:
     def comparable(members: Mapping[str, Member]) -> dict[str, tuple[object, ...]]:
         return {
-            path: (member.kind, member.mode or 0o777, member.sha256, member.target)
+            path.replace(*OF_ZSH): (member.kind, member.mode or 0o777, member.sha256, member.target)
             for path, member in members.items()
             if not any(part in path for part in DEB_ONLY)
         }

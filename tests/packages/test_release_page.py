@@ -86,7 +86,7 @@ def test_arrow_keys_go_through_the_treemap(seen: Mapping[str, Any]) -> None:
 
 
 def test_the_search_filters_licences(seen: Mapping[str, Any]) -> None:
-    found = seen["licences"]
+    found = seen["licenses"]
     assert 0 < found["shown"] < found["all"]
     assert all("apache-2.0" in row.lower() for row in found["rows"])
     assert found["none"] == 0
@@ -153,7 +153,7 @@ def _drive(order: dict[str, str]) -> dict[str, Any]:
         found["none"] = len(driver.execute_script(rows))
         field.send_keys(Keys.ESCAPE)
         found["after escape"] = len(driver.execute_script(rows))
-        seen["licences"] = found
+        seen["licenses"] = found
         log = driver.get_log("browser")
         seen["errors"] = [entry["message"] for entry in log]
         events = [

@@ -18,6 +18,7 @@ from releasekit.relocate import LOADER
 Packages = Mapping[str, Package]
 
 ALSO = {"backendai-docker": ("backendai-containerd",)}  # units beside its own
+COMMANDS = {"backendai-nfs": ("/usr/sbin/mount.backendai-nfs",)}  # links that others look for there
 LIMIT = 60  # seconds for one program on a busy machine
 
 pytestmark = pytest.mark.parametrize("package", SERVER_PACKAGES)
@@ -45,6 +46,7 @@ def test_a_server_lies_below_its_own_folder(debs: Packages, rpms: Packages, pack
     single = {
         *(f"/usr/lib/systemd/system/{unit}.service" for unit in (package, *ALSO.get(package, ()))),
         f"/usr/share/lintian/overrides/{package}",
+        *COMMANDS.get(package, ()),
     }
     for packages in (debs, rpms):
         paths = set(packages[package].paths("file", "link"))

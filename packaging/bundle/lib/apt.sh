@@ -8,7 +8,7 @@
 # shellcheck disable=SC2154  # variables of checks.sh and install.sh
 
 source_file=/etc/apt/sources.list.d/backendai.sources
-pin_file=/etc/apt/preferences.d/backendai
+pin_file=/etc/apt/preferences.d/backendai # of 26.9.6-1, whose bundle held packages of Debian
 lists=/var/lib/apt/lists
 # shellcheck disable=SC2034  # for host.sh
 locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock $lists/lock"
@@ -21,13 +21,6 @@ source_text() { # URL KEYRING
     "Types: deb" "URIs: $1" "Suites: stable" "Components: main" "Architectures: $architecture" "Signed-By: $2"
 }
 
-pin_text() { # Of what the bundle was not made for, only our own packages are wanted.
-  origin=$(sed -n 's/^Origin: //p' "$1/apt/dists/stable/Release" | head -n 1)
-  printf '%s\n' "# Packages of $distribution in the bundle of Backend.AI are not for this host." \
-    "Package: *" "Pin: release o=$origin" "Pin-Priority: -1" "" \
-    "Package: backendai-*" "Pin: release o=$origin" "Pin-Priority: 500"
-}
-
 # --- apt by a configuration of ours
 
 tell_apt() { # FOLDER INSIDE BUNDLE SANDBOX: make FOLDER all that apt is told; it sees it at INSIDE, the bundle at BUNDLE
@@ -36,7 +29,6 @@ tell_apt() { # FOLDER INSIDE BUNDLE SANDBOX: make FOLDER all that apt is told; i
   install -d -m 755 "$folder/lists/partial" "$folder/archives/partial" "$folder/parts"
   cp "$work/backendai-archive-keyring.gpg" "$folder/keyring.gpg"
   source_text "file:$3/apt" "$2/keyring.gpg" >"$folder/parts/backendai.sources"
-  if [ -n "$foreign" ]; then pin_text "$here" >"$folder/pin"; fi
   # A proxy's password may be in it.
   (umask 077 && { host_settings && apt_settings "$2" "$4"; } >"$folder/apt.conf")
 }
@@ -70,9 +62,7 @@ Dpkg::Options:: "--force-confdef";
 Dpkg::Options:: "--force-confold";
 EOF
   if [ -n "$other_sources" ]; then return; fi
-  pin=/dev/null
-  if [ -n "$foreign" ]; then pin=$1/pin; fi
-  printf '%s "%s";\n' Dir::Etc::sourcelist /dev/null Dir::Etc::preferences "$pin" Dir::Etc::preferencesparts /dev/null
+  printf '%s "/dev/null";\n' Dir::Etc::sourcelist Dir::Etc::preferences Dir::Etc::preferencesparts
 }
 
 apt_here() { # PROGRAM ARGS...: one of apt's, with what `tell_apt` told last
@@ -100,7 +90,7 @@ add_source() { # apt checks everything from a staged file first: what it refuses
   tell_apt "$stage" "$stage_inside" "$copy_inside" _apt
   read_index "$stage"
   place_keys
-  if [ -n "$foreign" ]; then place "$stage/pin" "$root$pin_file"; else rm -f "$root$pin_file"; fi
+  rm -f "$root$pin_file"
   source_text "file:$copy_inside/apt" "$keyring_file" >"$stage/backendai.sources"
   place "$stage/backendai.sources" "$root$source_file"
   rm -f "$root$lists"/_var_lib_backendai_bundles_* # of bundles that are the source no more
@@ -181,7 +171,7 @@ try_exactly() { # PACKAGE=VERSION...: leave in $work/would what apt would do, in
   if [ "$status" -ne 0 ]; then
     cat "$work/would" "$work/said" >&2
     refuse "apt cannot install this here; no package was changed" \
-      "its last lines say why; apt-mark showhold names what is held; --other-sources lets apt take from the sources of this host${foreign:+; roles with servers are for $distribution only}"
+      "its last lines say why; apt-mark showhold names what is held; --other-sources lets apt take from the sources of this host"
   fi
   backwards=$(taken_back)
   [ -z "$backwards" ] || refuse "apt would take back what is installed here: $backwards" "install on another host"
@@ -223,7 +213,7 @@ install_exactly() { # PACKAGE=VERSION...
   keep_marks
   release_services
   [ "$status" -eq 0 ] || refuse "apt did not install everything: see its lines that begin with E:" \
-    "mend that and run it again, it goes on where it was${foreign:+; roles with servers are for $distribution only}"
+    "mend that and run it again, it goes on where it was"
 }
 
 keep_marks() { # Named to apt, what came as a dependency may count as asked for, and the other way round

@@ -67,7 +67,7 @@ read_fingerprint() { # FPR or FILE: 40 hex digits, spaces allowed
   [ ! -f "$given" ] || given=$(head -n 1 "$given")
   wanted=$(printf '%s' "$given" | tr -d ' :\t\r\n' | tr a-f A-F)
   case $wanted in
-    *[!0-9A-F]*) wrong "--fingerprint: '$given' has characters that are no hex digits" ;;
+    *[!0-9A-F]*) wrong "--fingerprint: '$given' has characters that are not hex digits" ;;
   esac
   [ ${#wanted} -eq 40 ] ||
     wrong "--fingerprint: '$given' has ${#wanted} hex digits, a fingerprint has 40" \
@@ -89,7 +89,7 @@ detect_host() {
 }
 
 need_tools() {
-  for tool in awk comm cp df find grep head mktemp od realpath sed sha1sum sha256sum sort tail tr wc; do
+  for tool in awk comm cp df find grep head mktemp od realpath sed sha1sum sha256sum sort tail tr wc xargs; do
     command -v "$tool" >/dev/null || refuse "this host has no $tool" "install coreutils, findutils, grep, sed and awk"
   done
 }
@@ -158,7 +158,7 @@ check_signature() { # The keys that the host has count more than what the bundle
     today=$(date -u +%Y%m%d)
     [ "$today" -ge "$(fact date | tr -dc 0-9)" ] 2>/dev/null ||
       hint="the clock of this host says $(date -u +%Y-%m-%d), before the release: set it; else $hint"
-    refuse "MANIFEST.sig is no valid signature of MANIFEST ($verifier: $detail)" "$hint"
+    refuse "MANIFEST.sig is not a valid signature of MANIFEST ($verifier: $detail)" "$hint"
   fi
   say "Signed by the key  $(spaced "$signer")"
   known=absent taken=absent
@@ -196,7 +196,7 @@ check_names() { # Before any list is made of them: no links, no devices, no odd 
   odd=$(cd "$here" && find . -mindepth 1 \( -name '*[!A-Za-z0-9._+~@%,:=-]*' -o -name '[.-]*' \) | head -n 1 | tr -dc ' -~')
   [ -z "$odd" ] || refuse "'$odd' is a name that no bundle has" "remove it, or unpack the tar again into an empty folder"
   odd=$(grep -v -x '[0-9a-f]\{64\}  [A-Za-z0-9_+~@%,:=][A-Za-z0-9._+~@%,:=/-]*' "$work/MANIFEST" | head -n 1 | tr -dc ' -~')
-  [ -z "$odd" ] || refuse "MANIFEST has a line that is no sum and path: $odd" "unpack the tar again"
+  [ -z "$odd" ] || refuse "MANIFEST has a line that is not a checksum and a path: $odd" "unpack the tar again"
 }
 
 listed() { # Paths of MANIFEST, and those that it cannot list
@@ -261,14 +261,11 @@ check_number() {
   fi
 }
 
-check_host() { # Sets foreign=yes where the closure was made for another distribution.
+check_host() {
   host=$(uname -m)
   case $host in x86_64) host=amd64 ;; aarch64) host=arm64 ;; esac
   [ "$host" = "$architecture" ] ||
     refuse "this host is $host, the bundle is for $architecture" "get the bundle for $host"
-  foreign=''
-  kind=$(os_fact ID)$(os_fact VERSION_ID)
-  if [ "$family" = apt ] && [ "$kind" != "$distribution" ]; then foreign=yes; fi
 }
 
 os_fact() { # KEY of /etc/os-release

@@ -3,14 +3,26 @@
 # after checks.sh; apt.sh and rpm.sh tell which `locks` they need, what `would_come` and what it `takes`.
 # shellcheck disable=SC2154  # variables of checks.sh, install.sh, apt.sh and rpm.sh
 
-oldest_systemd=249 # what the units use; Debian 11 and Enterprise Linux 8 have older ones, and dpkg or rpm as old
+oldest_systemd=249 # what the units use
 
-# shellcheck disable=SC2154  # variables of install.sh
+oldest_release() { # Of the distributions that are known by name; of any other systemd tells its age
+  case $(os_fact ID) in
+    debian) echo 12 ;;
+    ubuntu) echo 22.04 ;;
+    rhel | centos | rocky | almalinux | ol) echo 9 ;;
+  esac
+}
+
+# A newer systemd alone makes no older distribution fit: the dpkg of Debian 11 reads no zstd.
 check_age() {
+  hint="install on Debian 12, Ubuntu 22.04, Enterprise Linux 9, or newer"
+  is=$(os_fact VERSION_ID) oldest=$(oldest_release)
+  if [ -n "$oldest" ] && [ -n "$is" ] && [ "$is" != "$oldest" ] && [ "$(older_of "$is" "$oldest")" = "$is" ]; then
+    refuse "$(os_fact NAME) $is is too old: this release is made for $oldest and newer" "$hint"
+  fi
   has=$(in_root systemctl --version 2>/dev/null | awk 'NR == 1 { sub(/[^0-9].*/, "", $2); print $2 }')
   if [ -n "$has" ] && [ "$has" -lt "$oldest_systemd" ]; then
-    refuse "systemd here is $has, and services of this release need $oldest_systemd or newer" \
-      "install on Debian 12, Ubuntu 22.04, Enterprise Linux 9, or newer"
+    refuse "systemd here is $has, and services of this release need $oldest_systemd or newer" "$hint"
   fi
 }
 
@@ -32,7 +44,7 @@ same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
 # --- who else is at work on packages
 
 lock_limit=${BACKENDAI_LOCK_LIMIT:-600} # seconds
-case $lock_limit in *[!0-9]*) wrong "BACKENDAI_LOCK_LIMIT: '$lock_limit' is no number of seconds" "such as 600" ;; esac
+case $lock_limit in *[!0-9]*) wrong "BACKENDAI_LOCK_LIMIT: '$lock_limit' is not a number of seconds" "such as 600" ;; esac
 
 holder() { # `PID COMMAND` of a process that holds one of the locks; nothing: nobody does
   for file in $locks; do

@@ -127,7 +127,7 @@ try_exactly() { # PACKAGE-VERSION...: leave in $work/would what dnf would do, in
   if [ "$status" -ne 0 ]; then
     cat "$work/would" "$work/said" >&2
     refuse "dnf cannot install this here; no package was changed" \
-      "its last lines say why: free the space that they name; packages of the distribution must be on this host or on the site's own mirror (closure/report.txt): then add --other-sources"
+      "its last lines say why: free the space that they name; --other-sources lets dnf take from the sources of this host"
   fi
   awk '/^(Installing|Upgrading|Downgrading)/ { come = 1; next } /^[A-Z].*:$/ { come = 0 }
     /^Transaction Summary/ { exit } come && /^ [^ ]/ { print $1 }' "$work/would" >"$work/new"

@@ -14,18 +14,13 @@ from pants.engine.target import DependenciesRequest, SourcesField, Target, Targe
 from pants.util.frozendict import FrozenDict
 
 from packager.nfpm import fields as f
-from packager.nfpm.targets import (
-    NfpmContentDir,
-    NfpmContentFile,
-    NfpmContentFolder,
-    NfpmContentSymlink,
-)
+from packager.nfpm.targets import NfpmContentFile, NfpmContentFolder, NfpmContentSymlink
 from packager.release import Release
 from packager.targets import PackageField
 from packager.trees import BuiltTree, TreeRequest
 from releasekit.errors import Failure
 
-KINDS = (NfpmContentFile, NfpmContentFolder, NfpmContentSymlink, NfpmContentDir)
+KINDS = (NfpmContentFile, NfpmContentFolder, NfpmContentSymlink)
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,7 @@ def produced(spec_path: str, src: str, files: tuple[str, ...], *, asked_by: str)
 
 
 def absolute(target: Target, release: Release) -> str:
-    dst = release.fill(target[f.ContentDstField].value or "")
+    dst = release.fill(target[f.ContentDstField].value)
     if not dst.startswith("/"):
         raise Failure(
             f"{target.address}: `dst` {dst!r} is not an absolute path", hint="start it with /"
@@ -65,59 +60,32 @@ def absolute(target: Target, release: Release) -> str:
     return dst
 
 
-def ownership(target: Target) -> dict[str, Any]:
-    return {"owner": target[f.FileOwnerField].value, "group": target[f.FileGroupField].value}
-
-
-def folder_entries(
-    target: Target, files: tuple[str, ...], release: Release
-) -> list[FrozenDict[str, Any]]:
-    """The entries of an nfpm_content_folder: the folder and all files produced in it."""
-    dst = absolute(target, release)
-    top = posixpath.join(target.address.spec_path, target[f.FolderSrcField].value or "")
-    inside = [path for path in files if path.startswith(f"{top}/")]
-    if not inside:
-        raise Failure(
-            f"{target.address}: no dependency produces a file in `{top}`",
-            hint=f"its dependencies produce: {', '.join(sorted(files)) or 'nothing'}",
-        )
-    owner = ownership(target)
-    made = [FrozenDict({"dst": dst, "type": "dir", "mode": 0o755, **owner})]
-    for path in inside:
-        place = {"dst": f"{dst}{path[len(top) :]}", "src": path, "type": ""}
-        made.append(FrozenDict({**place, "mode": target[f.FileModeField].value, **owner}))
-    return made
+def file_entry(dst: str, src: str) -> FrozenDict[str, Any]:
+    return FrozenDict({"dst": dst, "src": src, "type": "", "mode": 0o644})
 
 
 def entries(target: Target, files: tuple[str, ...], release: Release) -> list[FrozenDict[str, Any]]:
-    """The entries of one nfpm_content_* target."""
-    if isinstance(target, NfpmContentFolder):
-        return folder_entries(target, files, release)
-    return [entry(target, files, release)]
-
-
-def entry(target: Target, files: tuple[str, ...], release: Release) -> FrozenDict[str, Any]:
-    """The entry of one file, link or empty folder."""
+    """The entries of one nfpm_content_* target; of a folder: itself and all files produced in it."""
     dst = absolute(target, release)
     if isinstance(target, NfpmContentSymlink):
-        src = release.fill(target[f.ContentSrcField].value or "")
-        return FrozenDict({"dst": dst, "src": src, "type": "symlink"})
-    if isinstance(target, NfpmContentDir):
-        mode = target[f.DirModeField].value
-        return FrozenDict({"dst": dst, "type": "dir", "mode": mode, **ownership(target)})
-    src = produced(
-        target.address.spec_path,
-        target[f.ContentSrcField].value or "",
-        files,
-        asked_by=str(target.address),
-    )
-    made = {
-        "dst": dst,
-        "src": src,
-        "type": target[f.ContentTypeField].value or "",
-        "mode": target[f.FileModeField].value,
-    }
-    return FrozenDict({**made, **ownership(target)})
+        src = release.fill(target[f.ContentSrcField].value)
+        return [FrozenDict({"dst": dst, "src": src, "type": "symlink"})]
+    folder, asked_by = target.address.spec_path, str(target.address)
+    if isinstance(target, NfpmContentFile):
+        return [
+            file_entry(
+                dst, produced(folder, target[f.ContentSrcField].value, files, asked_by=asked_by)
+            )
+        ]
+    top = posixpath.join(folder, target[f.FolderSrcField].value)
+    inside = [path for path in files if path.startswith(f"{top}/")]
+    if not inside:
+        raise Failure(
+            f"{asked_by}: no dependency produces a file in `{top}`",
+            hint=f"its dependencies produce: {', '.join(sorted(files)) or 'nothing'}",
+        )
+    made = [FrozenDict({"dst": dst, "type": "dir", "mode": 0o755})]
+    return [*made, *(file_entry(f"{dst}{path[len(top) :]}", path) for path in inside)]
 
 
 @rule

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,22 +17,20 @@ from packager.inputs import BuiltTool, KitProcess, LockedDigest
 from packager.nfpm import fields as f
 from packager.nfpm.contents import Contents, ContentsRequest, produced
 from packager.release import Release
+from releasekit import specs
+from releasekit.nfpm import PackageSpec
 
 RPM_ARCH = {"amd64": "x86_64", "all": "noarch"}
 
 
 @dataclass(frozen=True)
 class DebFieldSet(PackageFieldSet):
-    required_fields = (f.PackageNameField, f.DebOutputField)
-
-    output_path: f.DebOutputField
+    required_fields = (f.PackageNameField, f.SectionField)
 
 
 @dataclass(frozen=True)
 class RpmFieldSet(PackageFieldSet):
-    required_fields = (f.PackageNameField, f.RpmOutputField)
-
-    output_path: f.RpmOutputField
+    required_fields = (f.PackageNameField, f.RpmScriptsField)
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,6 @@ class NfpmRequest:
 
     address: Address
     format: str
-    output_path: str | None
 
 
 @dataclass(frozen=True)
@@ -55,19 +51,12 @@ class NfpmPackage:
     files: Digest
 
 
-def full_version(target: Target, release: Release) -> tuple[str, int]:
-    version = target[f.VersionField].value or release.version
-    revision = target[f.VersionReleaseField].value or release.table["release"]["revision"]
-    return version, revision
-
-
 def file_name(target: Target, kind: str, release: Release) -> str:
     """The usual file name of a deb or rpm."""
-    name, arch = target[f.PackageNameField].value, target[f.ArchField].value or ""
-    version, revision = full_version(target, release)
+    name, arch = target[f.PackageNameField].value, target[f.ArchField].value
     if kind == "deb":
-        return f"{name}_{version}-{revision}_{arch}.deb"
-    return f"{name}-{version}-{revision}.{RPM_ARCH[arch]}.rpm"
+        return f"{name}_{release.full_version}_{arch}.deb"
+    return f"{name}-{release.full_version}.{RPM_ARCH[arch]}.rpm"
 
 
 def pinned(names: set[str], kind: str, release: Release) -> list[str]:
@@ -85,54 +74,50 @@ def taken_over(names: tuple[str, ...], kind: str, release: Release) -> list[str]
 def nfpm_fields(
     target: Target, kind: str, release: Release, needs: set[str], scripts: dict[str, str]
 ) -> dict[str, Any]:
-    """nfpm's own keys for a target; what it leaves out comes from the release table."""
+    """nfpm's own keys for a target. `needs`: packages of ours; `scripts`: where they are."""
     facts = release.table["release"]
-    version, revision = full_version(target, release)
-    summary, description = target[f.SummaryField].value, target[f.DescriptionField].value
-    made: dict[str, Any] = {
+    depends = pinned(needs | {*target[f.RequiresField].value}, kind, release)
+    return {
         "name": target[f.PackageNameField].value,
         "arch": target[f.ArchField].value,
         "platform": "linux",
-        "version": version,
-        "release": str(revision),
+        "version": release.version,
+        "release": str(facts["revision"]),
         "version_schema": "none",
-        "maintainer": target[f.MaintainerField].value or facts["maintainer"],
-        "vendor": facts["vendor"],
-        "homepage": target[f.HomepageField].value or facts["homepage"],
-        "license": target[f.LicenseField].value or facts["license"],
-        "description": f"{summary}\n{description or ''}".strip(),
-        "depends": [
-            *pinned(needs | set(target[f.RequiresField].value or ()), kind, release),
-            *(target[f.DependsField].value or ()),
-        ],
-        "recommends": list(target[f.RecommendsField].value or ()),
-        "suggests": list(target[f.SuggestsField].value or ()),
-        "conflicts": list(target[f.ConflictsField].value or ()),
-        "replaces": taken_over(target[f.ReplacesField].value or (), kind, release),
-        "provides": list(target[f.ProvidesField].value or ()),
+        **{key: facts[key] for key in ("maintainer", "vendor", "homepage", "license")},
+        "description": f"{target[f.SummaryField].value}\n{target[f.DescriptionField].value}".strip(),
+        "depends": [*depends, *target[f.DependsField].value],
+        "suggests": list(target[f.SuggestsField].value),
+        "replaces": taken_over(target[f.ReplacesField].value, kind, release),
         "scripts": {key: path for key, path in scripts.items() if key != "posttrans"},
+        **(deb_fields(target, release) if kind == "deb" else rpm_fields(target, release, scripts)),
     }
-    if target[f.VersionEpochField].value is not None:
-        made["epoch"] = str(target[f.VersionEpochField].value)
-    if kind == "deb":
-        made["section"] = target[f.SectionField].value
-        made["priority"] = target[f.PriorityField].value
-        breaks = taken_over(target[f.BreaksField].value or (), kind, release)
-        triggers = {
-            key: list(names) for key, names in (target[f.TriggersField].value or {}).items()
-        }
-        # Uncompressed: see releasekit.debzst.
-        made["deb"] = {"compression": "none", "breaks": breaks, "triggers": triggers}
-    else:
-        made["rpm"] = {
+
+
+def deb_fields(target: Target, release: Release) -> dict[str, Any]:
+    triggers = target[f.TriggersField].value
+    return {
+        "section": target[f.SectionField].value,
+        "priority": "optional",
+        "deb": {
+            "compression": "none",  # see releasekit.debzst
+            "breaks": taken_over(target[f.BreaksField].value, "deb", release),
+            "triggers": {key: list(names) for key, names in triggers.items()},
+        },
+    }
+
+
+def rpm_fields(target: Target, release: Release, scripts: dict[str, str]) -> dict[str, Any]:
+    return {
+        "rpm": {
             "compression": release.table["compression"]["rpm"],
-            "summary": summary,
-            "group": target[f.RpmGroupField].value,
-            "packager": made["maintainer"],
+            "summary": target[f.SummaryField].value,
+            "group": "System Environment/Daemons",
+            "packager": release.table["release"]["maintainer"],
             "buildhost": "localhost",  # nfpm would record this machine's name
             "scripts": {key: path for key, path in scripts.items() if key == "posttrans"},
         }
-    return made
+    }
 
 
 def changelog(release: Release) -> list[dict[str, Any]]:
@@ -164,28 +149,28 @@ async def build_nfpm_package(request: NfpmRequest, release: Release) -> NfpmPack
         return produced(target.address.spec_path, src, contents.files, asked_by=str(target.address))
 
     field = f.ScriptsField if request.format == "deb" else f.RpmScriptsField
-    scripts = {key: made(src) for key, src in (target[field].value or {}).items()}
+    scripts = {key: made(src) for key, src in target[field].value.items()}
     needs = {name for tree in contents.trees for name in tree.requires}
     licenses = target[f.LicensesField].value
-    output = request.output_path or file_name(target, request.format, release)
-    spec = {
-        "format": request.format,
-        "output": output,
-        "nfpm": nfpm.paths[0],
-        "mtime": release.mtime,
-        "fields": nfpm_fields(target, request.format, release, needs, scripts),
-        "trees": [f"trees/{tree.package}/tree.tar" for tree in contents.trees],
-        "tree_facts": [f"trees/{tree.package}/tree.json" for tree in contents.trees],
-        "contents": [dict(row) for row in contents.entries],
-        "licenses": made(licenses) if licenses else "",
-        "changelog": changelog(release),
-        "zstd_level": release.table["compression"]["deb_zstd_level"],
-    }
+    output = file_name(target, request.format, release)
+    spec = PackageSpec(
+        format=request.format,
+        output=output,
+        nfpm=nfpm.paths[0],
+        mtime=release.mtime,
+        fields=nfpm_fields(target, request.format, release, needs, scripts),
+        trees=[f"trees/{tree.package}/tree.tar" for tree in contents.trees],
+        tree_facts=[f"trees/{tree.package}/tree.json" for tree in contents.trees],
+        contents=[dict(row) for row in contents.entries],
+        licenses=made(licenses) if licenses else "",
+        changelog=changelog(release),
+        zstd_level=release.table["compression"]["deb_zstd_level"],
+    )
     process = await Get(
         Process,
         KitProcess(
             program="nfpm",
-            spec=json.dumps(spec, indent=1, sort_keys=True),
+            spec=specs.text(spec),
             input_digest=await Get(Digest, MergeDigests([contents.digest, nfpm.digest])),
             output_files=(output, "files.json"),
             description=f"Make {output}",
@@ -201,22 +186,18 @@ async def build_nfpm_package(request: NfpmRequest, release: Release) -> NfpmPack
         Get(Digest, CreateDigest([entries[output]])),
         Get(Digest, CreateDigest([entries["files.json"]])),
     )
-    return NfpmPackage(target[f.PackageNameField].value or "", output, package, files)
+    return NfpmPackage(target[f.PackageNameField].value, output, package, files)
 
 
 @rule(desc="Package a deb")
 async def package_deb(field_set: DebFieldSet) -> BuiltPackage:
-    built = await Get(
-        NfpmPackage, NfpmRequest(field_set.address, "deb", field_set.output_path.value)
-    )
+    built = await Get(NfpmPackage, NfpmRequest(field_set.address, "deb"))
     return BuiltPackage(built.digest, (BuiltPackageArtifact(built.output),))
 
 
 @rule(desc="Package an rpm")
 async def package_rpm(field_set: RpmFieldSet) -> BuiltPackage:
-    built = await Get(
-        NfpmPackage, NfpmRequest(field_set.address, "rpm", field_set.output_path.value)
-    )
+    built = await Get(NfpmPackage, NfpmRequest(field_set.address, "rpm"))
     return BuiltPackage(built.digest, (BuiltPackageArtifact(built.output),))
 
 

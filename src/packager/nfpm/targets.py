@@ -13,19 +13,10 @@ PACKAGE_FIELDS = (
     f.SummaryField,
     f.DescriptionField,
     f.ArchField,
-    f.VersionField,
-    f.VersionReleaseField,
-    f.VersionEpochField,
-    f.HomepageField,
-    f.LicenseField,
-    f.MaintainerField,
     f.DependsField,
     f.RequiresField,
-    f.RecommendsField,
     f.SuggestsField,
-    f.ConflictsField,
     f.ReplacesField,
-    f.ProvidesField,
     f.LicensesField,
 )
 
@@ -37,20 +28,15 @@ class NfpmDebPackage(Target):
         f.ScriptsField,
         f.TriggersField,
         f.SectionField,
-        f.PriorityField,
         f.BreaksField,
-        f.DebOutputField,
     )
     help = "A Debian package."
 
 
 class NfpmRpmPackage(Target):
     alias = "nfpm_rpm_package"
-    core_fields = (*PACKAGE_FIELDS, f.RpmScriptsField, f.RpmGroupField, f.RpmOutputField)
+    core_fields = (*PACKAGE_FIELDS, f.RpmScriptsField)
     help = "An rpm package."
-
-
-OWNERSHIP = (f.FileOwnerField, f.FileGroupField)
 
 
 class NfpmContentFile(Target):
@@ -60,9 +46,6 @@ class NfpmContentFile(Target):
         f.ContentDependencies,
         f.ContentSrcField,
         f.ContentDstField,
-        f.ContentTypeField,
-        f.FileModeField,
-        *OWNERSHIP,
     )
     help = "A file that packages install."
 
@@ -74,8 +57,6 @@ class NfpmContentFolder(Target):
         f.ContentDependencies,
         f.FolderSrcField,
         f.ContentDstField,
-        f.FileModeField,
-        *OWNERSHIP,
     )
     help = "A folder that packages own with all files that dependencies produce in one."
 
@@ -86,17 +67,10 @@ class NfpmContentSymlink(Target):
     help = "A symbolic link that packages install: `dst` points to `src`."
 
 
-class NfpmContentDir(Target):
-    alias = "nfpm_content_dir"
-    core_fields = (*COMMON_TARGET_FIELDS, f.ContentDstField, f.DirModeField, *OWNERSHIP)
-    help = "A folder that packages own, empty or not."
-
-
 TARGETS = (
     NfpmDebPackage,
     NfpmRpmPackage,
     NfpmContentFile,
     NfpmContentFolder,
     NfpmContentSymlink,
-    NfpmContentDir,
 )

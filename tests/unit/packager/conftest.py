@@ -12,7 +12,7 @@ for folder in (HERE, HERE.parents[2] / "src"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from tests_packager import Miniature, make_miniature  # noqa: E402
+from miniature import Miniature, make_miniature  # noqa: E402
 
 
 @pytest.fixture()

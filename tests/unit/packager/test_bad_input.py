@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from miniature import component
 from pants.engine.internals.scheduler import ExecutionError
-from tests_packager import component
 
 
 def fails(miniature: Any, target: str, kind: str) -> str:

@@ -6,12 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from packager.inventory import InventoryRequest, add, debian_rows, file_row, stated_rows
-from packager.sbom import LIBRARIES
-
-REPOSITORY = Path(__file__).resolve().parents[3]
+from packager.inventory import InventoryRequest, debian_parts, locked_part, merged, stated_parts
+from releasekit.model import File
 
 
 def entry(filename: str, digit: str = "a", **more: Any) -> dict[str, Any]:
@@ -19,11 +15,12 @@ def entry(filename: str, digit: str = "a", **more: Any) -> dict[str, Any]:
 
 
 def test_a_part_of_two_packages_is_listed_once_with_both_owners() -> None:
-    rows: dict[Any, Any] = {}
-    add(rows, file_row(entry("x.deb"), "deb", "x", packages=["runtime"], carried=False))
-    add(rows, file_row(entry("x.deb"), "deb", "x", packages=[], carried=True))
-    (row,) = rows.values()
-    assert (row["packages"], row["carried"]) == (["runtime"], True)
+    parts = [
+        locked_part(entry("x.deb"), "deb", "x", packages=(package,))
+        for package in ("runtime", "agent")
+    ]
+    (part,) = merged(parts)
+    assert part.packages == ("agent", "runtime")
 
 
 def test_what_a_package_says_is_bundled_is_found_in_the_locks() -> None:
@@ -33,14 +30,14 @@ def test_what_a_package_says_is_bundled_is_found_in_the_locks() -> None:
         {"name": "zlib (in Node.js)", "version": "1.3", "license": "Zlib", "text": "T"},
     ]
     npm = {"node_modules/@scope/tool": entry("tool.tgz", name="@scope/tool")}
-    rows = stated_rows(listed, "gateway", npm, {"data-files": entry("data.whl", "b")})
-    assert [(row["kind"], row["name"]) for row in rows] == [
+    parts = stated_parts(listed, "gateway", npm, {"data-files": entry("data.whl", "b")})
+    assert [(part.kind, part.name) for part in parts] == [
         ("npm", "@scope/tool"),
         ("pypi", "data-files"),
         ("embedded", "zlib (in Node.js)"),
     ]
-    assert rows[1]["extent"] == "files" and rows[1]["sha256"] == "b" * 64
-    assert all(row["packages"] == ["gateway"] and row["texts"] == ["T"] for row in rows)
+    assert parts[1].extent == "files" and parts[1].sha256 == "b" * 64
+    assert all(part.packages == ("gateway",) and part.texts == ("T",) for part in parts)
 
 
 def test_a_debian_package_that_left_the_mirror_is_listed_as_what_stood_in(tmp_path: Path) -> None:
@@ -49,23 +46,11 @@ def test_a_debian_package_that_left_the_mirror_is_listed_as_what_stood_in(tmp_pa
     record = json.dumps({"locked": locked, "used": used})
     (tmp_path / "drift" / f"{'a' * 64}.json").write_text(record)
     lock = {"sets": {"s": ["trixie/x"]}, "packages": {"trixie/x": locked}}
-    (row,) = debian_rows(lock, "s", str(tmp_path), carried=True)
-    assert (row["name"], row["version"], row["sha256"]) == ("x", "2.0", "b" * 64)
+    (part,) = debian_parts(lock, "s", str(tmp_path), "runtime")
+    assert (part.name, part.version, part.sha256) == ("x", "2.0", "b" * 64)
 
 
 def test_a_signed_rpm_is_listed_as_it_ships() -> None:
-    request = InventoryRequest("services", (("rpm/packages/a.rpm", "s" * 64, 2),))
-    built = [
-        {"path": "a.deb", "sha256": "d" * 64, "size": 1},
-        {"path": "a.rpm", "sha256": "u" * 64, "size": 1},
-    ]
-    assert request.shipped(built) == [
-        built[0],
-        {"path": "rpm/packages/a.rpm", "sha256": "s" * 64, "size": 2},
-    ]
-
-
-@pytest.mark.parametrize("name", LIBRARIES)
-def test_every_library_of_the_sbom_is_locked(name: str) -> None:
-    lock = json.loads((REPOSITORY / "packaging/locks/tools.lock").read_text("utf-8"))
-    assert name in lock["groups"]["build"]["packages"]
+    signed = File("rpm/packages/a.rpm", "s" * 64, 2)
+    built = [File("a.deb", "d" * 64, 1), File("a.rpm", "u" * 64, 1)]
+    assert InventoryRequest((signed,)).shipped(built) == (built[0], signed)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests_packager import VERSION, component
+from miniature import OWN_PARTS, VERSION, component
 
 SITE = "opt/backendai/26.9.6/lib/python3.13/site-packages"
 
@@ -169,8 +170,8 @@ def test_a_server_is_made_of_its_debian_packages_on_the_libraries_of_the_runtime
         "libown": {f"{lib}/libown.so.1": make_elf(soname="libown.so.1", needed=["libc.so.6"])},
     }
     for name, files in packages.items():
-        licence = {f"{doc}/{name}/copyright": b"License: MIT\n"}
-        deb = make_deb(tmp_path / f"{name}.deb", {**files, **licence}, package=name)
+        license = {f"{doc}/{name}/copyright": b"License: MIT\n"}
+        deb = make_deb(tmp_path / f"{name}.deb", {**files, **license}, package=name)
         miniature.lock_deb(deb, "python" if name == "python" else "serve")
     miniature.write({"r/BUILD": RUNTIME, "r/sitecustomize.py": "", "s/BUILD": SERVER})
     deb = miniature.build("s:backendai-serve.deb", "deb") / f"backendai-serve_{VERSION}_amd64.deb"
@@ -187,19 +188,46 @@ def test_a_server_is_made_of_its_debian_packages_on_the_libraries_of_the_runtime
     assert deb_field(deb, "Depends") == f"backendai-runtime (= {VERSION})"
 
 
-OWN = """
-backendai_wheel(
-    name="wheel", distribution="our-own", summary="Ours", packages=["our_own"], imports=["shared"],
-    scripts={"our-own": "our_own:main"},
-)
-backendai_tree(name="tree", package="backendai-own", distributions=["our-own"])
-backendai_share(name="share", unpacked_wheel="data", files={"data/*.json": "fixtures"})
+TEXTS = """
+files(name="texts", sources=["x.1", "x.zsh"])
 backendai_package(
+    name="backendai-x", summary="X", description="For a test.", dependencies=[":texts"],
+    files={
+        "x.1": "/usr/share/man/man1/x.1.gz",
+        "x.zsh": {"deb": "/usr/share/of-deb/_x", "rpm": "/usr/share/of-rpm/_x"},
+    },
+)
+"""
+
+
+def test_a_file_may_have_another_place_in_each_format_and_manual_pages_are_compressed(
+    miniature: Any,
+) -> None:
+    miniature.write({"x/BUILD": TEXTS, "x/x.1": ".TH X 1\n" * 50, "x/x.zsh": "#compdef x\n"})
+    deb = miniature.build("x:backendai-x.deb", "deb") / f"backendai-x_{VERSION}_amd64.deb"
+    paths = deb_paths(deb)
+    assert "usr/share/of-deb/_x" in paths and "usr/share/of-rpm/_x" not in paths
+    page = subprocess.run(
+        f"dpkg-deb --fsys-tarfile {deb} | tar -xO ./usr/share/man/man1/x.1.gz",
+        shell=True,
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert gzip.decompress(page) == b".TH X 1\n" * 50
+    assert page[3:9] == b"\0\0\0\0\0\x02"  # no name, no time, the best that gzip can do
+    rpm = miniature.build("x:backendai-x.rpm", "rpm") / f"backendai-x-{VERSION}.x86_64.rpm"
+    assert b"of-rpm" in rpm.read_bytes() and b"of-deb" not in rpm.read_bytes()
+
+
+OWN = (
+    OWN_PARTS
+    + """backendai_package(
     name="backendai-own", summary="Ours", description="For a test.",
     dependencies=[":tree", ":share"], folders={"share": "/usr/share/backendai"},
     licenses="licenses.json",
 )
 """
+)
 
 
 def test_our_own_python_is_a_distribution_like_any_other(miniature: Any) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from pants.engine.target import InvalidFieldException
 
-from packager import drift, manifest, release, values
-from packager.kit import modules_of
+from packager import drift, manifest, own, release, values
+from packager.kit import kit_of
 from packager.render import render
+from releasekit.closure import closure
 from releasekit.errors import Failure
+from releasekit.model import File
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TABLE = (REPOSITORY / "packaging/release.toml").read_text("utf-8")
@@ -30,6 +32,25 @@ def test_a_missing_key_of_the_table_is_named() -> None:
         release.parse(TABLE.replace("uid = 1100", ""))
     with pytest.raises(Failure, match=r"\[release\] has no `number`"):
         release.parse(TABLE.replace("\nnumber = ", "\nno_number = "))
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"uses": ["valky"]}, "`uses` names `valky`"),
+        ({"calls": {"manager:apis": "each"}}, "`calls` names `manager:apis`"),
+        ({"calls": {"manger:api": "each"}}, "`calls` names `manger:api`"),
+        ({"serves": {"http": "users"}}, "`serves` names `http`"),
+    ],
+)
+def test_a_service_or_port_that_is_nowhere_is_named_with_a_cure(
+    declared: dict[str, Any], said: str
+) -> None:
+    services = {"manager": {"api": 1}, "valkey": {"clients": 2}, "new": {"api": 3}}
+    own.refuse_unknown("x:facts", {"ports": {"api": 3}, "uses": ["valkey"]}, services)
+    with pytest.raises(Failure, match=f"^x:facts: {said}") as failure:
+        own.refuse_unknown("x:facts", {"ports": {"api": 3}, **declared}, services)
+    assert failure.value.hint.startswith(("did you mean `", "known: api"))
 
 
 def test_broken_toml_is_reported_with_its_file() -> None:
@@ -79,7 +100,7 @@ def test_drift_is_used_and_recorded(tmp_path: Path) -> None:
 
 def test_the_manifest_lists_artefacts_and_drift() -> None:
     rows: list[dict[str, Any]] = [{"package": "a"}, {"package": "b", "drifted_from": "1"}]
-    made = manifest.manifest(release.parse(TABLE), {"x.deb": ("ff", 3)}, rows)
+    made = manifest.manifest(release.parse(TABLE), [File("x.deb", "ff", 3)], rows)
     assert made["artefacts"] == {"x.deb": {"sha256": "ff", "size": 3}}
     assert made["drift"] == [{"package": "b", "drifted_from": "1"}]
 
@@ -93,10 +114,22 @@ def test_a_program_is_made_of_what_it_imports_and_of_nothing_else() -> None:
         "__init__": "",
         "errors": "",
         "files": "from releasekit.errors import Failure\nimport releasekit.spdx\n",
-        "spdx": "import json\n",
+        "spdx": "import json, license_expression\nfrom packageurl.x import y\n",
         "other": "from releasekit import files\n",
         "tool": "def main():\n    from releasekit import files, absent\n",
     }
-    assert modules_of(sources, "tool") == ("__init__", "errors", "files", "spdx", "tool")
+    kit = kit_of(sources, "tool", {"license-expression", "packageurl-python", "other"})
+    assert kit.modules == ("__init__", "errors", "files", "spdx", "tool")
+    assert kit.libraries == ("license-expression", "packageurl-python")
     with pytest.raises(Failure, match="no program `absent`"):
-        modules_of(sources, "absent")
+        kit_of(sources, "absent", ())
+
+
+def test_every_library_of_a_program_is_locked() -> None:
+    sources = {path.stem: path.read_text() for path in (REPOSITORY / "src/releasekit").glob("*.py")}
+    lock = json.loads((REPOSITORY / "packaging/locks/tools.lock").read_text("utf-8"))
+    group = lock["groups"]["build"]["packages"]
+    found = {name for program in sources for name in kit_of(sources, program, group).libraries}
+    assert "cyclonedx-python-lib[json-validation]" in found
+    needed = closure(group, found, wanted_by="a test")
+    assert {"createrepo-c", "installer", "jinja2", "markupsafe", "rpds-py"} <= needed

@@ -14,17 +14,24 @@ from typing import Any
 
 import pytest
 import toml
-from pants.core.goals.package import BuiltPackage
+from pants.core.goals.package import BuiltPackage, PackageFieldSet
+from pants.core.target_types import FilesGeneratorTarget, FileTarget
 from pants.core.target_types import rules as core_target_rules
 from pants.engine.addresses import Address
-from pants.engine.fs import DigestContents
+from pants.engine.fs import DigestContents, Snapshot
 from pants.engine.internals.native_engine import Digest
 from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 from packager import register, release
+from packager.bundle import BundleFieldSet
 from packager.manifest import ReleaseFieldSet
 from packager.nfpm.rules import DebFieldSet, RpmFieldSet
 from packager.pex import PexFieldSet
+from packager.report import ReportFieldSet
+from packager.repositories import AptFieldSet, RpmRepositoryFieldSet
+from packager.sbom import SbomFieldSet
+from packager.zip_app import ZipAppFieldSet
+from releasekit.closure import closure
 from releasekit.files import fingerprint
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -36,6 +43,19 @@ CACHE = Path(
     os.environ.get("BACKENDAI_CACHE")
     or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "backendai-packaged")
 )
+
+KINDS: dict[str, type[PackageFieldSet]] = {
+    "deb": DebFieldSet,
+    "rpm": RpmFieldSet,
+    "pex": PexFieldSet,
+    "release": ReleaseFieldSet,
+    "zip": ZipAppFieldSet,
+    "apt repository": AptFieldSet,
+    "rpm repository": RpmRepositoryFieldSet,
+    "sbom": SbomFieldSet,
+    "report": ReportFieldSet,
+    "bundle": BundleFieldSet,
+}
 
 
 def make_wheel(
@@ -89,6 +109,21 @@ class Miniature:
         locked: dict[str, Any] = self.packages[name]
         return locked
 
+    def lend_libraries(self, *names: str) -> None:
+        """Have distributions of tools.lock for a program that imports them."""
+        tools = json.loads((REPOSITORY / "packaging/locks/tools.lock").read_text("utf-8"))
+        lend_libraries(self.cache, tools, *names)
+
+    def sign_with(self, key: Any) -> None:
+        """Have what is signed signed by a key of signing_keys."""
+        names = ("gpg", "home", "fingerprint", "kind", "keyring")
+        values = key.environment().values()
+        # The last word stays the last: tests read the Python's place there.
+        given = [f"--backendai-signing-{name}={value}" for name, value in zip(names, values)]
+        self.runner.set_options(
+            [*given, *self.runner.options_bootstrapper.args[1:]], env_inherit={"PATH"}
+        )
+
     def lock_deb(self, deb: Path, *sets: str) -> None:
         """Put a Debian package into the cache and these sets of the lock, under its file's name."""
         key = f"trixie/{deb.stem}"
@@ -116,15 +151,9 @@ class Miniature:
 
     def build(self, target: str, kind: str) -> Path:
         """Package a target; the folder with what would go to dist/."""
-        kinds = {
-            "deb": DebFieldSet,
-            "rpm": RpmFieldSet,
-            "pex": PexFieldSet,
-            "release": ReleaseFieldSet,
-        }
         address = Address(*target.lstrip("/").split(":")[:1], target_name=target.split(":")[1])
         built = self.runner.request(
-            BuiltPackage, [kinds[kind].create(self.runner.get_target(address))]
+            BuiltPackage, [KINDS[kind].create(self.runner.get_target(address))]
         )
         dist = self.cache / "dist"
         for file in self.runner.request(DigestContents, [built.digest]):
@@ -141,36 +170,43 @@ def tool_from_cache(name: str, locked: dict[str, Any]) -> Path:
 
 
 def fill_cache(cache: Path, tools: dict[str, Any]) -> None:
-    """Give a scratch cache the real nfpm, pex and patchelf, and the libraries of releasekit's programs."""
+    """Give a scratch cache the real nfpm, pex and patchelf."""
     for name, locked in tools["built"].items():
         source = tool_from_cache(name, locked)
         target = cache / source.relative_to(CACHE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
-    entry = tools["groups"]["build"]["packages"]["installer"]
-    place = Path("files", entry["sha256"], entry["filename"])
-    (cache / place).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(CACHE / place, cache / place)
 
 
-def make_miniature(tmp_path: Path) -> Miniature:
-    """The checkout in `tmp_path`; skips where the launcher has not set up its cache."""
+def lend_libraries(cache: Path, tools: dict[str, Any], *names: str) -> None:
+    """Give a scratch cache distributions that releasekit's programs import, and what these require."""
+    group = tools["groups"]["build"]["packages"]
+    for name in closure(group, names, wanted_by="a test"):
+        place = Path("files", group[name]["sha256"], group[name]["filename"])
+        (cache / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CACHE / place, cache / place)
+
+
+def make_miniature(tmp_path: Path, rules: Iterable[Any] = ()) -> Miniature:
+    """The checkout in `tmp_path`; skips where the launcher has not set up its cache.
+
+    `rules`: in the place of the backend's own.
+    """
     pythons = sorted(CACHE.glob("pythons/3.13-*/bin/python3.13"))
     if not pythons:
         pytest.skip("the launcher's cache has no CPython 3.13: run ./pants once")
     tools = json.loads((REPOSITORY / "packaging/locks/tools.lock").read_text("utf-8"))
     fill_cache(tmp_path, tools)
+    lend_libraries(tmp_path, tools, "installer", "license-expression", "setuptools")
     runner = RuleRunner(
         rules=[
-            *register.rules(),
+            *(rules or register.rules()),
             *core_target_rules(),
-            QueryRule(BuiltPackage, [DebFieldSet]),
-            QueryRule(BuiltPackage, [RpmFieldSet]),
-            QueryRule(BuiltPackage, [PexFieldSet]),
-            QueryRule(BuiltPackage, [ReleaseFieldSet]),
+            *(QueryRule(BuiltPackage, [kind]) for kind in KINDS.values()),
             QueryRule(DigestContents, [Digest]),
+            QueryRule(Snapshot, [Digest]),
         ],
-        target_types=list(register.target_types()),
+        target_types=[*register.target_types(), FilesGeneratorTarget, FileTarget],
     )
     runner.set_options(
         [
@@ -208,6 +244,16 @@ backendai_tree(name="tree", package="backendai-common", skeleton=True)
 backendai_package(
     name="backendai-common", summary="Shared", description="Shared files.", dependencies=[":tree"],
 )
+"""
+
+# What a package of our own takes: code, and data of a wheel. The package itself each test adds.
+OWN_PARTS = """
+backendai_wheel(
+    name="wheel", distribution="our-own", summary="Ours", packages=["our_own"], imports=["shared"],
+    scripts={"our-own": "our_own:main"},
+)
+backendai_tree(name="tree", package="backendai-own", distributions=["our-own"])
+backendai_share(name="share", unpacked_wheel="data", files={"data/*.json": "fixtures"})
 """
 
 
