@@ -55,7 +55,7 @@ def launch(args: list[str]) -> int:
     from bootstrap import goals
 
     frozen, args = _take_frozen(args)
-    if goals.wanted(args):
+    if goals.wanted(ROOT, args):
         return goals.run(ROOT, args, venv)
     found = ready(frozen)
     if found.drift:

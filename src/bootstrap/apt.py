@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
 
 from bootstrap.mirrors import Mirrors
+from releasekit.deb822 import paragraphs
 from releasekit.errors import Failure
 from releasekit.files import remove_tree, write_atomic
 from releasekit.locks import Deb
@@ -72,37 +73,6 @@ class PrivateApt:
             raise Failure(f"the index of Debian {self.suite} is empty", hint="try another mirror")
         return {name: _newest_of(debs) for name, debs in found.items()}
 
-    def control(self, names: Iterable[str]) -> dict[str, dict[str, str]]:
-        """The control fields of the newest version of each package. Call `update` first."""
-        wanted, chosen = set(names), self.newest()
-        found = {}
-        for filename in self._indexes():
-            for fields in _stanzas(Path(filename)):
-                name = fields["Package"]
-                if name in wanted and fields["SHA256"] == chosen[name].sha256:
-                    found[name] = fields
-        return found
-
-    def would_install(self, names: Iterable[str]) -> frozenset[str]:
-        """Names of all that apt's solver installs on an empty system for `names`.
-
-        They may be patterns (apt-patterns(7)). Recommended packages are left out. Call `update` first.
-        """
-        flags = ("--print-uris", "--yes", "-qq", "--no-install-recommends")
-        done = self._run("apt-get", "install", *flags, *names)
-        found = re.findall(r"^'[^']+' ([^_\s]+)_\S+\.deb ", done.stdout, re.MULTILINE)
-        if done.returncode != 0 or not found:
-            raise Failure(
-                f"apt finds no way to install {', '.join(names)} on Debian {self.suite}:\n"
-                f"{done.stderr.strip()[-800:]}",
-                hint="mend packaging/bases, the BUILD files or the table in src/bootstrap/roots.py",
-            )
-        return frozenset(found)
-
-    def _indexes(self) -> list[str]:
-        """Files of the indexes."""
-        return [line.split("|", 1)[1] for line in self._targets()]
-
     def _targets(self) -> list[str]:
         """The indexes as `RELEASE|PATH`."""
         done = self._run(
@@ -155,8 +125,12 @@ def find_keyring() -> Path:
 
 
 def _packages(path: Path, suite: str, archive: str) -> Iterator[tuple[str, Deb]]:
-    """The binary packages of one `Packages` file."""
-    for fields in _stanzas(path):
+    """The binary packages of one `Packages` file; none where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError:
+        return
+    for fields in paragraphs(text):
         version = fields["Version"]
         source, _, rest = (fields.get("Source") or fields["Package"]).partition(" ")
         yield (
@@ -172,18 +146,6 @@ def _packages(path: Path, suite: str, archive: str) -> Iterator[tuple[str, Deb]]
                 source=f"{source} (= {rest.strip('()') or version})",
             ),
         )
-
-
-def _stanzas(path: Path) -> Iterator[dict[str, str]]:
-    """The stanzas of one `Packages` file; none where there is no such file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
-        return
-    for block in text.split("\n\n"):
-        fields: dict[str, str] = dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", block, re.MULTILINE))
-        if fields:
-            yield fields
 
 
 def _newest_of(debs: list[Deb]) -> Deb:

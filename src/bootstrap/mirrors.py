@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from releasekit.deb822 import paragraphs
 from releasekit.errors import Failure
 
 # Suites by which a source is known to be Debian's own, not a third party's.
@@ -88,18 +89,8 @@ def _one_line(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _deb822(text: str) -> Iterator[tuple[str, list[str]]]:
-    for block in re.split(r"\n\s*\n", text):
-        fields: dict[str, str] = {}
-        key = ""
-        for line in block.splitlines():
-            if line.startswith("#"):
-                continue
-            if line[:1] in " \t":
-                fields[key] = f"{fields.get(key, '')} {line.strip()}"
-            elif ":" in line:
-                key, value = line.split(":", 1)
-                key = key.strip().lower()
-                fields[key] = value.strip()
+    for paragraph in paragraphs(text):
+        fields = {key.strip().lower(): value for key, value in paragraph.items()}
         if fields.get("enabled", "yes").lower() == "no":
             continue
         if "deb" in fields.get("types", "").split() and "main" in fields.get("components", ""):

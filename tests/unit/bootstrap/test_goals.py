@@ -137,13 +137,54 @@ def test_test_calls_scripts_test_and_takes_its_status(
     assert f"given {given}\n" in said and "exit status 3" in said
 
 
+def test_changed_files_and_the_tests_that_mirror_them(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tests/unit/releasekit/test_a.py", "tests/unit/releasekit/conftest.py"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).touch()
+    git = ["git", "-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["add", "-A"], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], check=True)
+    assert goals.changed(checkout, "HEAD") == []
+    assert goals.run(checkout, ["lint", "test", "--changed-since=HEAD"], venv) == 0
+    assert "test: nothing to do" in capfd.readouterr().out
+    (checkout / "src/bootstrap/c.py").unlink()
+    (checkout / "src/releasekit/a.py").write_text("x  = 1\n")
+    (checkout / "scripts/new").write_text("#!/bin/sh\n")
+    files = goals.changed(checkout, "HEAD")
+    assert files == ["scripts/new", "src/releasekit/a.py"]
+    assert goals.run(checkout, ["--changed-since=HEAD", "lint"], venv) == 1
+    said = capfd.readouterr().out
+    assert "would be reformatted" in said and "src/releasekit/a.py" in said
+    assert goals.tests_of(checkout, files) == ["tests/unit/releasekit"]
+    helper = ["tests/unit/releasekit/conftest.py", "tests/unit/releasekit/test_a.py"]
+    assert goals.tests_of(checkout, helper) == ["tests/unit/releasekit", helper[1]]
+    with pytest.raises(Failure, match="git knows no such commit"):
+        goals.changed(checkout, "nowhere")
+
+
+def test_help_knows_what_build_files_call(capfd: pytest.CaptureFixture[str]) -> None:
+    assert goals.wanted(ROOT, ["help", "backendai_component"])
+    assert goals.run(ROOT, ["help", "backendai_component"], venv) == 0
+    said = capfd.readouterr().out
+    assert "distributions" in said and "calls: {" in said
+    assert {"backendai_server", "backendai_role", "backendai_package"} <= set(goals.macros(ROOT))
+
+
 def test_a_place_without_tests_is_refused(checkout: Path) -> None:
     with pytest.raises(Failure, match="src::"):
         goals.run(checkout, ["test", "src::"], venv)
 
 
 @pytest.mark.parametrize(
-    "words", [["lint"], ["lint", "--fix", "::"], ["fmt", "::", "--", "-k", "x"]]
+    "words",
+    [
+        ["lint"],
+        ["lint", "--fix", "::"],
+        ["fmt", "::", "--", "-k", "x"],
+        ["lint", "::", "--changed-since=HEAD"],
+    ],
 )
 def test_wrong_usage_is_refused_with_the_right_one(checkout: Path, words: list[str]) -> None:
     with pytest.raises(Failure) as caught:
@@ -152,13 +193,15 @@ def test_wrong_usage_is_refused_with_the_right_one(checkout: Path, words: list[s
 
 
 def test_pants_keeps_all_other_goals() -> None:
-    assert not goals.wanted(["package", "::"])
-    assert not goals.wanted(["list", "::", "--", "test"])
-    assert not goals.wanted(["help", "targets"])
-    assert goals.wanted(["help", "lint"]) and goals.wanted(["fmt", "lint", "::"])
+    assert not goals.wanted(ROOT, ["package", "::"])
+    assert not goals.wanted(ROOT, ["--changed-since=HEAD", "list"])
+    assert not goals.wanted(ROOT, ["list", "::", "--", "test"])
+    assert not goals.wanted(ROOT, ["help", "targets"])
+    assert goals.wanted(ROOT, ["help", "lint"]) and goals.wanted(ROOT, ["fmt", "lint", "::"])
+    assert goals.wanted(ROOT, ["--changed-since=HEAD", "lint"])
     for mixed in (["package", "lint", "::"], ["--no-pantsd", "test", "::"]):
         with pytest.raises(Failure, match="not done by Pants"):
-            goals.wanted(mixed)
+            goals.wanted(ROOT, mixed)
 
 
 def test_the_launcher_hands_them_over() -> None:

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import pytest
 
 from bootstrap.changes import changes
-from bootstrap.lock_debian import SERVICES, SETS, lock_data, newest_entries, server_sets
-from bootstrap.roots import bases, read_base, roots
+from bootstrap.lock_debian import SETS, lock_data, newest_entries, server_sets
 from releasekit.errors import Failure
 from releasekit.files import Entry
 from releasekit.locks import read_debian_lock
@@ -21,30 +18,10 @@ def test_the_lock_of_the_repository_holds_the_sets_of_table_and_servers() -> Non
     sets = {name: list(keys) for name, keys in lock.sets.items()}
     servers = server_sets(ROOT)
     wanted = {name: sorted(keys) for name, keys in (*SETS.items(), *servers.items())}
-    assert sets == {**wanted, SERVICES: sets[SERVICES]}, "run scripts/lock-debian"
+    assert sets == wanted, "run scripts/lock-debian"
     assert len(wanted) == len(SETS) + len(servers), "a server has the name of another set"
     assert set(lock.packages) == {key for keys in sets.values() for key in keys}
-    assert lock_data(dict(lock.packages), sets, {})["packages"].keys() == lock.packages.keys()
-
-
-def test_the_lock_holds_the_closure_of_what_the_release_needs_of_debian() -> None:
-    data = json.loads((ROOT / "packaging/locks/debian.lock").read_text("utf-8"))
-    closure = data["closure"]
-    names = {key.split("/")[1] for key in data["sets"][SERVICES]}
-    assert closure["roots"] == roots(ROOT), "run scripts/lock-debian"
-    assert set(closure["roots"]) <= names
-    assert list(closure["bases"]) == sorted(base.name for base in bases(ROOT))
-    for base in closure["bases"].values():
-        assert {*base["lacks"], *base["updates"]} <= names
-    assert set(closure["installed"]) == names
-
-
-def test_a_host_under_test_holds_the_minimal_base() -> None:
-    text = (ROOT / "tests/hosts/roots.py").read_text("utf-8")
-    base = re.search(r"^BASE = \((.*?)^\)", text, re.MULTILINE | re.DOTALL)
-    plain = {word for word in read_base(ROOT, "minimal").packages if not word.startswith("?")}
-    # mmdebstrap's variant minbase has apt, and what the patterns name.
-    assert base and plain - {"apt"} <= set(re.findall(r'"([^"]+)"', base[1]))
+    assert lock_data(dict(lock.packages), sets)["packages"].keys() == lock.packages.keys()
 
 
 def test_servers_are_made_of_the_debian_whose_libraries_the_runtime_has() -> None:

@@ -3,8 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tomllib
 
-from bootstrap.lock_python import component_roots, lock_data, lock_packages, unpacked_roots
+from bootstrap.interpreters import RELEASE_PYTHON
+from bootstrap.lock_python import (
+    component_roots,
+    lock_data,
+    lock_packages,
+    own_imports,
+    unpacked_roots,
+)
 from bootstrap.resolve import Resolved
 from bootstrap.sdist import BuiltSdist
 from releasekit.errors import Failure
@@ -46,7 +54,13 @@ def test_our_own_imports_and_unpacked_wheels_come_from_the_other_build_files(
     text = 'w(imports=["click", "rich"])\ns(unpacked_wheel="data", name="y")\n'
     (checkout / "packaging/ctl/BUILD").write_text(text)
     assert component_roots(checkout) == ["click", "rich", "x==26.9.6"]
+    assert own_imports(checkout) == {"click", "rich"}
     assert unpacked_roots(checkout) == ["data==26.9.6"]
+
+
+def test_the_launcher_assembles_the_python_that_the_release_names() -> None:
+    table = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))
+    assert table["python"]["version"] == RELEASE_PYTHON
 
 
 @pytest.mark.parametrize(

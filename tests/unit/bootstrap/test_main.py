@@ -46,8 +46,7 @@ def test_a_warm_start_becomes_pants_with_the_paths_in_the_environment(
         [str(ROOT / "src/starter"), "package", "a b::"],
     )
     assert env["BACKENDAI_PYTHON"] == "/py/bin/python3.13"
-    assert (env["BACKENDAI_CACHE"], env["BACKENDAI_PEX"]) == ("/cache", "/tools/pex")
-    assert (env["BACKENDAI_NFPM"], env["BACKENDAI_PATCHELF"]) == ("/tools/nfpm", "/tools/patchelf")
+    assert env["BACKENDAI_CACHE"] == "/cache"
     assert "PYTHONPATH" not in env
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
+from typing import cast
 
 import packaging.requirements
 import pytest
 
-from bootstrap.resolve import evaluated
+from bootstrap.pip import Pip
+from bootstrap.resolve import evaluated, resolve
+from releasekit.errors import Failure
+from releasekit.locks import Wheel
 
 ENVIRONMENT = {"python_version": "3.13", "sys_platform": "linux", "python_full_version": "3.13.5"}
 
@@ -31,3 +36,24 @@ def test_markers_are_evaluated_for_the_release_not_for_this_python() -> None:
     always, extras = evaluated(Path("/none"), ENVIRONMENT, requires)
     assert always == ["plain-name", "uvicorn[a-b,standard]"]
     assert extras == {"speed": ["fast"], "speed-up": ["both"]}
+
+
+def test_what_is_kept_is_taken_at_its_version() -> None:
+    """As a constraint of pip's: what was newer meanwhile does not come by itself."""
+    said: list[tuple[str, str]] = []
+
+    class Asked:
+        def run(self, *words: str, env: object) -> subprocess.CompletedProcess[str]:
+            for word in words:
+                name, _, path = word.partition("=")
+                if name in ("--constraint", "--requirement"):
+                    said.append((name, Path(path).read_text()))
+            return subprocess.CompletedProcess(words, 1, "", "no network here")
+
+        def published_only(self) -> dict[str, str]:
+            return {}
+
+    wheel = Wheel("1.2", "old-1.2-py3-none-any.whl", "0" * 64, 1)
+    with pytest.raises(Failure, match="pip cannot resolve new==2"):
+        resolve(cast(Pip, Asked()), "3.13", ["new==2"], kept={"old": wheel})
+    assert said == [("--requirement", "new==2\n"), ("--constraint", "old==1.2\n")]

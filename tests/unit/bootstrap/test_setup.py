@@ -7,7 +7,7 @@ import pytest
 
 from bootstrap import setup
 from bootstrap.cache import Cache
-from bootstrap.roots import servers
+from bootstrap.servers import servers
 from bootstrap.setup import LOCKS, Ready, debs_of_a_build, set_up, stamp_path, warm
 from releasekit.errors import Failure
 from releasekit.locks import DebianLock, read_debian_lock
@@ -76,12 +76,12 @@ def test_the_kind_of_python_39_is_part_of_the_stamp(
 def test_a_set_up_fetches_what_servers_are_made_of() -> None:
     lock = read_debian_lock(ROOT / "packaging/locks/debian.lock")
     debs = debs_of_a_build(lock, ROOT)
-    for name in ("python3.13", "services", *servers(ROOT)):
+    for name in ("python3.13", *servers(ROOT)):
         assert lock.of(name).items() <= debs.items(), name
 
 
 def test_a_server_that_is_not_in_the_lock_is_named_with_the_cure() -> None:
-    without: dict[str, tuple[str, ...]] = {"pip": (), "node-licences": (), "services": ()}
+    without: dict[str, tuple[str, ...]] = {"pip": (), "node-licences": ()}
     with pytest.raises(Failure, match="no set 'docker'") as caught:
         debs_of_a_build(DebianLock(without, {}), ROOT)
     assert caught.value.hint == "run scripts/lock-debian"
