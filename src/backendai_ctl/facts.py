@@ -16,7 +16,10 @@ from backendai_ctl.errors import Problem
 
 SHARE = Path("/usr/share/backendai")
 UNITS = Path("/usr/lib/systemd/system")
-ADMIN_UNITS = Path("/etc/systemd/system")
+MANAGER = "manager"  # whose database has the site's users, groups and settings
+CERTIFICATE = "tls/server.crt"  # as a component's credentials name it
+USERS, NODES, CONTAINERS = "users", "nodes", "containers"  # who comes to a port
+EACH, NEAREST = "each", "nearest"  # to which of several services a caller connects
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,25 @@ class Paths:
 
 
 @dataclass(frozen=True)
+class Database:
+    """A database of a component, as its BUILD file declares it."""
+
+    name: str  # what site files and backendai-ctl call it
+    component: str  # whose it is: it is stopped while the schema changes
+    default: str  # name of the database and of the role that owns it
+    scripts: str  # the package and folder with Alembic's scripts, as Alembic writes it
+    landmark: str  # a table that only this one has, in every release
+    holds: str = ""  # what is in it, for people
+    create: tuple[str, ...] = ()  # words of `backend.ai` that make its tables; none: Alembic does
+    seeded: str | None = None  # a table without which upstream's migrations stop; it has rows
+
+    @property
+    def secret(self) -> str:
+        """The secret that is the password of its role."""
+        return f"database-{self.name}"
+
+
+@dataclass(frozen=True)
 class Component:
     """One component as its BUILD file declares it."""
 
@@ -72,6 +94,18 @@ class Component:
     health: str = ""  # URL with {what} for ports, such as http://127.0.0.1:{internal}/health
     after: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()  # files below the configuration folder that it is given, too
+    metrics: str = ""  # as `health`: where it shows its figures; empty: nowhere
+    uses: tuple[str, ...] = ()  # servers that it logs in to
+    # COMPONENT:PORT -> "each": of the whole site; "nearest": of its own node, else of the first.
+    calls: dict[str, str] = field(default_factory=dict)
+    # What for -> who comes to that port: "users", "nodes"; nobody but this host to others.
+    serves: dict[str, str] = field(default_factory=dict)
+    # What for -> (first port, last, who comes: as in `serves`, or "containers") besides `ports`.
+    opens: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()  # names of generated secrets that it holds
+    resident: int = 0  # MB of memory once all is up, as measured on two cores
+    volumes: bool = False  # it works on users' folders
+    database: Database | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +115,7 @@ class OwnServer(Component):
     user: str = ""  # the account it runs as
     templates: tuple[str, ...] = ()  # its files below the configuration folder that are made here
     bin: str = "bin"  # folder of its tree with programs that others call
+    optional: bool = False  # the site does without it; it runs wherever its package is
 
 
 @dataclass(frozen=True)
@@ -92,6 +127,7 @@ class Role:
     summary: str
     components: tuple[str, ...]  # those with a service
     servers: tuple[str, ...] = ()  # backing servers of the site that run where the role is
+    beside: tuple[str, ...] = ()  # and those that the site does without
     takes: bool = False  # nodes of other roles leave its components to it
 
 
@@ -129,6 +165,72 @@ class Facts:
             and (not self.units_known or (self.paths.units / component.unit).exists())
         )
 
+    def on_request(self) -> frozenset[str]:
+        """Names of the components that no role brings: they run where somebody installed them."""
+        brought = {name for role in self.roles.values() for name in role.components}
+        return frozenset(self.components) - brought if self.roles else frozenset()
+
+    def absent(self) -> frozenset[str]:
+        """Names of the components on request that nobody installed on this host."""
+        return self.on_request() - set(self.installed())
+
+    def services(self) -> dict[str, Component]:
+        """Components and servers of the release by name, wherever they run."""
+        return {**self.components, **self.servers}
+
+    def using(self, server: str) -> tuple[str, ...]:
+        """Names of the components that log in to a server."""
+        return tuple(n for n, component in self.components.items() if server in component.uses)
+
+    def callers(self, component: str, port: str) -> dict[str, str]:
+        """Who connects to a port, and to which of several: {name: "each" or "nearest"}."""
+        called = f"{component}:{port}"
+        return {n: c.calls[called] for n, c in self.services().items() if called in c.calls}
+
+    def for_users(self, component: str, port: str) -> bool:
+        """Whether browsers and clients come to a port."""
+        known = self.services().get(component)
+        return bool(known and known.serves.get(port) == USERS)
+
+    def serving(self) -> tuple[str, ...]:
+        """Names of the components that serve by the site's certificate."""
+        return tuple(n for n, c in self.components.items() if CERTIFICATE in c.credentials)
+
+    def certified(self) -> tuple[str, ...]:
+        """Names of the components that serve by the site's certificate, or call one that does."""
+        serving = self.serving()
+        return tuple(
+            name
+            for name, component in self.components.items()
+            if name in serving
+            or any(self.for_users(*called.split(":")) for called in component.calls)
+        )
+
+    def on_volumes(self) -> tuple[str, ...]:
+        """Names of the components that work on users' folders."""
+        return tuple(name for name, component in self.components.items() if component.volumes)
+
+    def databases(self) -> tuple[Database, ...]:
+        """The databases of the release, the manager's first."""
+        found = (c.database for c in self.components.values() if c.database)
+        return tuple(sorted(found, key=lambda database: database.name != MANAGER))
+
+    def holders(self) -> dict[str, frozenset[str]]:
+        """Names of the secrets that are generated at a site -> the components and servers that hold each."""
+        found: dict[str, set[str]] = {}
+        for name, service in self.services().items():
+            for secret in service.secrets:
+                found.setdefault(secret, set()).add(name)
+        return {secret: frozenset(found[secret]) for secret in sorted(found)}
+
+    def optional(self) -> tuple[str, ...]:
+        """Names of the servers on this host that the site would do without."""
+        return tuple(
+            name
+            for name, server in self.servers.items()
+            if server.optional and self.units_known and (self.paths.units / server.unit).exists()
+        )
+
 
 def load(share: Path = SHARE) -> Facts:
     """Read the facts; Problem if the installation is not complete."""
@@ -146,26 +248,36 @@ def load(share: Path = SHARE) -> Facts:
         user_title=release["user"]["description"],
         paths=Paths(**{key: path for key, path in paths.items() if key in known}, share=share),
         components=components,
-        roles=_roles(share, components),
+        roles=_roles(share, components, servers),
         servers=servers,
     )
 
 
 def _rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """What each file of a folder holds, with its lists as the facts have them."""
+    """What each file of a folder holds, as the facts have it."""
     for path in sorted(folder.glob("*.json")):
-        yield {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in _read(path).items()
-        }
+        yield declared(_read(path))
 
 
-def _roles(share: Path, components: dict[str, Component]) -> dict[str, Role]:
+def declared(row: dict[str, Any]) -> dict[str, Any]:
+    """What a BUILD file declares of a component or a server, with lists as the facts have them."""
+    made = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    made["opens"] = {what: tuple(ports) for what, ports in row.get("opens", {}).items()}
+    if given := row.get("database"):
+        given = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
+        made["database"] = Database(component=row["name"], **given)
+    return made
+
+
+def _roles(
+    share: Path, components: dict[str, Component], servers: dict[str, OwnServer]
+) -> dict[str, Role]:
     """The roles of the release by name, in the order of its table."""
     found = {}
     for row in _read(share / "roles.json")["roles"]:
         row["components"] = tuple(name for name in row["components"] if name in components)
-        row["servers"] = tuple(row["servers"])
+        row["beside"] = tuple(n for n in row["servers"] if n in servers and servers[n].optional)
+        row["servers"] = tuple(name for name in row["servers"] if name not in row["beside"])
         found[row["name"]] = Role(**row)
     return found
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from backendai_ctl.context import Context
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.populate import populate
 from backendai_ctl.errors import BadRequest
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
 
 
 def reset_password(ctx: Context, email: str) -> str:
@@ -19,7 +19,7 @@ def reset_password(ctx: Context, email: str) -> str:
     That of the site's own administrator is kept in its secret file as well. It is hashed by the
     installed release, as its services expect.
     """
-    target = Target(ctx, MANAGER)
+    target = of_manager(ctx)
     with connect(target) as db:
         uuid = db.value("SELECT uuid::text FROM users WHERE email = $1", email)
     if uuid is None:

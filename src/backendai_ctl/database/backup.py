@@ -9,13 +9,14 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.database import dumps, programs
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import ALL, Database, Target
+from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import look
 from backendai_ctl.database.mark import read as read_mark
 from backendai_ctl.database.migration import alone, locked, restore
 from backendai_ctl.database.revisions import read as read_revisions
 from backendai_ctl.database.service import Service
 from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.facts import Database
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def whose(ctx: Context, dump: Path) -> Database:
     if not dump.is_file():
         raise BadRequest(f"{dump}: no such file", hint="see: backendai-ctl db status")
     listed = programs.contents(ctx, dump)
-    for database in ALL:
+    for database in ctx.facts.databases():
         if f" TABLE public {database.landmark} " in listed:
             return database
     raise BadRequest(f"{dump}: not a dump of a database of Backend.AI", hint="name another one")

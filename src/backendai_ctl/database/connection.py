@@ -13,6 +13,7 @@ import asyncpg  # type: ignore[import-untyped]
 from backendai_ctl.database.databases import APPLICATION, Target
 from backendai_ctl.database.reasons import of_error
 from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.platform import deadline
 
 CONNECT_LIMIT = 15  # seconds
 _AWAY = (
@@ -95,7 +96,7 @@ class Connection:
         except asyncpg.PostgresError as error:
             raise Problem(
                 f"{self.target.where}: {of_error(error)}",
-                hint="see PostgreSQL's log for the whole story",
+                hint="see the log of PostgreSQL for details",
             ) from error
 
 
@@ -114,7 +115,7 @@ async def dial(target: Target, limit: float) -> tuple[asyncpg.Connection, tuple[
                 password=target.password,
                 database=target.dbname,
                 ssl=target.tls,
-                timeout=limit,
+                timeout=deadline.left(limit),
                 target_session_attrs="primary",
                 server_settings={"application_name": APPLICATION, "tcp_keepalives_idle": "60"},
             )

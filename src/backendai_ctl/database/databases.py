@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from backendai_ctl import servers
-from backendai_ctl.addresses import database_environment
 from backendai_ctl.context import Context
-from backendai_ctl.credentials import DatabaseName, database_password
+from backendai_ctl.credentials import database_password
 from backendai_ctl.errors import BadRequest, Problem
-from backendai_ctl.nodes import layout
+from backendai_ctl.facts import MANAGER, Database, Facts
+from backendai_ctl.probes import servers
+from backendai_ctl.site.schema import DatabaseOf
 from backendai_ctl.site.values import is_address
+from backendai_ctl.topology import layout
+from backendai_ctl.topology.addresses import database_environment
 
 # What our own connections call themselves, and those of the programs that we start to work on a
 # database: whoever has the lock may end the latter, which a killed run left behind.
@@ -22,42 +24,17 @@ APPLICATION = "backendai-ctl"
 WORKER = "backendai-ctl-work"
 
 
-@dataclass(frozen=True)
-class Database:
-    """One of the databases of a site, as the release knows it."""
-
-    name: DatabaseName
-    component: str  # whose it is: it is stopped while the schema changes
-    scripts: str  # the package and folder with Alembic's scripts, as Alembic writes it
-    create: tuple[str, ...]  # words of `backend.ai` that make the tables in an empty database
-    landmark: str  # a table that only this one has, in every release
-    seeded: str | None = None  # a table without which upstream's migrations stop; it has rows
-
-
-MANAGER = Database(
-    name="manager",
-    component="manager",
-    scripts="ai.backend.manager.models:alembic",
-    create=("mgr", "schema", "oneshot"),
-    landmark="keypairs",
-    seeded="users",
-)
-COORDINATOR = Database(
-    name="coordinator",
-    component="appproxy-coordinator",
-    scripts="ai.backend.appproxy.coordinator.models:alembic",
-    create=("app-proxy-coordinator", "schema", "oneshot"),
-    landmark="circuits",
-)
-ALL = (MANAGER, COORDINATOR)
-
-
-def named(name: str) -> Database:
+def named(facts: Facts, name: str) -> Database:
     """The database of that name, BadRequest if there is none."""
-    for database in ALL:
-        if database.name == name:
-            return database
-    raise BadRequest(f"no database {name!r}", hint=f"one of: {', '.join(d.name for d in ALL)}")
+    known = {database.name: database for database in facts.databases()}
+    if name not in known:
+        raise BadRequest(f"no database {name!r}", hint=f"one of: {', '.join(known)}")
+    return known[name]
+
+
+def of_manager(ctx: Context) -> Target:
+    """The manager's database, in whose rows a site is set up."""
+    return Target(ctx, named(ctx.facts, MANAGER))
 
 
 def programs_folder(ctx: Context) -> Path:
@@ -78,7 +55,7 @@ def callers(ctx: Context) -> Iterator[tuple[str, str, str]]:
     """(database, role, network) of every other node that logs in to this host's PostgreSQL."""
     if ctx.site.database.mode != "local":
         return
-    for target in (Target(ctx, database) for database in ALL):
+    for target in (Target(ctx, database) for database in ctx.facts.databases()):
         for node in layout.running(ctx.site, ctx.facts, target.database.component):
             if node != ctx.node:
                 where = ctx.site.nodes[node].address
@@ -101,17 +78,20 @@ class Target:
 
     @property
     def dbname(self) -> str:
-        name: str = getattr(self.ctx.site.database, self.database.name).name
-        return name
+        return self._given.name or self.database.default
 
     @property
     def user(self) -> str:
-        user: str = getattr(self.ctx.site.database, self.database.name).user
-        return user
+        return self._given.user or self.database.default
 
     @property
     def password(self) -> str:
-        return database_password(self.ctx, self.database.name)
+        return database_password(self.ctx, self.database)
+
+    @property
+    def _given(self) -> DatabaseOf:
+        """What the site file says of it."""
+        return self.ctx.site.database.of(self.database.name)
 
     @property
     def where(self) -> str:

@@ -18,10 +18,10 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.database.programs import Programs, verify
 from backendai_ctl.errors import Problem
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
 
 SPARE = 64 << 20  # bytes that must stay free beside a dump
-_NAME = re.compile(r"(\w+?)(?:-to-(\w+))?-(manager|coordinator)-(\d{8}T\d{6}Z)\.dump")
+_NAME = re.compile(r"(\w+?)(?:-to-(\w+))?-([a-z][a-z0-9-]*)-(\d{8}T\d{6}Z)\.dump")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,9 @@ def prune(ctx: Context, database: str, made: Path) -> None:
 
 def sweep(ctx: Context, database: str) -> None:
     """Remove half dumps of runs that were killed. Needs the lock: without it they may be alive."""
-    _remove(ctx.paths.backups.glob(f"*-{database}-*.dump.partial"))
+    parts = ctx.paths.backups.glob("*.dump.partial")
+    named = ((part, _NAME.fullmatch(part.stem)) for part in parts)
+    _remove(part for part, name in named if name and name[3] == database)
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -124,4 +126,4 @@ def _mb(size: int) -> int:
 
 
 def _again() -> str:
-    return "see to it, then run: backendai-ctl db migrate"
+    return "fix the cause, then run: backendai-ctl db migrate"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from backendai_ctl.database.connection import Connection
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import layout
 from backendai_ctl.site.schema import Site
+from backendai_ctl.topology import layout
 
 # One statement: all of a group is there or nothing. It is open to the domains to which its model is,
 # and has the model's place in the graph of rights (ai/backend/manager/models/virtual_entity), as far

@@ -17,17 +17,20 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.database import dumps, inspect, mark, programs
 from backendai_ctl.database.connection import Connection, LockTaken, connect
-from backendai_ctl.database.databases import Database, Target
+from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import Found, clients, look
 from backendai_ctl.database.reasons import reason
 from backendai_ctl.database.revisions import Revisions
 from backendai_ctl.database.revisions import read as read_revisions
 from backendai_ctl.database.service import Service
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.system.run import Done
+from backendai_ctl.facts import Database
+from backendai_ctl.platform import deadline
+from backendai_ctl.platform.run import Done
 
 LOCK = (0x62616920, 1)  # pg_advisory_lock(int, int); upstream uses single numbers
 LOCK_WAIT = 600  # seconds that we wait for another node's migration
+SERVICE_START = 180  # seconds
 LEAVE_WAIT = 15  # seconds in which the connections of stopped services end
 _AGAIN = "backendai-ctl db migrate"
 
@@ -72,15 +75,15 @@ def refusal(target: Target, state: State) -> Problem | None:
         )
     if state.kind == "newer":
         dump = dumps.way_back(ctx, target.database.name, str(found.revision))
-        cure = "install the newer packages again"
+        hint = "install the newer packages again"
         if dump:
-            cure += (
+            hint += (
                 f", or go back, losing what was written since: backendai-ctl db restore {dump.path}"
             )
         return Problem(
             f"{target.where}: is at revision {found.revision}, which Backend.AI "
             f"{ctx.facts.version} (revision {state.head}) does not know: it is newer",
-            hint=cure,
+            hint=hint,
         )
     return None
 
@@ -136,7 +139,7 @@ def restore(db: Connection, dump: Path) -> None:
     if wrong:
         raise Problem(
             f"{target.where}: restoring {dump} failed: {wrong}",
-            hint=f"see to it, then run: {_AGAIN}",
+            hint=f"fix the cause, then run: {_AGAIN}",
         )
 
 
@@ -183,8 +186,10 @@ class Migration:
         self._say(f"create the tables (revision {head})")
         with self._taken_back(), programs.programs(self.db.target) as run:
             mark.put(self.db, mark.creating(head))
-            words = self.db.target.database.create
-            self._finish(run.backend_ai(*words, "-f", str(run.ini())))
+            if words := self.db.target.database.create:
+                self._finish(run.backend_ai([*words, "-f", str(run.ini())]))
+            else:  # its revisions begin with an empty database
+                self._finish(run.alembic("upgrade", "head"))
 
     def _unused(self) -> bool:
         """Whether it was made but never given its first rows: upstream cannot migrate that."""
@@ -192,39 +197,40 @@ class Migration:
         return bool(table) and not self.db.value(f"SELECT EXISTS (SELECT FROM public.{table})")
 
     def _create_again(self, state: State) -> None:
-        ctx, name = self.db.target.ctx, self.db.target.database.name
         self._preflight(state.found)
-        self.service.stop()
-        alone(self.db)
-        with programs.programs(self.db.target) as run:
-            self._dump(run, dumps.path(ctx, name, str(state.found.revision), state.head))
-        self._say("it has no accounts: make its tables anew")
-        self.db.do(mark.CLEAR)
+        with self._taken_back(), programs.programs(self.db.target) as run:
+            self._set_aside(run, state)
+            self._say("it has no accounts: make its tables anew")
+            self.db.do(mark.CLEAR)
         self._create()
 
     def _upgrade(self, state: State) -> None:
-        target, found = self.db.target, state.found
-        self._preflight(found)
-        origin, head = str(found.revision), self.revisions.head
-        dump = dumps.path(target.ctx, target.database.name, origin, head)
-        changes = {"origin": origin, "target": head, "dump": str(dump)}
-        self.service.note(state="stopping", why="", **changes)
-        with self._taken_back(), programs.programs(target) as run:
-            self.service.stop()
+        self._preflight(state.found)
+        with self._taken_back(), programs.programs(self.db.target) as run:
+            dump = self._set_aside(run, state)
             alone(self.db)
-            self._say(f"dump it to {dump}")
-            self.service.note(state="dumping")
-            self._dump(run, dump)
-            alone(self.db)
-            self._say(f"migrate it, {state.pending} revisions: {origin} to {head}")
+            origin = state.found.revision
+            self._say(f"migrate it, {state.pending} revisions: {origin} to {state.head}")
             mark.put(self.db, mark.migrating(look(self.db), self.revisions, dump))
             self.service.note(state="migrating")
             self._finish(run.alembic("upgrade", "head"))
 
-    def _dump(self, run: programs.Programs, dump: Path) -> None:
-        """Make the dump that leads back; older ones go at once, lest runs that fail pile them up."""
+    def _set_aside(self, run: programs.Programs, state: State) -> Path:
+        """Stop the service and dump its database, once nobody uses it; where the dump is.
+
+        Older dumps go at once, lest runs that fail pile them up.
+        """
+        ctx, name = self.db.target.ctx, self.db.target.database.name
+        origin, head = str(state.found.revision), state.head
+        dump = dumps.path(ctx, name, origin, head)
+        self.service.note(state="stopping", why="", origin=origin, target=head, dump=str(dump))
+        self.service.stop()
+        alone(self.db)
+        self._say(f"dump it to {dump}")
+        self.service.note(state="dumping")
         dumps.make(run, dump)
-        dumps.prune(run.target.ctx, run.target.database.name, dump)
+        dumps.prune(ctx, name, dump)
+        return dump
 
     def _preflight(self, found: Found) -> None:
         """What can be known to fail is found before anything is stopped."""
@@ -244,7 +250,7 @@ class Migration:
             why = reason(done.stderr or done.stdout, done.returncode)
             raise Problem(
                 f"{self.db.target.where}: at revision {revision}, not {head}: {why}",
-                hint=f"see to it, then run: {_AGAIN}",
+                hint=f"fix the cause, then run: {_AGAIN}",
             )
         mark.remove(self.db)
         self.service.note(state="done")
@@ -255,17 +261,19 @@ class Migration:
         try:
             yield
         except BaseException as error:
-            why = error.what if isinstance(error, Problem) else repr(error)
+            why = str(error) or "its time was out"
+            why = error.message if isinstance(error, Problem) else why
             try:
-                self.db.close()
-                self.db.open()
-                lock(self.db)
-                self._settle()
+                with deadline.anew(programs.LIMIT):  # a restore, although time may be out
+                    self.db.close()
+                    self.db.open()
+                    lock(self.db)
+                    self._settle()
             except Problem as worse:
                 with contextlib.suppress(Problem):
-                    self.service.note(why=f"{why}; taking it back: {worse.what}")
+                    self.service.note(why=f"{why}; taking it back: {worse.message}")
                 raise error from worse
-            with contextlib.suppress(Problem):
+            with contextlib.suppress(Problem), deadline.anew(SERVICE_START):
                 self.service.note(state="failed", why=why)
                 self.service.start()
             raise

@@ -7,9 +7,12 @@ the next run. What they say is kept in memory: the disk may be full.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +21,9 @@ from typing import IO
 from backendai_ctl.context import Context
 from backendai_ctl.database.databases import programs_folder
 from backendai_ctl.errors import OutOfTime, Problem
+from backendai_ctl.platform.run import PATH
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+log = logging.getLogger(__name__)
 
 
 class Said:
@@ -62,8 +66,9 @@ def started(
 
     OutOfTime if the block waited longer for it than it wanted to.
     """
+    call, began = bound(ctx, argv), time.monotonic()
     process = subprocess.Popen(
-        bound(ctx, argv),
+        call,
         stdin=stdin,
         stdout=said.out if stdout is None else stdout,
         stderr=said.out,
@@ -83,6 +88,8 @@ def started(
         if process.poll() is None:
             process.kill()
         process.wait()
+        took = time.monotonic() - began
+        log.debug("%s: status %s in %.2f s", shlex.join(call), process.returncode, took)
         for stream in (process.stdin, process.stdout):
             if stream:
                 with contextlib.suppress(OSError):

@@ -3,40 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tomlkit
 
 from backendai_ctl.database.databases import Target
 from backendai_ctl.database.programs import Programs, programs
 from backendai_ctl.database.reasons import reason
 from backendai_ctl.errors import Problem
-from backendai_ctl.system.run import Done
+from backendai_ctl.platform.run import Done
 
-_MANAGER = """\
-[etcd]
-namespace = "none"
-addr = {{ host = "127.0.0.1", port = 2379 }}
-[db]
-type = "postgresql"
-addr = {{ host = {host}, port = {port} }}
-name = {name}
-user = {user}
-password = {password}
-[manager]
-num-proc = 1
-ipc-base-path = {folder}
-"""
+_PROVISION = ("permissions", "provision")
 
 
-def populate(target: Target, rows: Mapping[str, Any]) -> None:
+def populate(target: Target, rows: Mapping[str, Any], *, roles: bool = False) -> None:
     """Load {table: rows}, in this order, a transaction for each table; Problem if it fails.
 
     Rows that are there already stay as they are. With "__mode": "update" rows are changed, by
     primary key. The file with the rows is readable by the services' user alone, and removed.
+    With `roles` what `provision` does comes after them.
     """
     with programs(target) as run:
         data = run.put("rows.json", json.dumps(rows))
-        _well(target, "loading rows", _manage(run, "fixture", "populate", str(data)))
+        calls = [("fixture", "populate", str(data)), *([_PROVISION] if roles else [])]
+        _well(target, "loading rows", _manage(run, *calls))
 
 
 def provision(target: Target) -> None:
@@ -45,24 +36,28 @@ def provision(target: Target) -> None:
     One transaction. What is there already stays as it is.
     """
     with programs(target) as run:
-        _well(target, "making roles", _manage(run, "permissions", "provision"))
+        _well(target, "making roles", _manage(run, _PROVISION))
 
 
-def _manage(run: Programs, *words: str) -> Done:
-    """`backend.ai mgr WORDS` with a configuration for this database alone."""
+def _manage(run: Programs, *calls: Sequence[str]) -> Done:
+    """`backend.ai mgr WORDS`, one after the other, with a configuration for this database alone."""
     target = run.target
-    config = run.put(
-        "manager.toml",
-        _MANAGER.format(
-            host=_toml(run.member[0]),
-            port=run.member[1],
-            name=_toml(target.dbname),
-            user=_toml(target.user),
-            password=_toml(target.password),
-            folder=_toml(str(run.folder)),
-        ),
+    host, port = run.member
+    settings = {
+        "etcd": {"namespace": "none", "addr": {"host": "127.0.0.1", "port": 2379}},
+        "db": {
+            "type": "postgresql",
+            "addr": {"host": host, "port": port},
+            "name": target.dbname,
+            "user": target.user,
+            "password": target.password,
+        },
+        "manager": {"num-proc": 1, "ipc-base-path": str(run.folder)},
+    }
+    config = run.put("manager.toml", tomlkit.dumps(settings))
+    return run.backend_ai(
+        *(["mgr", *words] for words in calls), env={"BACKEND_CONFIG_FILE": str(config)}
     )
-    return run.backend_ai("mgr", *words, env={"BACKEND_CONFIG_FILE": str(config)})
 
 
 def _well(target: Target, what: str, done: Done) -> None:
@@ -70,9 +65,5 @@ def _well(target: Target, what: str, done: Done) -> None:
         why = reason(done.stderr or done.stdout, done.returncode)
         raise Problem(
             f"{target.where}: {what} failed: {why}",
-            hint="see to it, then run: backendai-ctl reconfigure",
+            hint="fix the cause, then run: backendai-ctl reconfigure",
         )
-
-
-def _toml(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)  # a JSON string is a basic string of TOML

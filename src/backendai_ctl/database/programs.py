@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,22 @@ from backendai_ctl.database.databases import WORKER, Target
 from backendai_ctl.database.pipes import Said, bound, started
 from backendai_ctl.database.reasons import SETTINGS, reason
 from backendai_ctl.errors import Problem
+from backendai_ctl.platform import files
+from backendai_ctl.platform.run import Done, run
 from backendai_ctl.site.values import bracketed
-from backendai_ctl.system import files
-from backendai_ctl.system.run import Done, run
 
 LIMIT = 6 * 3600  # seconds, for a dump, a restore or a migration of a large database
 
-_CHANGED = "import sys; from backendai_serve.__main__ import serve; serve(sys.argv[1:])"
+_CHANGED = """\
+import json, sys; from backendai_serve.__main__ import serve
+program, calls = sys.argv[1:]
+for words in json.loads(calls):
+    try:
+        serve([program, *words])
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
 _INI = """\
 [alembic]
 script_location = {scripts}
@@ -89,11 +99,16 @@ class Programs:
         answers = {"STRINGIFY_USERID_CHOICE": "a"}
         return self._run(python, "-I", "-m", "alembic", "-c", str(self.ini()), *words, env=answers)
 
-    def backend_ai(self, *words: str, env: dict[str, str] | None = None) -> Done:
-        """Run `backend.ai`, changed as services are. Its exit status proves little: look at what it did."""
+    def backend_ai(self, *calls: Sequence[str], env: dict[str, str] | None = None) -> Done:
+        """Run `backend.ai WORDS` for each call, until one fails, changed as services are.
+
+        All in one process, for it takes seconds to start. Its exit status proves little: look at
+        what it did.
+        """
         paths = self.target.ctx.paths
-        call = [str(paths.python), "-I", "-c", _CHANGED, str(paths.current / "bin/backend.ai")]
-        return self._run(*call, *words, env=env or {})
+        program = str(paths.current / "bin/backend.ai")
+        python = [str(paths.python), "-I", "-c", _CHANGED]
+        return self._run(*python, program, json.dumps(calls), env=env or {})
 
     def dump(self, out: IO[bytes]) -> str:
         """Write a dump of the database; what went wrong, or nothing."""

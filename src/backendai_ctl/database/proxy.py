@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backendai_ctl.addresses import internal_url
 from backendai_ctl.context import Context
+from backendai_ctl.topology.addresses import internal_url
 
 
 def address(ctx: Context) -> str:

@@ -5,16 +5,15 @@ They are read, not imported: importing takes seconds and runs foreign code in ou
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from backendai_ctl.errors import Problem
 
-_REVISION = re.compile(r"^revision(?:\s*:[^=]+)? = ['\"](\w+)['\"]", re.M)
-_DOWN = re.compile(r"^down_revision(?:\s*:[^=]+)? = (\([^)]*\)|[^\n#]*)", re.M)
-_WORD = re.compile(r"['\"](\w+)['\"]")
 # Alembic wraps all steps in one transaction; these words end it in the middle.
 _COMMITS = re.compile(r"\bCOMMIT\b(?!\s+DROP)|autocommit_block")
 
@@ -65,11 +64,12 @@ def read(folder: Path) -> Revisions:
     committing: set[str] = set()
     for path in sorted(folder.glob("*.py")):
         text = path.read_text("utf-8")
-        name, down = _REVISION.search(text), _DOWN.search(text)
-        if name and down:
-            before[name[1]] = tuple(_WORD.findall(down[1]))
+        says = _assigned(text)
+        if len(says) == 2:
+            name, down = says["revision"], says["down_revision"]
+            before[name] = (down,) if isinstance(down, str) else tuple(down or ())
             if _COMMITS.search(text):
-                committing.add(name[1])
+                committing.add(name)
         elif path.name != "__init__.py":
             raise Problem(f"{path}: no schema revision in it", hint="install the packages again")
     missing = {name for names in before.values() for name in names} - set(before)
@@ -79,3 +79,14 @@ def read(folder: Path) -> Revisions:
             hint="install the packages again",
         )
     return Revisions(before, frozenset(committing))
+
+
+def _assigned(text: str) -> dict[str, Any]:
+    """What a script assigns at its top to the names that Alembic reads."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and target.id in ("revision", "down_revision"):
+                found[target.id] = ast.literal_eval(node.value)
+    return found

@@ -33,8 +33,6 @@ FILES = (
     "prometheus-query-presets",
     "retention-policies",
 )
-# Registries are a step of their own; templates are examples of use.
-LEFT_OUT = ("container-registries-dockerhub", "container-registries-harbor", "session-templates")
 # Each of them has to permit a volume host: column allowed_vfolder_hosts.
 HOST_TABLES = ("domains", "groups", "keypair_resource_policies")
 HOST_PERMISSIONS = (

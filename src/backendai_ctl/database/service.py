@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.database.databases import Database
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.services import ready_mark
-from backendai_ctl.system import files, systemd
+from backendai_ctl.facts import Database
+from backendai_ctl.platform import files, systemd
 
 
 @dataclass(frozen=True)
@@ -96,4 +95,4 @@ class Service:
             self.note(ran=False, mark="")
 
     def _mark(self) -> Path:
-        return ready_mark(self.ctx, self.database.component)
+        return self.ctx.paths.ready(self.database.component)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backendai_ctl.context import Context
 from backendai_ctl.database import dumps
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import ALL, Database, Target
+from backendai_ctl.database.databases import Target
 from backendai_ctl.database.migration import assess
 from backendai_ctl.database.revisions import read
 from backendai_ctl.database.service import Service
-from backendai_ctl.errors import Problem
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.facts import Database
+
+MIGRATE = "see: backendai-ctl db migrate --dry-run"
 
 
 @dataclass(frozen=True)
@@ -26,16 +29,21 @@ class Row:
     pending: int = 0
     size: int | None = None  # bytes
     last_dump: str | None = None
-    why: str = ""  # of the last failure, or why the state is unknown
+    message: str = ""  # of the last failure, or why the state is unknown
+    hint: str = ""
 
     @property
-    def well(self) -> bool:
-        return self.state == "head" and not self.why
+    def error(self) -> Problem | None:
+        """That it is not at the schema of the installed release; Pending if a migration is all it needs."""
+        if self.state == "head":
+            return None
+        kind = Pending if self.state in ("behind", "empty") and not self.message else Problem
+        return kind(f"{self.database}: {self.message or self.state}", hint=self.hint)
 
 
 def rows(ctx: Context) -> list[Row]:
     """One row for every database whose component is on this host."""
-    return [_row(ctx, database) for database in ALL if ctx.here(database.component)]
+    return [_row(ctx, one) for one in ctx.facts.databases() if ctx.here(one.component)]
 
 
 def _row(ctx: Context, database: Database) -> Row:
@@ -48,8 +56,8 @@ def _row(ctx: Context, database: Database) -> Row:
         with connect(target) as db:
             state = assess(db, revisions)
     except Problem as problem:
-        why = problem.what
-        return Row(database.name, target.where, "unknown", last_dump=newest, why=why)
+        row = Row(database.name, target.where, "unknown", last_dump=newest)
+        return replace(row, message=problem.message, hint=problem.hint)
     return Row(
         database=database.name,
         where=target.where,
@@ -59,5 +67,6 @@ def _row(ctx: Context, database: Database) -> Row:
         pending=state.pending,
         size=state.found.size,
         last_dump=newest,
-        why=failed if state.kind != "head" else "",
+        message=failed if state.kind != "head" else "",
+        hint="" if state.kind == "head" else MIGRATE,
     )

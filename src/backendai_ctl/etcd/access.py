@@ -11,8 +11,8 @@ from backendai_ctl import credentials
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.etcd.client import Client
-from backendai_ctl.nodes import layout
-from backendai_ctl.servers import client_tls
+from backendai_ctl.probes.servers import client_tls
+from backendai_ctl.topology import layout
 
 ROOT = "root"  # etcd's own name for it
 

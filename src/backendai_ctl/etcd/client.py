@@ -10,12 +10,12 @@ import binascii
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from typing import Any, NamedTuple
 
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.servers import reason
-from backendai_ctl.site.values import split_host_port
+from backendai_ctl.platform import http
+from backendai_ctl.probes.servers import reason
 
 LIMIT = 5.0  # seconds, for each wait on the network
 # Codes of gRPC that the gateway hands on.
@@ -172,12 +172,12 @@ class Client:
             try:
                 answer = self._ask(endpoint, path, body)
             except Unreachable as failure:
-                failures.append(failure.what)
+                failures.append(failure.message)
                 continue
             except Refused as refused:
                 if refused.code != _UNAVAILABLE:
                     raise
-                failures.append(refused.what)
+                failures.append(refused.message)
                 continue
             # The next call begins with the one that answered.
             self.endpoints.remove(endpoint)
@@ -191,33 +191,26 @@ class Client:
     def _ask(
         self, endpoint: str, path: str, body: Mapping[str, Any], limit: float | None = None
     ) -> dict[str, Any]:
-        host, port = split_host_port(endpoint)
-        limit = limit or self._limit
-        connection = (
-            HTTPSConnection(host, port, timeout=limit, context=self._tls)
-            if self._tls
-            else HTTPConnection(host, port, timeout=limit)
-        )
-        headers = {"Content-Type": "application/json"}
-        if self._token:
-            headers["Authorization"] = self._token
+        login = {"Authorization": self._token} if self._token else {}
         try:
-            connection.request("POST", f"/v3/{path}", json.dumps(body), headers)
-            response = connection.getresponse()
-            text = response.read()
+            status, text = http.ask(
+                f"{'https' if self._tls else 'http'}://{endpoint}/v3/{path}",
+                limit=limit or self._limit,
+                tls=self._tls,
+                post=json.dumps(body),
+                headers={"Content-Type": "application/json", **login},
+                most=None,
+            )
         except (OSError, HTTPException) as failure:
             raise Unreachable(f"etcd at {endpoint}: {reason(failure)}") from failure
-        finally:
-            connection.close()
         try:
             answer = json.loads(text)
         except ValueError as failure:
-            lines = text.decode("utf-8", "replace").strip().splitlines()
-            short = lines[0][:160] if lines else "no text"
-            what = f"etcd at {endpoint}: HTTP {response.status}, no JSON ({short}); {_NO_GATEWAY}"
+            short = (text.strip().splitlines() or ["no text"])[0][:160]
+            what = f"etcd at {endpoint}: HTTP {status}, no JSON ({short}); {_NO_GATEWAY}"
             raise Unreachable(what) from failure
-        if response.status != 200:
-            said = answer.get("message") or answer.get("error") or f"HTTP {response.status}"
+        if status != 200:
+            said = answer.get("message") or answer.get("error") or f"HTTP {status}"
             raise Refused(endpoint, int(answer.get("code", 0)), str(said))
         return dict(answer)
 

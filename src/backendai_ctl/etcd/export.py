@@ -9,7 +9,7 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.etcd.access import prefixes
 from backendai_ctl.etcd.client import Client
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
 
 KEEP = 5
 

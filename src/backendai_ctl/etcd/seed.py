@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendai_ctl import threeway
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Pending, Problem
 from backendai_ctl.etcd import access, settings
 from backendai_ctl.etcd.client import Client, Entry
 from backendai_ctl.etcd.export import export
-from backendai_ctl.steps.journal import now
-from backendai_ctl.system import files
+from backendai_ctl.platform import files, threeway
+from backendai_ctl.platform.clock import now
 
 TRIES = 5  # against others who write at the same time
 _SECRET = re.compile(r"(password|secret|token|key)$")
@@ -262,6 +261,6 @@ def _seen(found: Mapping[str, Entry], keys: Sequence[str]) -> dict[str, int]:
 
 def _contended() -> Pending:
     return Pending(
-        "others write the same keys of etcd all the time",
+        "etcd keys changed during each write: another program writes the same keys",
         hint="see who does, then run: backendai-ctl etcd seed",
     )

@@ -5,9 +5,9 @@ Names are Backend.AI's: ai/backend/manager/config/unified.py of the release desc
 
 from __future__ import annotations
 
-from backendai_ctl import addresses, credentials
+from backendai_ctl import credentials
 from backendai_ctl.context import Context
-from backendai_ctl.nodes import layout
+from backendai_ctl.topology import addresses, layout
 
 PARTS = (
     "config",

@@ -32,7 +32,7 @@ def defragment(ctx: Context) -> list[Defragmented]:
     if ctx.site.etcd.mode != "local":
         raise BadRequest(
             f"the etcd of this host's services is at {', '.join(ctx.site.etcd.endpoints)}",
-            hint="run it on the node that has it; one of yours you keep in order yourself",
+            hint="run it on the node that runs etcd; for an external etcd, use etcdctl",
         )
     client = access.connect(ctx)
     endpoints = list(ctx.site.etcd.endpoints)

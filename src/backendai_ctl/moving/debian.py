@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from backendai_ctl import servers
 from backendai_ctl.errors import Problem
 from backendai_ctl.moving.evidence import Former
-from backendai_ctl.system import systemd
+from backendai_ctl.platform import systemd
+from backendai_ctl.probes import servers
 
 START_LIMIT = 60  # seconds from the start of a unit to an answer
 _AGAIN = "backendai-ctl reconfigure"

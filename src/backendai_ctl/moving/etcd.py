@@ -11,7 +11,8 @@ from backendai_ctl.etcd import access, users
 from backendai_ctl.etcd.client import Client
 from backendai_ctl.moving import debian
 from backendai_ctl.moving.evidence import Former, drop_in, ours
-from backendai_ctl.steps import serving, units
+from backendai_ctl.platform import units
+from backendai_ctl.services import serving
 
 UNIT = "etcd.service"
 _OPERATIONS = 100  # of one transaction; etcd takes 128

@@ -12,16 +12,15 @@ from typing import Any
 
 import tomllib
 
-from backendai_ctl import own_servers
-from backendai_ctl.config.render import base_path
 from backendai_ctl.context import Context
+from backendai_ctl.engine.journal import Journal
 from backendai_ctl.etcd import access
-from backendai_ctl.listeners import LOOPBACK, server_port
 from backendai_ctl.moving import record
-from backendai_ctl.site.values import bracketed, split_host_port
-from backendai_ctl.steps import units
-from backendai_ctl.steps.journal import Journal
-from backendai_ctl.system import files
+from backendai_ctl.platform import files, units
+from backendai_ctl.rendering.render import base_path
+from backendai_ctl.site.values import LOOPBACK, bracketed, split_host_port
+from backendai_ctl.topology import own_servers
+from backendai_ctl.topology.listeners import server_port
 
 STEP = "move-servers"
 _PORTS = {"postgresql": 5432, "valkey": 6379, "etcd": 2379}
@@ -103,7 +102,7 @@ def _look(ctx: Context, name: str) -> Former | None:
 def _set_up(ctx: Context, name: str, named: bool) -> bool:
     """Whether we set up a server of that name on this host."""
     if name == "postgresql":  # it got no file of ours where one host is the whole site
-        generated = any(ctx.secrets.exists(f"database-{d}") for d in ("manager", "coordinator"))
+        generated = any(ctx.secrets.exists(d.secret) for d in ctx.facts.databases())
         return named and (generated or _created(ctx))
     if name == "etcd" and not access.administered(ctx):  # used as it was
         return named

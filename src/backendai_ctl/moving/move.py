@@ -6,22 +6,25 @@ import contextlib
 from collections.abc import Iterator
 from types import ModuleType
 
-from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.listeners import server_port
+from backendai_ctl.facts import Facts
 from backendai_ctl.moving import debian, etcd, postgresql, record, services, valkey
 from backendai_ctl.moving.evidence import Former
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps import serving
-from backendai_ctl.system import files, resp, systemd
+from backendai_ctl.platform import deadline, files, resp, systemd
+from backendai_ctl.services import serving
+from backendai_ctl.topology import layout
+from backendai_ctl.topology.listeners import server_port
 
-USERS = tuple(
-    dict.fromkeys(name for s in ("postgresql", "valkey", "etcd") for name in servers.USERS[s])
-)
 # Each has check, ready, copy, others and retire.
 _KINDS: dict[str, ModuleType] = {"postgresql": postgresql, "valkey": valkey, "etcd": etcd}
 _AGAIN = "backendai-ctl reconfigure"
+TAKE_BACK = 600  # seconds
+
+
+def users(facts: Facts) -> tuple[str, ...]:
+    """The components that use a server which may be moved."""
+    return tuple(dict.fromkeys(name for server in _KINDS for name in facts.using(server)))
 
 
 def move(ctx: Context, found: list[Former]) -> None:
@@ -45,11 +48,12 @@ def _copy(ctx: Context, found: list[Former]) -> None:
             _KINDS[former.name].check(ctx, former)
         for former in found:
             _KINDS[former.name].ready(ctx, former)
-        services.stop(ctx, USERS)
+        services.stop(ctx, users(ctx.facts))
         said = [_KINDS[former.name].copy(ctx, former) for former in found]
         record.note(ctx, state=record.MOVED, stopped={})
     except BaseException:
-        _take_back(ctx, found)
+        with deadline.anew(TAKE_BACK):  # although time may be out
+            _take_back(ctx, found)
         raise
     ctx.say(f"  moved: {'; '.join(said)}")
 
@@ -78,7 +82,7 @@ def _retire(ctx: Context, former: Former) -> str:
             alive = debian.answers(former)
             why = (kind.others(ctx, former) if alive else "") or kind.retire(ctx, former, alive)
     except Problem as problem:
-        why = problem.what
+        why = problem.message
     ctx.say(
         f"  {known.title} of Debian goes on: {why}"
         if why
@@ -106,6 +110,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except resp.Refused as refused:
-        raise Problem(f"Valkey: {refused}", hint=f"see to it, then run: {_AGAIN}") from refused
+        raise Problem(f"Valkey: {refused}", hint=f"fix the cause, then run: {_AGAIN}") from refused
     except OSError as error:
         raise files.trouble(error) from error

@@ -13,16 +13,17 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 
 from backendai_ctl.context import Context
-from backendai_ctl.database import dumps, programs
+from backendai_ctl.database import creation, dumps, programs
 from backendai_ctl.database.connection import Connection, NotMade, connect
 from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import look
 from backendai_ctl.database.migration import alone, restore
 from backendai_ctl.errors import Problem
+from backendai_ctl.facts import MANAGER
 from backendai_ctl.moving import record
 from backendai_ctl.moving.evidence import Former, drop_in, ours
-from backendai_ctl.steps import create_databases, serving, units
-from backendai_ctl.system import files, systemd
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.services import serving
 
 _AGAIN = "backendai-ctl reconfigure"
 _CLUSTERS = Path("/etc/postgresql")
@@ -77,7 +78,7 @@ def check(ctx: Context, former: Former) -> None:
 def ready(ctx: Context, former: Former) -> None:
     """Run the site's own server, with its roles and databases. Problem if they hold data already."""
     serving.run(ctx, former.name)
-    create_databases.STEP.apply(ctx)
+    creation.create(ctx)
     for db in _each(ctx):
         if not look(db, any_state=True).empty and record.read(ctx).state != record.MOVING:
             raise Problem(
@@ -105,17 +106,19 @@ def copy(ctx: Context, former: Former) -> str:
 def others(ctx: Context, former: Former) -> str:
     """What else is in the old server; empty if nothing."""
     former_ctx = of(ctx, former)
-    names = [target.dbname for target in create_databases.targets(ctx)]
+    names = [target.dbname for target in creation.targets(ctx)]
     for db in _each(former_ctx):
         if found := [row["datname"] for row in db.rows(_OTHERS, names)]:
             return f"it has other databases: {', '.join(found)}"
         main = former_ctx.site.database.model_copy(
             update={
-                "manager": former_ctx.site.database.manager.model_copy(update={"name": "postgres"})
+                MANAGER: former_ctx.site.database.of(MANAGER).model_copy(
+                    update={"name": "postgres"}
+                )
             }
         )
         admin = replace(db.target.ctx, site=former_ctx.site.model_copy(update={"database": main}))
-        if db.target.database.name == "manager":
+        if db.target.database.name == MANAGER:
             with connect(Target(admin, db.target.database)) as postgres:
                 if postgres.rows(_TABLES):
                     return "its database postgres has tables"
@@ -149,7 +152,7 @@ def undo() -> None:
 
 def _each(ctx: Context) -> Iterator[Connection]:
     """A connection to each database that is there."""
-    for target in create_databases.targets(ctx):
+    for target in creation.targets(ctx):
         try:
             with connect(target) as db:
                 yield db
@@ -177,8 +180,8 @@ def _dump(old: Connection) -> Path:
 def _anew(ctx: Context, target: Target) -> None:
     """An empty database, whatever a run that failed left in it."""
     name = target.dbname.replace('"', '""')
-    create_databases.psql(ctx, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
-    create_databases.STEP.apply(ctx)
+    creation.psql(ctx, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE);')
+    creation.create(ctx)
 
 
 def _compare(old: Connection, new: Connection) -> str:

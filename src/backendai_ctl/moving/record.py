@@ -9,8 +9,8 @@ from typing import Any
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.journal import now
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
+from backendai_ctl.platform.clock import now
 
 FOUND = "found"  # there is something to move; nothing was stopped
 MOVING = "moving"  # the site's own servers hold copies in part, to be made anew

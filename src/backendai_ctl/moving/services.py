@@ -6,13 +6,12 @@ import contextlib
 
 from backendai_ctl.context import Context
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import ALL, Target
+from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import look
 from backendai_ctl.database.revisions import read as read_revisions
 from backendai_ctl.errors import Problem
 from backendai_ctl.moving import record
-from backendai_ctl.steps.services import ready_mark
-from backendai_ctl.system import files, systemd
+from backendai_ctl.platform import files, systemd
 
 _RUNS = ("active", "activating", "reloading")
 _AS_BEFORE = (
@@ -27,14 +26,14 @@ def stop(ctx: Context, names: tuple[str, ...]) -> None:
     """
     here = [ctx.facts.components[name] for name in ctx.facts.installed() if name in names]
     running = {
-        c.name: files.read(ready_mark(ctx, c.name)) or ""
+        c.name: files.read(ctx.paths.ready(c.name)) or ""
         for c in here
         if systemd.properties(c.unit, ["ActiveState"]).get("ActiveState") in _RUNS
     }
     record.note(ctx, state=record.MOVING, stopped={**running, **record.read(ctx).stopped})
     for component in here:
-        if ready_mark(ctx, component.name).exists():
-            files.write(ready_mark(ctx, component.name), "", mode=0o600)
+        if ctx.paths.ready(component.name).exists():
+            files.write(ctx.paths.ready(component.name), "", mode=0o600)
     if running:
         ctx.say("  stop the services")
         systemd.systemctl("stop", *(c.unit for c in here if c.name in running), limit=240)
@@ -48,12 +47,12 @@ def start(ctx: Context, former: Context) -> None:
     units = []
     for name, held in record.read(ctx).stopped.items():
         component = ctx.facts.components.get(name)
-        if component is None or not ready_mark(ctx, name).exists():
+        if component is None or not ctx.paths.ready(name).exists():
             continue
         if not held and not _fits(former, name):
             ctx.say(f"  {component.unit} stays down: its database has the schema of before")
             continue
-        files.write(ready_mark(ctx, name), held or _AS_BEFORE, mode=0o600)
+        files.write(ctx.paths.ready(name), held or _AS_BEFORE, mode=0o600)
         units.append(component.unit)
     if units:
         systemd.forget_failures(units)
@@ -64,7 +63,7 @@ def start(ctx: Context, former: Context) -> None:
 
 def _fits(former: Context, component: str) -> bool:
     """Whether the installed release can work with the component's database as it is."""
-    for database in ALL:
+    for database in former.facts.databases():
         if database.component == component:
             target = Target(former, database)
             with contextlib.suppress(Problem), connect(target) as db:

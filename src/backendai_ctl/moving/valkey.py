@@ -12,9 +12,9 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.moving import debian
 from backendai_ctl.moving.evidence import Former, drop_in, ours
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps import serving, units
-from backendai_ctl.system import files, resp
+from backendai_ctl.platform import files, resp, units
+from backendai_ctl.services import serving
+from backendai_ctl.topology import layout
 
 UNIT = "valkey-server.service"
 LIMIT = 1800  # seconds for all content to arrive, and to be in the append-only file

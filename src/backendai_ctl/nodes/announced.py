@@ -12,14 +12,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from backendai_ctl import servers
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.nodes import firewall, layout
-from backendai_ctl.system import files, resp
+from backendai_ctl.firewall import ruleset
+from backendai_ctl.platform import files, resp
+from backendai_ctl.probes import servers
+from backendai_ctl.topology import layout
 
 LIMIT = 3.0  # seconds
-AGAIN = "run on {origin}: backendai-ctl node export {node}; then on {node}: backendai-ctl node join"
+AGAIN = (
+    "run on {origin}: backendai-ctl node export {node}; "
+    "then on {node}: backendai-ctl node join {node}.node"
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ def mine(ctx: Context) -> Told:
     """What this node has to say."""
     text = files.read(ctx.paths.site_file) or ""
     made = hashlib.sha256(text.encode()).hexdigest()
-    return Told(made, ctx.facts.full_version, firewall.asked_for(ctx))
+    return Told(made, ctx.facts.full_version, ruleset.asked_for(ctx))
 
 
 def tell(ctx: Context) -> bool:

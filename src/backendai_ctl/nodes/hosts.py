@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backendai_ctl.platform import files
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import is_address
-from backendai_ctl.system import files
 
 FILE = Path("/etc/hosts")
 BEGIN = "# Backend.AI nodes: written by backendai-ctl node hosts"

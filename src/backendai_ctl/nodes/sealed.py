@@ -82,7 +82,7 @@ def unseal(text: str, passphrase: str) -> Opened:
             raise ValueError("cost")
         key = Scrypt(salt=salt, length=32, **cost).derive(passphrase.encode())
         content = ChaCha20Poly1305(key).decrypt(nonce, sealed, line.encode())
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _no_file("its header is damaged") from error
     except InvalidTag as error:
         raise BadRequest(
@@ -103,7 +103,7 @@ def _parts(text: str) -> tuple[dict[str, Any], str, bytes]:
     try:
         found = json.loads(lines[1])
         sealed = base64.b64decode(lines[2], validate=True)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _no_file("it is damaged") from error
     if not isinstance(found, dict):
         raise _no_file("it is damaged")

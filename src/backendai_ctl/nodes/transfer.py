@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from backendai_ctl import accounts
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import here, layout
-from backendai_ctl.secrets import GENERATED
-from backendai_ctl.site.load import parse
-from backendai_ctl.site.node_rules import files_of
+from backendai_ctl.pki import issuing
+from backendai_ctl.platform import files
 from backendai_ctl.site.schema import Site
-from backendai_ctl.steps import create_certificates, create_secrets, services
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files
+from backendai_ctl.topology import here, holders, layout
+from backendai_ctl.validation.load import parse
+from backendai_ctl.validation.node_rules import files_of
 
 FORMAT = 1
 _MODES = {"tls/ca.crt": 0o644, "tls/trust.crt": 0o644, "tls/server.crt": 0o644}
@@ -114,7 +113,7 @@ def take(facts: Facts, bundle: Bundle, *, force: bool = False) -> tuple[Site, li
         _refuse_older(facts, bundle)
         _refuse_host(facts, site, bundle.node)
     accounts.refuse(here.with_user(facts, site))
-    allowed = {*_allowed(), *map(str, files_of(site, facts, bundle.node))}
+    allowed = {*_allowed(facts), *map(str, files_of(site, facts, bundle.node))}
     for name in bundle.files:
         if name not in allowed:
             raise BadRequest(f"it brings {name}, which no node needs", hint="export it again")
@@ -133,9 +132,9 @@ def write(facts: Facts, wanted: list[File], bundle: Bundle) -> None:
         files.write(file.path, file.text, mode=file.mode)
 
 
-def _allowed() -> Iterator[str]:
+def _allowed(facts: Facts) -> Iterator[str]:
     yield from ("site.toml", *_RPC, *_TLS)
-    yield from (f"secrets/{name}" for name in GENERATED)
+    yield from (f"secrets/{name}" for name in facts.holders())
 
 
 def _refuse(ctx: Context, node: str) -> None:
@@ -185,17 +184,20 @@ def _refuse_host(facts: Facts, site: Site, node: str) -> None:
     if written and written != node:
         raise BadRequest(
             f"this host is node {written!r}, the file is for {node!r}",
-            hint=f"export {written}; or give --force to make this host {node}",
+            hint=f"run on the management node: backendai-ctl node export {written}; or give --force to "
+            f"make this host {node}",
         )
     if not written and here.host_name() != node and here.host_name() in site.nodes:
         raise BadRequest(
             f"this host's name is {here.host_name()!r}, the file is for {node!r}",
-            hint=f"export {here.host_name()}; or give --force to make this host {node}",
+            hint=f"run on the management node: backendai-ctl node export {here.host_name()}; or give "
+            f"--force to make this host {node}",
         )
     if not written and _own_site(facts, site, node):
         raise BadRequest(
             "this host is set up as a site of its own, whose passwords would be replaced",
-            hint="run: backendai-ctl purge --data, which removes what it keeps; or give --force",
+            hint="delete that site first: backendai-ctl purge --data --yes-delete-all-data; or give "
+            "--force",
         )
 
 
@@ -204,7 +206,7 @@ def _own_site(facts: Facts, site: Site, node: str) -> bool:
 
     A role with servers makes secrets before its host joins: there only a started manager tells.
     """
-    if files.read(services.ready_mark(Context(facts, site), "manager")):
+    if files.read(facts.paths.ready("manager")):
         return True
     servers = layout.servers_of(facts, site.nodes[node])
     return not servers and (facts.paths.secrets / "etcd-root-password").exists()
@@ -216,7 +218,7 @@ def _whole(ctx: Context, text: str) -> Site:
 
 
 def _secrets(ctx: Context, given: Context) -> Mapping[str, str]:
-    names = create_secrets.needed(given)
+    names = holders.needed(given)
     return {f"secrets/{name}": f"{ctx.secrets.get(name)}\n" for name in names}
 
 
@@ -226,8 +228,8 @@ def _certificates(ctx: Context, given: Context, *, dry_run: bool) -> Mapping[str
     if ctx.site.tls.mode == "own":
         return made
     made["tls/ca.crt"] = _text(ctx.paths.tls / "ca.crt")
-    if any(given.here(component) for component in create_certificates.STEP.components):
-        certificate, key = create_certificates.issue_for(given, given.node, dry_run=dry_run)
+    if any(given.here(component) for component in ctx.facts.certified()):
+        certificate, key = issuing.issue_for(given, given.node, dry_run=dry_run)
         made |= {"tls/server.crt": certificate.decode(), "tls/server.key": key.decode()}
     return made
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.nodes import firewall, loaded
-from backendai_ctl.steps.base import Change
+from backendai_ctl.engine.base import Step
+from backendai_ctl.firewall import loaded, ruleset
 
 
-@dataclass(frozen=True)
-class ConfineContainers:
+class ConfineContainers(Step):
     """Not on request: an agent is not started before its containers are kept apart."""
 
-    name: str = "confine-containers"
-    title: str = "Keep containers from nodes and servers of the site"
-    needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = ("agent",)
-    limit: int = 120
+    name = "confine-containers"
+    title = "Keep containers from nodes and servers of the site"
+    components = ("agent",)
+    limit = 120
 
     def check(self, ctx: Context) -> list[Change]:
         return loaded.changes(ctx)
@@ -26,8 +23,5 @@ class ConfineContainers:
         loaded.load(ctx)
 
     def undo(self, ctx: Context) -> None:
-        if firewall.path(ctx).exists():
+        if ruleset.path(ctx).exists():
             loaded.unload(ctx)
-
-
-STEP = ConfineContainers()

@@ -9,15 +9,15 @@ agent's port, on a single host every local process, could give it orders. The fi
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from zmq.auth.certs import create_certificates, load_certificate
 
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
 
 NAME = "manager"
 _MODES = {f"{NAME}.key": 0o644, f"{NAME}.key_secret": 0o600}
@@ -38,13 +38,11 @@ def _makes_managers(ctx: Context) -> bool:
     return ctx.here("manager") or not ctx.node
 
 
-@dataclass(frozen=True)
-class CreateRpcKeypair:
-    name: str = "create-rpc-keypair"
-    title: str = "Create the key pair between manager and agents"
-    needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = ("manager", "agent")
-    limit: int = 30
+class CreateRpcKeypair(Step):
+    name = "create-rpc-keypair"
+    title = "Create the key pair between manager and agents"
+    components = ("manager", "agent")
+    limit = 30
 
     def check(self, ctx: Context) -> list[Change]:
         return [*self._manager(ctx), *self._agent(ctx)]
@@ -125,6 +123,3 @@ def _load(secret: Path) -> None:
         raise Problem(f"{secret}: {error}", hint="bring it back from a backup") from error
     if half is None:
         raise Problem(f"{secret}: no secret key in it", hint="bring it back from a backup")
-
-
-STEP = CreateRpcKeypair()

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from backendai_ctl import accounts
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.steps.base import Change
+from backendai_ctl.engine.base import Step
 
 
-@dataclass(frozen=True)
-class CreateUser:
+class CreateUser(Step):
     """Of every run, whichever steps it was asked for: others give files to the account."""
 
-    name: str = "create-user"
-    title: str = "Make the services' accounts"
-    needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = ()
-    limit: int = 90
+    name = "create-user"
+    title = "Make the services' accounts"
+    limit = 90
 
     def check(self, ctx: Context) -> list[Change]:
         found = []
@@ -33,6 +29,3 @@ class CreateUser:
 
     def undo(self, ctx: Context) -> None:
         """The accounts stay: files of users, and databases, carry their numbers."""
-
-
-STEP = CreateUser()

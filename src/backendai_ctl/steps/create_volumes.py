@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Pending
-from backendai_ctl.steps import units
-from backendai_ctl.steps.base import Change
-from backendai_ctl.storage import access, mounts, refusals, rpcbind, shared, volumes
-from backendai_ctl.storage.volumes import Place
-from backendai_ctl.system import files, systemd
-from backendai_ctl.system.run import run
+from backendai_ctl.facts import Facts
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.platform.run import run
+from backendai_ctl.storage import access, mounts, refusals, rpcbind, volumes
+from backendai_ctl.topology import places
+from backendai_ctl.topology.places import Place
 
 
-@dataclass(frozen=True)
-class CreateVolumes:
-    name: str = "create-volumes"
-    title: str = "Make volumes ready"
-    needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = shared.USERS
-    limit: int = 180
+class CreateVolumes(Step):
+    name = "create-volumes"
+    title = "Make volumes ready"
+    limit = 180
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return facts.on_volumes()
 
     def check(self, ctx: Context) -> list[Change]:
         found = self.unit_changes(ctx)
@@ -30,7 +31,7 @@ class CreateVolumes:
                 found.append(Change(str(place.path), f"mount {place.source}"))
         if rpcbind.to_mask(ctx):
             found.append(Change("rpcbind", "mask it: NFS 4 does not need it"))
-        for place in volumes.places(ctx):
+        for place in places.places(ctx):
             if not place.remote or mounts.mounted(place):
                 found += volumes.changes(ctx, place)
         return found
@@ -39,7 +40,7 @@ class CreateVolumes:
         self.write_units(ctx)
         if rpcbind.to_mask(ctx):
             rpcbind.mask(ctx)
-        for place in sorted(volumes.places(ctx), key=lambda place: place.remote):
+        for place in sorted(places.places(ctx), key=lambda place: place.remote):
             ready(ctx, place)  # those of this host first: they never wait for a server
 
     def unit_changes(self, ctx: Context) -> list[Change]:
@@ -121,6 +122,3 @@ def _stop(name: str) -> None:
                 f"{name} cannot be unmounted: {done.tail}",
                 hint="stop what uses it: fuser -vm; then run: backendai-ctl reconfigure",
             )
-
-
-STEP = CreateVolumes()

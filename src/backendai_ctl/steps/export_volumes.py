@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from backendai_ctl import accounts
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Pending
-from backendai_ctl.steps import units
-from backendai_ctl.steps.base import Change
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.platform.run import check as checked
 from backendai_ctl.storage import exports, rpcbind
-from backendai_ctl.system import files, systemd
-from backendai_ctl.system.run import check as checked
+from backendai_ctl.topology import places
 
 _LIMIT = 60  # seconds for exportfs: it looks up the names of nodes
 
 
-@dataclass(frozen=True)
-class ExportVolumes:
-    name: str = "export-volumes"
-    title: str = "Serve volumes to the other nodes"
-    needs: tuple[str, ...] = ("create-volumes",)
-    components: tuple[str, ...] = ("storage-proxy",)
-    limit: int = 180
+class ExportVolumes(Step):
+    name = "export-volumes"
+    title = "Serve volumes to the other nodes"
+    needs = ("create-volumes",)
+    components = ("storage-proxy",)
+    limit = 180
 
     def check(self, ctx: Context) -> list[Change]:
         found = [
@@ -30,17 +28,17 @@ class ExportVolumes:
             for file in _files(ctx)
             if (files.read(file.path) or "") != file.text
         ]
-        if exports.served(ctx) and not _runs():
+        if places.served(ctx) and not _runs():
             found.append(Change(exports.UNIT, "start it, now and at every boot"))
         if rpcbind.to_mask(ctx):
             found.append(Change("rpcbind", "mask it: NFS 4 does not need it"))
         return found
 
     def apply(self, ctx: Context) -> None:
-        if exports.served(ctx):
+        if places.served(ctx):
             accounts.owner(ctx.facts)  # root of other nodes becomes it
         changed = [file for file in _files(ctx) if _put(file)]
-        if not exports.served(ctx):
+        if not places.served(ctx):
             if changed and exports.SERVER.exists():
                 _reload()
             return
@@ -96,6 +94,3 @@ def _runs() -> bool:
 def _reload() -> None:
     if systemd.booted() and systemd.is_active(exports.UNIT):
         checked([str(exports.EXPORTFS), "-ra"], limit=_LIMIT, hint=f"see {exports.FILE}")
-
-
-STEP = ExportVolumes()

@@ -1,19 +1,18 @@
-"""A new site's first rows: one administrator, domain, projects, policies, presets."""
+"""A new site's first rows: one administrator, domain, projects, policies, presets, roles."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database import seed
 from backendai_ctl.database.connection import Connection, NotMade, connect
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.migration import locked
 from backendai_ctl.database.populate import populate
 from backendai_ctl.database.proxy import address, token
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Problem
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps.base import Change
+from backendai_ctl.topology import layout
 
 # There while rows are being loaded: the loader commits table by table.
 _LOADING = "public.backendai_ctl_loading"
@@ -23,21 +22,20 @@ SELECT EXISTS (SELECT FROM users u JOIN keypairs k ON k."user" = u.uuid
 """
 
 
-@dataclass(frozen=True)
-class LoadInitialData:
+class LoadInitialData(Step):
     """Loads them into a database without an administrator; an operator's rows are never touched.
 
     A run that was cut off is repeated, which adds what is missing.
     """
 
-    name: str = "load-initial-data"
-    title: str = "Load the first administrator and the presets"
-    needs: tuple[str, ...] = ("create-secrets", "migrate-manager-schema")
-    components: tuple[str, ...] = ("manager",)
-    limit: int = 300
+    name = "load-initial-data"
+    title = "Load the first administrator and the presets"
+    needs = ("create-secrets", "migrate-manager-schema")
+    components = ("manager",)
+    limit = 300
 
     def check(self, ctx: Context) -> list[Change]:
-        target = Target(ctx, MANAGER)
+        target = of_manager(ctx)
         todo = Change(target.where, f"load the first rows, administrator {ctx.site.admin.email}")
         try:
             with connect(target) as db:
@@ -50,12 +48,13 @@ class LoadInitialData:
             raise
 
     def apply(self, ctx: Context) -> None:
-        target = Target(ctx, MANAGER)
+        target = of_manager(ctx)
         with locked(target) as db:
             if not _missing(db):
                 return  # another node was faster
             db.do(f"CREATE TABLE IF NOT EXISTS {_LOADING} ()")
-            populate(target, seed.derive(_examples(ctx), wanted(ctx)))
+            # What provision-roles would do next, in one start of the program.
+            populate(target, seed.derive(_examples(ctx), wanted(ctx)), roles=True)
             if not db.value(_ABLE, ctx.site.admin.email):
                 raise Problem(
                     f"{target.where}: after loading the first rows {ctx.site.admin.email} is no "
@@ -91,6 +90,3 @@ def wanted(ctx: Context) -> seed.Wanted:
 
 def _examples(ctx: Context) -> seed.Seed:
     return seed.read(ctx.paths.share / "fixtures")
-
-
-STEP = LoadInitialData()

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database.programs import LIMIT
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Pending
+from backendai_ctl.facts import Facts
 from backendai_ctl.moving import debian, etcd, move, postgresql, record, valkey
 from backendai_ctl.moving.evidence import STEP as NAME
 from backendai_ctl.moving.evidence import find
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import systemd
+from backendai_ctl.platform import systemd
 
 
-@dataclass(frozen=True)
-class MoveServers:
+class MoveServers(Step):
     """Before everything that would start the site's own servers, or tell services of them."""
 
-    name: str = NAME
-    title: str = "Move the data out of Debian's servers"
-    needs: tuple[str, ...] = ("create-user", "create-secrets")
-    components: tuple[str, ...] = move.USERS
-    limit: int = 2 * LIMIT
+    name = NAME
+    title = "Move the data out of Debian's servers"
+    needs = ("create-user", "create-secrets")
+    limit = 2 * LIMIT
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return move.users(facts)
 
     def check(self, ctx: Context) -> list[Change]:
         found = find(ctx)
@@ -46,6 +47,3 @@ class MoveServers:
         valkey.undo(ctx)
         etcd.undo()
         postgresql.undo()
-
-
-STEP = MoveServers()

@@ -10,20 +10,22 @@ import hashlib
 import json
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backendai_ctl import servers, tunnels
-from backendai_ctl.addresses import host_authorities
-from backendai_ctl.config.render import CREDENTIALS
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Problem
+from backendai_ctl.facts import Facts
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.probes import servers
+from backendai_ctl.rendering.render import CREDENTIALS
+from backendai_ctl.services import dropins
 from backendai_ctl.site.values import bracketed, split_host_port
-from backendai_ctl.steps import dropins, units
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files, systemd
-from backendai_ctl.tunnels import UNIT, Route
+from backendai_ctl.topology import tunnels
+from backendai_ctl.topology.addresses import host_authorities
+from backendai_ctl.topology.tunnels import UNIT, Route
 
 DROP_IN = "site.conf"
 _WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
@@ -51,13 +53,13 @@ def wanted(ctx: Context) -> list[units.File]:
     ]
 
 
-@dataclass(frozen=True)
-class OpenTunnels:
-    name: str = "open-tunnels"
-    title: str = "Open the way to servers with TLS"
-    needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = servers.USERS["valkey"]
-    limit: int = 90
+class OpenTunnels(Step):
+    name = "open-tunnels"
+    title = "Open the way to servers with TLS"
+    limit = 90
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return facts.using("valkey")
 
     def check(self, ctx: Context) -> list[Change]:
         if not wanted(ctx):
@@ -174,6 +176,3 @@ def _servers(ctx: Context, route: Route) -> Iterator[tuple[str, str]]:
         except servers.FAILURES:
             return
         yield "sentinel.service", f"{bracketed(host)}:{port}"
-
-
-STEP = OpenTunnels()

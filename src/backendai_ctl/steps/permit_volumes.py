@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database import permits
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.migration import locked
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps.base import Change
+from backendai_ctl.engine.base import Step
+from backendai_ctl.topology import layout
 
 
-@dataclass(frozen=True)
-class PermitVolumes:
+class PermitVolumes(Step):
     """Each is permitted once: what an administrator takes back stays so."""
 
-    name: str = "permit-volumes"
-    title: str = "Permit volumes"
-    needs: tuple[str, ...] = ("load-initial-data",)
-    components: tuple[str, ...] = ("manager",)
-    limit: int = 60
+    name = "permit-volumes"
+    title = "Permit volumes"
+    needs = ("load-initial-data",)
+    components = ("manager",)
+    limit = 60
 
     def check(self, ctx: Context) -> list[Change]:
-        with connect(Target(ctx, MANAGER)) as db:
+        with connect(of_manager(ctx)) as db:
             plan = permits.plan(db, layout.permitted_hosts(ctx.site, ctx.facts))
         return [
             *(
@@ -36,11 +34,8 @@ class PermitVolumes:
         ]
 
     def apply(self, ctx: Context) -> None:
-        with locked(Target(ctx, MANAGER)) as db:
+        with locked(of_manager(ctx)) as db:
             permits.carry_out(db, layout.permitted_hosts(ctx.site, ctx.facts))
 
     def undo(self, ctx: Context) -> None:
         """Nothing: folders may be on them."""
-
-
-STEP = PermitVolumes()

@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from backendai_ctl.engine.base import Step
+from backendai_ctl.facts import Facts
+from backendai_ctl.steps.apply_firewall import ApplyFirewall
+from backendai_ctl.steps.confine_containers import ConfineContainers
+from backendai_ctl.steps.create_certificates import CreateCertificates
+from backendai_ctl.steps.create_databases import CreateDatabases
+from backendai_ctl.steps.create_resource_groups import CreateResourceGroups
+from backendai_ctl.steps.create_rpc_keypair import CreateRpcKeypair
+from backendai_ctl.steps.create_secrets import CreateSecrets
+from backendai_ctl.steps.create_user import CreateUser
+from backendai_ctl.steps.create_volumes import CreateVolumes
+from backendai_ctl.steps.export_volumes import ExportVolumes
+from backendai_ctl.steps.load_initial_data import LoadInitialData
+from backendai_ctl.steps.migrate_schema import MigrateManagerSchema, MigrateOtherSchema
+from backendai_ctl.steps.move_servers import MoveServers
+from backendai_ctl.steps.open_tunnels import OpenTunnels
+from backendai_ctl.steps.permit_volumes import PermitVolumes
+from backendai_ctl.steps.prepare_cache import PrepareCache
+from backendai_ctl.steps.prepare_database import PrepareDatabase
+from backendai_ctl.steps.prepare_engine import PrepareEngine
+from backendai_ctl.steps.prepare_etcd import PrepareEtcd
+from backendai_ctl.steps.provision_roles import ProvisionRoles
+from backendai_ctl.steps.register_app_proxy import RegisterAppProxy
+from backendai_ctl.steps.register_images import RegisterImages
+from backendai_ctl.steps.render_configs import RenderConfigs
+from backendai_ctl.steps.seed_etcd import SeedEtcd
+from backendai_ctl.steps.serve_beside import ServeBeside
+from backendai_ctl.steps.start_services import StartServices
 
-from backendai_ctl.steps.base import Step
-
-NAMES = (
-    "create-user",
-    "create-secrets",
-    "create-certificates",
-    "open-tunnels",
-    "move-servers",
-    "prepare-cache",
-    "prepare-etcd",
-    "prepare-database",
-    "create-databases",
+STEPS: tuple[type[Step], ...] = (
+    CreateUser,
+    CreateSecrets,
+    CreateCertificates,
+    OpenTunnels,
+    MoveServers,
+    PrepareCache,
+    PrepareEtcd,
+    PrepareDatabase,
+    CreateDatabases,
     # Before what asks for the containers' bridge, which it makes.
-    "prepare-engine",
-    "create-rpc-keypair",
-    "create-volumes",
-    "export-volumes",
-    "apply-firewall",
-    "confine-containers",
-    "seed-etcd",
-    # With its files a service starts as soon as its own steps are done (reconfigure.Early), so what
-    # takes long and concerns only the manager comes last.
-    "render-configs",
-    "migrate-coordinator-schema",
-    "migrate-manager-schema",
-    "load-initial-data",
-    "provision-roles",
-    "create-resource-groups",
-    "register-app-proxy",
-    "permit-volumes",
-    "register-images",
-    "start-services",
+    PrepareEngine,
+    CreateRpcKeypair,
+    CreateVolumes,
+    ExportVolumes,
+    ApplyFirewall,
+    ConfineContainers,
+    SeedEtcd,
+    # With its files a service starts as soon as its own steps are done (reconfigure.Early): the
+    # manager takes longest, so the steps of the coordinator are done while it starts.
+    RenderConfigs,
+    MigrateManagerSchema,
+    LoadInitialData,
+    ProvisionRoles,
+    CreateResourceGroups,
+    RegisterAppProxy,
+    PermitVolumes,
+    RegisterImages,
+    MigrateOtherSchema,
+    ServeBeside,
+    StartServices,
 )
 
 
-def steps() -> list[Step]:
-    """One object a step: STEP of the module of its name."""
-    return [_step(name) for name in NAMES]
-
-
-def _step(name: str) -> Step:
-    module = import_module(f"backendai_ctl.steps.{name.replace('-', '_')}")
-    step: Step = module.STEP
-    return step
+def steps(facts: Facts) -> list[Step]:
+    """The steps of a release, in that order."""
+    return [step for kind in STEPS for step in kind.made_for(facts)]

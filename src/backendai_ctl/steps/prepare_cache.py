@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from backendai_ctl.steps.serving import Serve
+from backendai_ctl.facts import Facts
+from backendai_ctl.services.serving import Serve
 
-STEP = Serve("valkey", "prepare-cache", "Set up Valkey")
+
+class PrepareCache(Serve):
+    name = "prepare-cache"
+    title = "Set up Valkey"
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return facts.using(self.server)
+
+    server = "valkey"

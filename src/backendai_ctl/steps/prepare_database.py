@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from backendai_ctl.steps.serving import Serve
+from backendai_ctl.facts import Facts
+from backendai_ctl.services.serving import Serve
 
-STEP = Serve("postgresql", "prepare-database", "Set up PostgreSQL")
+
+class PrepareDatabase(Serve):
+    name = "prepare-database"
+    title = "Set up PostgreSQL"
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return facts.using(self.server)
+
+    server = "postgresql"

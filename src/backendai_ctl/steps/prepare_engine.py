@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from backendai_ctl import container_engine
 from backendai_ctl.context import Context
-from backendai_ctl.steps.serving import Serve
+from backendai_ctl.facts import Facts
+from backendai_ctl.services.serving import Serve
+from backendai_ctl.topology import container_engine
 
 
-@dataclass(frozen=True)
 class PrepareEngine(Serve):
     """As any server of ours, but that what runs in it goes on when it stops."""
+
+    name = "prepare-engine"
+    title = "Set up the container engine"
+    needs = ("create-user",)
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return facts.using(self.server)
+
+    server = container_engine.NAME
 
     def undo(self, ctx: Context) -> None:
         """End its containers too: without it nobody could."""
@@ -19,8 +26,3 @@ class PrepareEngine(Serve):
         if used.own and ctx.paths.ready(self.server).exists():
             container_engine.end_containers(used)
         super().undo(ctx)
-
-
-STEP = PrepareEngine(
-    container_engine.NAME, "prepare-engine", "Set up the container engine", needs=("create-user",)
-)

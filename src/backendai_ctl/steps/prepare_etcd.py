@@ -9,29 +9,28 @@ with: after a change the next run restarts them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from backendai_ctl import servers
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import access, users
 from backendai_ctl.etcd.users import login_mark
-from backendai_ctl.steps import serving
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files
-
-SERVER = "etcd"
+from backendai_ctl.facts import Facts
+from backendai_ctl.platform import files
+from backendai_ctl.services.serving import Serve
 
 
-@dataclass(frozen=True)
-class PrepareEtcd:
-    name: str = "prepare-etcd"
-    title: str = "Set up etcd"
-    needs: tuple[str, ...] = ("create-user", "create-secrets", "move-servers")
-    components: tuple[str, ...] = servers.USERS[SERVER]
-    limit: int = serving.STEP_LIMIT
+class PrepareEtcd(Serve):
+    """As any server of ours, and then its users."""
+
+    name = "prepare-etcd"
+    title = "Set up etcd"
+
+    def concerns(self, facts: Facts) -> tuple[str, ...]:
+        return facts.using(self.server)
+
+    server = "etcd"
 
     def check(self, ctx: Context) -> list[Change]:
-        if found := serving.todo(ctx, SERVER):
+        if found := super().check(ctx):
             return found
         if not access.administered(ctx):
             access.connect(ctx).prefix(access.services_prefix(ctx) + "config/redis/")
@@ -42,7 +41,7 @@ class PrepareEtcd:
         return found
 
     def apply(self, ctx: Context) -> None:
-        serving.run(ctx, SERVER)
+        super().apply(ctx)
         if access.administered(ctx):
             users.create(ctx)
             files.write(login_mark(ctx), _login(ctx), mode=0o600)
@@ -50,11 +49,8 @@ class PrepareEtcd:
     def undo(self, ctx: Context) -> None:
         """Logins stay, as the keys do: both are data."""
         login_mark(ctx).unlink(missing_ok=True)
-        serving.stop(ctx, SERVER)
+        super().undo(ctx)
 
 
 def _login(ctx: Context) -> str:
     return f"{users.revision(access.connect(ctx))}\n"
-
-
-STEP = PrepareEtcd()

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database import roles
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.migration import locked
 from backendai_ctl.database.populate import provision
-from backendai_ctl.steps.base import Change
+from backendai_ctl.engine.base import Step
 
 
-@dataclass(frozen=True)
-class ProvisionRoles:
+class ProvisionRoles(Step):
     """Those that are missing; what an operator made of a role stays."""
 
-    name: str = "provision-roles"
-    title: str = "Make the roles of domains, projects and users"
-    needs: tuple[str, ...] = ("load-initial-data",)
-    components: tuple[str, ...] = ("manager",)
-    limit: int = 300
+    name = "provision-roles"
+    title = "Make the roles of domains, projects and users"
+    needs = ("load-initial-data",)
+    components = ("manager",)
+    limit = 300
 
     def check(self, ctx: Context) -> list[Change]:
-        with connect(Target(ctx, MANAGER)) as db:
+        with connect(of_manager(ctx)) as db:
             if not roles.known(db):
                 return [Change("roles", "make those that this release has presets for")]
             return [Change(f"roles in each {kind}", "make them") for kind in roles.missing(db)]
 
     def apply(self, ctx: Context) -> None:
-        target = Target(ctx, MANAGER)
+        target = of_manager(ctx)
         with locked(target) as db:
             if roles.missing(db):  # unless another node was faster
                 provision(target)
@@ -38,6 +36,3 @@ class ProvisionRoles:
 
     def undo(self, ctx: Context) -> None:
         """Nothing: users have them."""
-
-
-STEP = ProvisionRoles()

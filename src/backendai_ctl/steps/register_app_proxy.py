@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.proxy import address, token
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps import serving
-from backendai_ctl.steps.base import Change
+from backendai_ctl.engine.base import Step
+from backendai_ctl.services import serving
+from backendai_ctl.topology import layout
 
 # The site's own groups, and those that have no app proxy at all; others have one of their own.
 _CONCERNED = """
@@ -19,24 +18,23 @@ FROM scaling_groups WHERE (name = ANY($1::text[]) OR wsproxy_addr IS NULL)
 """
 
 
-@dataclass(frozen=True)
-class RegisterAppProxy:
+class RegisterAppProxy(Step):
     """Address and token of the coordinator in the manager's database follow the site."""
 
-    name: str = "register-app-proxy"
-    title: str = "Register the app proxy"
-    needs: tuple[str, ...] = ("create-secrets", "load-initial-data")
-    components: tuple[str, ...] = ("manager",)
-    limit: int = 60
+    name = "register-app-proxy"
+    title = "Register the app proxy"
+    needs = ("create-secrets", "load-initial-data")
+    components = ("manager",)
+    limit = 60
 
     def check(self, ctx: Context) -> list[Change]:
-        with connect(Target(ctx, MANAGER)) as db:
+        with connect(of_manager(ctx)) as db:
             rows = db.rows(f"SELECT name {_CONCERNED} ORDER BY name", *_values(ctx))
         how = f"its app proxy is {address(ctx)}"
-        return [Change(f"scaling group {row['name']}", how) for row in rows]
+        return [Change(f"resource group {row['name']}", how) for row in rows]
 
     def apply(self, ctx: Context) -> None:
-        with connect(Target(ctx, MANAGER)) as db:
+        with connect(of_manager(ctx)) as db:
             db.do(
                 "UPDATE scaling_groups SET wsproxy_addr = $2, wsproxy_api_token = $3 "
                 f"WHERE name IN (SELECT name {_CONCERNED})",
@@ -46,7 +44,7 @@ class RegisterAppProxy:
     def undo(self, ctx: Context) -> None:
         if serving.at_rest(ctx, "postgresql"):
             return
-        with connect(Target(ctx, MANAGER)) as db:
+        with connect(of_manager(ctx)) as db:
             db.do(
                 "UPDATE scaling_groups SET wsproxy_addr = NULL, wsproxy_api_token = NULL "
                 "WHERE wsproxy_addr = $1 AND wsproxy_api_token = $2",
@@ -56,6 +54,3 @@ class RegisterAppProxy:
 
 def _values(ctx: Context) -> tuple[list[str], str, str]:
     return layout.resource_groups(ctx.site, ctx.facts), address(ctx), token(ctx)
-
-
-STEP = RegisterAppProxy()

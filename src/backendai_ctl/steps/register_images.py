@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database import registry
 from backendai_ctl.database.connection import connect
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.populate import populate
-from backendai_ctl.steps.base import Change
+from backendai_ctl.engine.base import Step
 
 _FIND = "FROM container_registries WHERE registry_name = $1 AND project = $2"
 
 
-@dataclass(frozen=True)
-class RegisterImages:
+class RegisterImages(Step):
     """One row, made if there is none of its name; what an operator made of it stays.
 
     A new site gets it with its first rows; this is for databases that came from elsewhere.
     """
 
-    name: str = "register-images"
-    title: str = "Register the local image registry"
-    needs: tuple[str, ...] = ("load-initial-data",)
-    components: tuple[str, ...] = ("manager",)
-    limit: int = 120
+    name = "register-images"
+    title = "Register the local image registry"
+    needs = ("load-initial-data",)
+    components = ("manager",)
+    limit = 120
 
     def check(self, ctx: Context) -> list[Change]:
-        with connect(Target(ctx, MANAGER)) as db:
+        with connect(of_manager(ctx)) as db:
             if db.value(f"SELECT count(*) {_FIND}", registry.NAME, registry.PROJECT):
                 return []
         return [Change(f"image registry {registry.NAME}", f"add it, project {registry.PROJECT}")]
 
     def apply(self, ctx: Context) -> None:
         # Not by SQL: the release's loader also enters it in the graph of rights.
-        populate(Target(ctx, MANAGER), {"container_registries": [registry.row()]})
+        populate(of_manager(ctx), {"container_registries": [registry.row()]})
 
     def undo(self, ctx: Context) -> None:
         """Nothing: images may be known by it."""
-
-
-STEP = RegisterImages()

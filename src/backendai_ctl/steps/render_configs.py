@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 
-from backendai_ctl.config.merged import Merged, merged
-from backendai_ctl.config.render import base_path, with_config
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.steps import create_secrets
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files
+from backendai_ctl.engine.base import Step
+from backendai_ctl.platform import files
+from backendai_ctl.rendering.merged import Merged, merged
+from backendai_ctl.rendering.render import base_path, with_config
+from backendai_ctl.topology import holders
 
 
-@dataclass(frozen=True)
-class RenderConfigs:
+class RenderConfigs(Step):
     """Three-way by key: shipped before, yours, shipped now."""
 
-    name: str = "render-configs"
-    title: str = "Write the services' configuration"
-    needs: tuple[str, ...] = (
-        *("create-secrets", "move-servers", "create-certificates", "create-rpc-keypair"),
-    )
-    components: tuple[str, ...] = ()
-    limit: int = 60
+    name = "render-configs"
+    title = "Write the services' configuration"
+    needs = (*("create-secrets", "move-servers", "create-certificates", "create-rpc-keypair"),)
+    limit = 60
 
     def check(self, ctx: Context) -> list[Change]:
         here = with_config(ctx)
-        if not all(ctx.secrets.exists(name) for name in create_secrets.needed(ctx)):
+        if not all(ctx.secrets.exists(name) for name in holders.needed(ctx)):
             return [Change(str(ctx.paths.config / c.config), "write it") for c in here]
         return [change for c in here for change in _changes(merged(ctx, c))]
 
@@ -66,6 +62,3 @@ def _changes(done: Merged) -> list[Change]:
 def _yours(done: Merged) -> dict[str, tuple[object, object]]:
     """Kept edits as shipped -> yours."""
     return {key: (new, yours) for key, (yours, new) in done.merge.kept.items()}
-
-
-STEP = RenderConfigs()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.etcd import access, seed
-from backendai_ctl.steps import serving
-from backendai_ctl.steps.base import Change
+from backendai_ctl.services import serving
 
 
-@dataclass(frozen=True)
-class SeedEtcd:
-    name: str = "seed-etcd"
-    title: str = "Write settings to etcd"
-    needs: tuple[str, ...] = ("create-secrets", "prepare-etcd")
-    components: tuple[str, ...] = ("manager",)
-    limit: int = 90
+class SeedEtcd(Step):
+    name = "seed-etcd"
+    title = "Write settings to etcd"
+    needs = ("create-secrets", "prepare-etcd")
+    components = ("manager",)
+    limit = 90
 
     def check(self, ctx: Context) -> list[Change]:
         if not access.seeds(ctx):
@@ -40,6 +38,3 @@ class SeedEtcd:
     def undo(self, ctx: Context) -> None:
         if access.seeds(ctx) and not serving.at_rest(ctx, "etcd"):
             seed.forget(ctx)
-
-
-STEP = SeedEtcd()

@@ -7,31 +7,30 @@ the service was started with. A unit that its operator disabled or masked is lef
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import Component
-from backendai_ctl.steps import dropins
-from backendai_ctl.steps.base import Change
-from backendai_ctl.steps.services import Service, find, ready_mark
-from backendai_ctl.system import files, systemd
+from backendai_ctl.platform import files, systemd
+from backendai_ctl.services import dropins
+from backendai_ctl.services.state import Service, find
 
 TARGET = "backendai.target"
 HEALTHY_WITHIN = 170  # seconds from start to healthy, on a slow or busy host
-POLL = 0.5  # seconds
+POLL = 0.2  # seconds
 
 
-@dataclass(frozen=True)
-class StartServices:
+class StartServices(Step):
     """The last step. `ready`: the components whose own steps are all done."""
 
-    ready: frozenset[str]
-    name: str = "start-services"
-    title: str = "Start the services"
-    needs: tuple[str, ...] = ()
-    components: tuple[str, ...] = ()
-    limit: int = HEALTHY_WITHIN + 60
+    name = "start-services"
+    title = "Start the services"
+    limit = HEALTHY_WITHIN + 60
+
+    def __init__(self, ready: frozenset[str] = frozenset()) -> None:
+        self.ready = ready
 
     def check(self, ctx: Context) -> list[Change]:
         changes = [
@@ -86,7 +85,7 @@ class StartServices:
                 # Not the target: with it the servers would stop, which other steps need yet.
                 systemd.systemctl("stop", *units)
         for name in ctx.facts.components:
-            ready_mark(ctx, name).unlink(missing_ok=True)
+            ctx.paths.ready(name).unlink(missing_ok=True)
         dropins.remove(ctx)
 
     def _services(self, ctx: Context) -> list[Service]:
@@ -117,7 +116,7 @@ def _moved(ctx: Context) -> list[Component]:
     """Components that were started here before the site file gave them to other nodes."""
     here = ctx.facts.installed()
     others = [c for name, c in ctx.facts.components.items() if name not in here]
-    return [c for c in others if ctx.facts.only is not None and ready_mark(ctx, c.name).exists()]
+    return [c for c in others if ctx.facts.only is not None and ctx.paths.ready(c.name).exists()]
 
 
 def _stop_moved(ctx: Context) -> None:
@@ -130,7 +129,4 @@ def _stop_moved(ctx: Context) -> None:
         systemd.systemctl("stop", *units)
         systemd.systemctl("daemon-reload")
     for component in moved:
-        ready_mark(ctx, component.name).unlink()
-
-
-STEP = StartServices(frozenset())  # as part of the plan; see reconfigure.py
+        ctx.paths.ready(component.name).unlink()

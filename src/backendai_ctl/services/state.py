@@ -7,17 +7,17 @@ the service was started with. A unit that its operator disabled or masked is lef
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backendai_ctl import servers
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import seed
 from backendai_ctl.etcd.users import login_mark
 from backendai_ctl.facts import Component, OwnServer
-from backendai_ctl.steps import dropins
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files, systemd
+from backendai_ctl.platform import files, systemd
+from backendai_ctl.services import dropins
 
 LEFT_ALONE = ("disabled", "masked", "masked-runtime")
 
@@ -68,16 +68,12 @@ class Service:
         return None
 
 
-def ready_mark(ctx: Context, component: str) -> Path:
-    return ctx.paths.ready(component)
-
-
 def find(ctx: Context, component: Component) -> Service:
     """A service as it is now."""
     shown = systemd.properties(component.unit, ["ActiveState", "UnitFileState"])
     return Service(
         component=component,
-        mark=ready_mark(ctx, component.name),
+        mark=ctx.paths.ready(component.name),
         fingerprint=fingerprint(ctx, component),
         enabled=shown.get("UnitFileState", ""),
         active=shown.get("ActiveState", "inactive" if systemd.booted() else "active"),
@@ -91,8 +87,20 @@ def fingerprint(ctx: Context, component: Component) -> str:
     given += sorted(ctx.paths.config / name for name in component.credentials)
     if not isinstance(component, OwnServer):  # these know no authorities
         given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
-    if component.name in servers.USERS["etcd"]:
+    if component.name in ctx.facts.using("etcd"):
         given += [login_mark(ctx), seed.mark(ctx)]  # etcd tells its clients of neither
     for path in given:
         digest.update(f"\0{path}\0{files.read(path) or ''}".encode())
     return digest.hexdigest()
+
+
+def turned_off(ctx: Context, component: Component, shown: Mapping[str, str]) -> bool:
+    """Whether its operator disabled and stopped it; `shown`: ActiveState and UnitFileState."""
+    disabled = shown.get("UnitFileState") in LEFT_ALONE and started_once(ctx, component)
+    return disabled and shown.get("ActiveState") in ("inactive", "failed")
+
+
+def started_once(ctx: Context, component: Component) -> bool:
+    """Whether the installed version was started by us; packages empty the mark."""
+    mark = ctx.paths.ready(component.name)  # root alone reads it
+    return mark.exists() and mark.stat().st_size > 0

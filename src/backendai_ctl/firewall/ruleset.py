@@ -12,13 +12,13 @@ import hashlib
 import re
 from pathlib import Path
 
-from backendai_ctl import listeners
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
-from backendai_ctl.nodes import containers, layout
-from backendai_ctl.nodes.ranges import as_set, of_version, ports
+from backendai_ctl.firewall import containers
+from backendai_ctl.firewall.ranges import as_set, of_version, ports
+from backendai_ctl.platform import files
 from backendai_ctl.site.values import is_address
-from backendai_ctl.system import files
+from backendai_ctl.topology import layout, listeners
 
 TABLE = "inet backendai"
 _NODE_CHAIN = "incoming"

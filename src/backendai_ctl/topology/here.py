@@ -18,15 +18,14 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import layout
+from backendai_ctl.platform import files
 from backendai_ctl.site.schema import Site
-from backendai_ctl.site.values import host_port, is_address, split_host_port
-from backendai_ctl.system import files
+from backendai_ctl.site.values import WILDCARDS, host_port, is_address, split_host_port
+from backendai_ctl.topology import layout
 
 PROC = Path("/proc")
 _SIOCGIFADDR = 0x8915
 _GLOBAL = "00"  # scope of an IPv6 address
-_WILDCARDS = ("0.0.0.0", "::")
 
 
 def name_file(facts: Facts) -> Path:
@@ -85,7 +84,9 @@ def with_user(facts: Facts, site: Site) -> Facts:
 def view(facts: Facts, site: Site, node: str, address: str) -> tuple[Facts, Site]:
     """Facts and site as a node sees them; `address`: what its services listen on."""
     only = layout.components_of(site, facts, node)
-    listen = site.network.listen if site.network.listen in _WILDCARDS else address
+    if node == layout.origin(site, facts):  # secrets are made there, by what is installed
+        only |= facts.on_request()
+    listen = site.network.listen if site.network.listen in WILDCARDS else address
     changed: dict[str, object] = {
         "network": site.network.model_copy(update={"listen": listen}),
         "agent": site.agent.model_copy(update={"address": address}),
@@ -166,7 +167,7 @@ def _of_interface(node: str, interface: str) -> str:
     mine = [a for n, a in interfaces() if n == interface]
     if not mine:
         raise Problem(
-            f"nodes.{node}.interface: {interface} is no interface of this host with an IPv4 address",
+            f"nodes.{node}.interface: {interface} is not an interface of this host with an IPv4 address",
             hint="see: ip -brief address",
         )
     return mine[0]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import ClassVar
 
-from backendai_ctl import own_servers, servers
-from backendai_ctl.config.render import render_file
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import OwnServer
-from backendai_ctl.steps import create_secrets, dropins, services, units
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files, systemd
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.rendering.render import render_file
+from backendai_ctl.services import dropins, state
+from backendai_ctl.topology import holders, own_servers
 
 LIMIT = 180  # seconds from start to healthy; a long recovery goes on without us
 STOP_LIMIT = 150  # seconds; TimeoutStopSec= of its unit, and some more
@@ -22,19 +23,12 @@ _SHOWN = ("ActiveState", "Job", "StatusText", "NRestarts")
 TRIES = 5  # restarts by systemd, each after a longer pause, within about 40 s
 
 
-@dataclass(frozen=True)
-class Serve:
+class Serve(Step):
     """The step of a server that needs nothing more than to run."""
 
-    server: str
-    name: str
-    title: str
-    needs: tuple[str, ...] = ("create-user", "create-secrets", "move-servers")
-    limit: int = STEP_LIMIT
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        return servers.USERS[self.server]
+    server: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ("create-user", "create-secrets", "move-servers")
+    limit = STEP_LIMIT
 
     def check(self, ctx: Context) -> list[Change]:
         return todo(ctx, self.server)
@@ -42,13 +36,18 @@ class Serve:
     def apply(self, ctx: Context) -> None:
         run(ctx, self.server)
 
+    def begin(self, ctx: Context) -> None:
+        """Start it where it is to run; whoever applies the step waits for it."""
+        if own_servers.here(ctx, self.server):
+            _start(ctx, self.server)
+
     def undo(self, ctx: Context) -> None:
         stop(ctx, self.server)
 
 
 def at_rest(ctx: Context, name: str) -> bool:
     """Whether this host's own server of that name is not set up: a purge finds nobody to ask."""
-    return own_servers.here(ctx, name) and not services.ready_mark(ctx, name).exists()
+    return own_servers.here(ctx, name) and not ctx.paths.ready(name).exists()
 
 
 def todo(ctx: Context, name: str) -> list[Change]:
@@ -57,11 +56,11 @@ def todo(ctx: Context, name: str) -> list[Change]:
     Problem if it is to run and its package is not installed.
     """
     if not own_servers.here(ctx, name):
-        left = services.ready_mark(ctx, name).exists() and name in ctx.facts.servers
+        left = ctx.paths.ready(name).exists() and name in ctx.facts.servers
         unit = f"backendai-{name}.service"
         return [Change(unit, "stop it: the site has this server elsewhere")] if left else []
     server = _server(ctx, name)
-    if not all(ctx.secrets.exists(secret) for secret in create_secrets.needed(ctx)):
+    if not all(ctx.secrets.exists(secret) for secret in holders.needed(ctx)):
         return [Change(server.unit, "start it, now and at every boot")]
     found = [
         Change(str(file.path), "write it" if file.text else "remove it")
@@ -70,7 +69,7 @@ def todo(ctx: Context, name: str) -> list[Change]:
     ]
     if found:
         return found
-    change = services.find(ctx, server).change()
+    change = state.find(ctx, server).change()
     return [change] if change else []
 
 
@@ -80,14 +79,23 @@ def run(ctx: Context, name: str) -> None:
     Pending without systemd, Problem if it does not become well.
     """
     if not own_servers.here(ctx, name):
-        return stop(ctx, name)
+        stop(ctx, name)
+    elif server := _start(ctx, name):
+        _wait(server)
+
+
+def _start(ctx: Context, name: str) -> OwnServer | None:
+    """Write its files and start or restart it, where that is to be done and systemd runs.
+
+    None where its operator wants it left alone.
+    """
     server = _server(ctx, name)
     wanted = _wanted(ctx, server)
     for file in wanted:
         if file.text:
             files.write(file.path, file.text, mode=file.mode)
     units.remove([file for file in wanted if not file.text])
-    service = services.find(ctx, server)
+    service = state.find(ctx, server)
     if service.left_alone:
         return None
     if service.new:
@@ -106,7 +114,7 @@ def run(ctx: Context, name: str) -> None:
     systemd.systemctl(word, "--no-block", server.unit)
     # Last: killed before, the next run restarts it once more, and none forgets to.
     files.write(service.mark, service.fingerprint + "\n", mode=0o600)
-    return _wait(server)
+    return server
 
 
 def stop(ctx: Context, name: str) -> None:
@@ -114,7 +122,7 @@ def stop(ctx: Context, name: str) -> None:
     server = ctx.facts.servers.get(name)
     if server is None:
         return
-    mark = services.ready_mark(ctx, name)
+    mark = ctx.paths.ready(name)
     if mark.exists() and (ctx.paths.units / server.unit).exists():
         systemd.systemctl("--no-reload", "disable", server.unit)
         if systemd.booted():
@@ -153,5 +161,5 @@ def _wait(server: OwnServer) -> None:
         if int(shown.get("NRestarts") or 0) >= TRIES:
             raise Problem(f"{server.unit} ended {TRIES} times: {said}", hint=hint)
         if time.monotonic() > until:
-            raise Problem(f"{server.unit} is not well after {LIMIT} s: {said}", hint=hint)
+            raise Problem(f"{server.unit} is not healthy after {LIMIT} s: {said}", hint=hint)
         time.sleep(POLL)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.nodes import firewall
-from backendai_ctl.servers import UNITS
-from backendai_ctl.steps import units
-from backendai_ctl.steps.base import Change
-from backendai_ctl.system import files, systemd
-from backendai_ctl.system.run import run
+from backendai_ctl.errors import Problem
+from backendai_ctl.firewall import ruleset
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.platform.run import run
+from backendai_ctl.topology.backing import UNITS
 
 UNIT = UNITS["firewall"]
 WATCH = "backendai-nft-watch.service"
@@ -25,7 +24,6 @@ TIMER = "backendai-nft-watch.timer"
 # Of 26.9.6-1, by which that release tells that the operator asked for rules of nodes: where it comes back,
 # it must not find one that nobody asked it for.
 EARLIER = "backendai-firewall.service"
-NFT = "/usr/sbin/nft"
 NOTE = Path("/run/backendai-nft/loaded")
 STATUS = Path("/proc/self/status")
 _CAP_NET_ADMIN = 12
@@ -36,7 +34,6 @@ _OTHERS = "nftables.service firewalld.service"
 _UNIT = f"""\
 [Unit]
 Description=Backend.AI: who may connect to this host, and where its containers may not
-Documentation=man:nft(8)
 DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target shutdown.target
@@ -44,17 +41,18 @@ After={_OTHERS}
 ReloadPropagatedFrom={_OTHERS}
 Conflicts=shutdown.target
 ConditionPathExists={{rules}}
+ConditionFileIsExecutable={{nft}}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 RuntimeDirectory={NOTE.parent.name}
 RuntimeDirectoryMode=0700
-ExecStart={NFT} --file {{rules}}
-ExecStart=/bin/sh -c '{NFT} --stateless list table {firewall.TABLE} >{NOTE}'
-ExecReload={NFT} --file {{rules}}
-ExecReload=/bin/sh -c '{NFT} --stateless list table {firewall.TABLE} >{NOTE}'
-ExecStop=-{NFT} delete table {firewall.TABLE}
+ExecStart={{nft}} --file {{rules}}
+ExecStart=/bin/sh -c '{{nft}} --stateless list table {ruleset.TABLE} >{NOTE}'
+ExecReload={{nft}} --file {{rules}}
+ExecReload=/bin/sh -c '{{nft}} --stateless list table {ruleset.TABLE} >{NOTE}'
+ExecStop=-{{nft}} delete table {ruleset.TABLE}
 
 [Install]
 WantedBy=sysinit.target
@@ -70,7 +68,7 @@ After={_OTHERS} {UNIT}
 Type=oneshot
 LogLevelMax=notice
 ExecStart=/bin/sh -c '[ -e {{rules}} ] && [ -L {_CTL} ] || exec systemctl stop {TIMER}; \\
-  now=$$({NFT} --stateless list table {firewall.TABLE} 2>/dev/null); \\
+  now=$$({{nft}} --stateless list table {ruleset.TABLE} 2>/dev/null); \\
   [ -n "$$now" ] && [ "$$now" = "$$(cat {NOTE})" ] && exit 0; \\
   echo "<4>the kernel has not the rules that were loaded: loading them again"; \\
   exec systemctl reload-or-restart {UNIT}'
@@ -96,19 +94,24 @@ WantedBy=timers.target
 
 def wanted(ctx: Context, *, of_nodes: bool) -> list[units.File]:
     """The rules, and the units that load them before the network is up and keep them loaded."""
-    rules = firewall.path(ctx)
     return [
-        units.File(rules, firewall.text(ctx, of_nodes=of_nodes)),
-        *_units(str(rules)),
+        units.File(ruleset.path(ctx), ruleset.text(ctx, of_nodes=of_nodes)),
+        *_units(ctx),
     ]
 
 
-def _units(rules: str) -> list[units.File]:
+def _units(ctx: Context) -> list[units.File]:
     texts = {UNIT: _UNIT, WATCH: _WATCH, TIMER: _TIMER}
+    told = {"rules": ruleset.path(ctx), "nft": nft(ctx)}
     return [
-        units.File(units.FOLDER / name, files.HEAD + text.format(rules=rules))
+        units.File(units.FOLDER / name, files.HEAD + text.format(**told))
         for name, text in texts.items()
     ]
+
+
+def nft(ctx: Context) -> Path:
+    """The program of the package backendai-nftables."""
+    return ctx.facts.paths.servers / "nftables/sbin/nft"
 
 
 def _earlier() -> units.File:
@@ -121,7 +124,7 @@ def changes(ctx: Context) -> list[Change]:
     if found or not systemd.booted():
         return found
     why = amiss(ctx) if may_look() else _noted_otherwise(ctx)
-    return [Change(firewall.TABLE, f"load it again: {why}")] if why else []
+    return [Change(ruleset.TABLE, f"load it again: {why}")] if why else []
 
 
 def unwritten(ctx: Context) -> list[Change]:
@@ -135,24 +138,24 @@ def unwritten(ctx: Context) -> list[Change]:
 
 def amiss(ctx: Context) -> str:
     """What is wrong with the rules in the kernel, by the file of rules; empty if nothing is."""
-    made = files.read(firewall.path(ctx))
+    made = files.read(ruleset.path(ctx))
     if made is None:
         return "no rules were made"
-    if not Path(NFT).exists():
-        return f"{NFT} is not installed"
-    shown = run([NFT, "--stateless", "list", "table", *firewall.TABLE.split()], limit=LIMIT)
+    shown = run(
+        [str(nft(ctx)), "--stateless", "list", "table", *ruleset.TABLE.split()], limit=LIMIT
+    )
     if shown.returncode:
-        return f"the kernel has no table {firewall.TABLE}"
-    if firewall.mark(made) not in shown.stdout:
-        return f"the kernel has other rules than {firewall.path(ctx)}"
+        return f"the kernel has no table {ruleset.TABLE}"
+    if ruleset.mark(made) not in shown.stdout:
+        return f"the kernel has other rules than {ruleset.path(ctx)}"
     if shown.stdout != files.read(NOTE):
-        return f"somebody changed the rules of table {firewall.TABLE} in the kernel"
+        return f"somebody changed the rules of table {ruleset.TABLE} in the kernel"
     return ""
 
 
 def _noted_otherwise(ctx: Context) -> str:
     """As `amiss` where nft does not work: the watch holds the kernel against the unit's note."""
-    mark = firewall.mark(files.read(firewall.path(ctx)) or "")
+    mark = ruleset.mark(files.read(ruleset.path(ctx)) or "")
     if mark and mark in (files.read(NOTE) or ""):
         return ""
     return f"{UNIT} has not loaded them"
@@ -165,13 +168,8 @@ def may_look() -> bool:
 
 
 def load(ctx: Context, *, of_nodes: bool | None = None) -> None:
-    """Write the rules and load them, now and at every boot. Pending without nft."""
+    """Write the rules and load them, now and at every boot."""
     files_ = wanted(ctx, of_nodes=_of_nodes(ctx) if of_nodes is None else of_nodes)
-    if not Path(NFT).exists():
-        raise Pending(
-            f"{NFT} is not installed: package nftables",
-            hint="run: apt install nftables (or: dnf install nftables); then: backendai-ctl reconfigure",
-        )
     units.write(files_)
     systemd.systemctl("--no-reload", "enable", UNIT, WATCH, TIMER)
     if systemd.booted():
@@ -199,8 +197,8 @@ def _retire() -> None:
 def unload(ctx: Context) -> bool:
     """Take the rules back; whether there were any."""
     # Backwards: the earlier unit before ours, as its ExecStop= fails where there is no table any more.
-    unit, *watch = _units("")
-    made = [units.File(firewall.path(ctx), ""), unit, _earlier(), *watch]
+    unit, *watch = _units(ctx)
+    made = [units.File(ruleset.path(ctx), ""), unit, _earlier(), *watch]
     there = [file.path for file in made if file.path.exists()]
     if names := [path.name for path in there if path.parent == units.FOLDER]:
         if systemd.booted():
@@ -211,7 +209,7 @@ def unload(ctx: Context) -> bool:
 
 
 def _of_nodes(ctx: Context) -> bool:
-    return bool(ctx.node and firewall.asked_for(ctx))
+    return bool(ctx.node and ruleset.asked_for(ctx))
 
 
 def _said() -> str:

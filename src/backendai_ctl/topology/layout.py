@@ -7,23 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backendai_ctl.facts import Facts
-from backendai_ctl.servers import USERS
+from backendai_ctl.facts import EACH, Facts
 from backendai_ctl.site.schema import Node, Site
 
 # Table of the site file of each backing server.
 TABLES = {"postgresql": "database", "valkey": "cache", "etcd": "etcd"}
-# (component, port): who connects to it. A caller uses the one of its own node if there is one.
-CALLERS = {
-    ("manager", "api"): ("webserver", "gateway"),
-    ("gateway", "graphql"): ("webserver",),
-    ("storage-proxy", "manager"): ("manager",),
-    ("agent", "rpc"): ("manager",),
-}
-# What is there for users, and called by components as well.
-OF_USERS = {("appproxy-coordinator", "api"): ("manager", "appproxy-worker")}
-# Callers use all of them, not the nearest.
-_ALL_OF_THEM = {("manager", "api"), ("storage-proxy", "manager"), ("agent", "rpc")}
+METRICS = "prometheus"  # asks services and hosts for their figures
 
 
 def components_of(site: Site, facts: Facts, name: str) -> frozenset[str]:
@@ -41,8 +30,17 @@ def components_of(site: Site, facts: Facts, name: str) -> frozenset[str]:
 
 
 def running(site: Site, facts: Facts, component: str) -> list[str]:
-    """Names of the nodes that have a component, in the order of the site file."""
-    return [name for name in site.nodes if component in components_of(site, facts, name)]
+    """Names of the nodes that have a component, in the order of the site file.
+
+    Of servers those that the site does without count as components: they run where roles bring them.
+    """
+    return [name for name in site.nodes if component in _programs_of(site, facts, name)]
+
+
+def _programs_of(site: Site, facts: Facts, name: str) -> set[str]:
+    """Components of a node, and the servers there that the site does without."""
+    known = [facts.roles[role] for role in site.nodes[name].roles if role in facts.roles]
+    return {*components_of(site, facts, name), *(s for role in known for s in role.beside)}
 
 
 def mode(site: Site, server: str) -> str:
@@ -72,24 +70,22 @@ def origin(site: Site, facts: Facts) -> str:
 
 def exposed(site: Site, facts: Facts, component: str, what: str, name: str) -> bool:
     """Whether a port of a component on this node is needed by other nodes."""
-    callers = {
-        node
-        for caller in CALLERS.get((component, what), ())
+    return any(
+        node != name and (which == EACH or component not in _programs_of(site, facts, node))
+        for caller, which in facts.callers(component, what).items()
         for node in running(site, facts, caller)
-    }
-    if (component, what) in _ALL_OF_THEM:
-        return any(node != name for node in callers)
-    return any(component not in components_of(site, facts, node) for node in callers)
+    )
 
 
 def called_by(site: Site, facts: Facts, name: str) -> Iterator[tuple[tuple[str, str], str]]:
     """Every (component, port) of another node that components of this one connect to."""
-    here = components_of(site, facts, name)
-    for (component, what), callers in {**CALLERS, **OF_USERS}.items():
-        if here.isdisjoint(callers):
-            continue
+    services, found = facts.services(), dict[str, str]()
+    for program in sorted(_programs_of(site, facts, name)):
+        found.update(services[program].calls)
+    for called, which in found.items():
+        component, _, what = called.partition(":")
         nodes = running(site, facts, component)
-        if (component, what) not in _ALL_OF_THEM:
+        if which != EACH:
             nodes = [] if name in nodes else nodes[:1]
         yield from (((component, what), node) for node in nodes if node != name)
 
@@ -102,8 +98,13 @@ def server_exposed(site: Site, facts: Facts, server: str) -> bool:
 
 def users(site: Site, facts: Facts, server: str) -> list[str]:
     """Nodes with a component that connects to a backing server."""
-    wanted = set(USERS[server])
+    wanted = set(facts.using(server))
     return [name for name in site.nodes if wanted & components_of(site, facts, name)]
+
+
+def figures_asked(facts: Facts, component: str, what: str) -> bool:
+    """Whether the Prometheus of another node asks a port for figures."""
+    return METRICS in facts.callers(component, what)
 
 
 def storage_proxies(site: Site, facts: Facts) -> dict[str, str]:

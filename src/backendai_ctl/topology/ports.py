@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backendai_ctl import listeners
-from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import layout
-from backendai_ctl.servers import USERS
-from backendai_ctl.storage import shared
+from backendai_ctl.facts import USERS, Facts
+from backendai_ctl.topology import container_engine, listeners
 
-USERS_OF_THE_SITE = "users"
 _CONTAINERS = ("appproxy-worker",)  # who connects to what runs in containers
 
 
@@ -19,7 +15,7 @@ def table(facts: Facts) -> str:
     rows = ["| port | on nodes with | what for | from |", "|---|---|---|---|"]
     for listener in listeners.documented(facts):
         name, what = listener.component, listener.what
-        callers = _callers(name, what)
+        callers = _callers(facts, name, what)
         if not callers:
             continue
         first, last = listener.ports
@@ -28,19 +24,14 @@ def table(facts: Facts) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _callers(name: str, what: str) -> Iterable[str]:
-    if (name, what) in layout.CALLERS:
-        return layout.CALLERS[name, what]
-    if name == "docker" and what == listeners.CONTAINERS.what:
-        return _CONTAINERS
+def _callers(facts: Facts, name: str, what: str) -> Iterable[str]:
+    known = facts.services().get(name)
+    if known and what in known.opens:
+        return (known.opens[what][2],) if known.opens[what][2] == USERS else ()
+    if name == container_engine.NAME:
+        return _CONTAINERS if what == listeners.SESSIONS.what else ()
     if name == listeners.NFS.component:
-        return shared.USERS
-    if name in USERS and what != listeners.PEERS and name != "docker":
-        return USERS[name]
-    if (name, what) in listeners.FOR_USERS or (name, what) == ("appproxy-worker", _APPS):
-        inside = layout.OF_USERS.get((name, what), ())
-        return (USERS_OF_THE_SITE, *inside)
-    return ()
-
-
-_APPS = "apps of sessions, one port each"
+        return facts.on_volumes()
+    if facts.using(name):
+        return () if what == listeners.PEERS else facts.using(name)
+    return (*((USERS,) if facts.for_users(name, what) else ()), *facts.callers(name, what))

@@ -14,15 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from backendai_ctl import listeners, tunnels
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
-from backendai_ctl.nodes import layout
-from backendai_ctl.nodes.ranges import ports
+from backendai_ctl.firewall.ranges import ports
+from backendai_ctl.platform.names import resolve_all
+from backendai_ctl.site import backends
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import is_address, split_host_port
-from backendai_ctl.storage import backends, shared
-from backendai_ctl.system.names import resolve_all
+from backendai_ctl.topology import layout, listeners, shared, tunnels
 
 CHAIN = "containers"
 _RULES = "from_containers"

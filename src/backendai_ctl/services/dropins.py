@@ -7,15 +7,21 @@ import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from backendai_ctl import bridge, container_engine, servers, tunnels
-from backendai_ctl.addresses import service_environment
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, OwnServer
-from backendai_ctl.listeners import health_url, server_addresses, server_port
-from backendai_ctl.nodes import layout
-from backendai_ctl.steps.units import FOLDER, line
-from backendai_ctl.storage import backends, shared, volumes
-from backendai_ctl.system import files, folders, resolv
+from backendai_ctl.platform import files, folders, resolv
+from backendai_ctl.platform.units import FOLDER, line
+from backendai_ctl.site import backends
+from backendai_ctl.site.values import WILDCARDS
+from backendai_ctl.topology import (
+    bridge,
+    container_engine,
+    layout,
+    places,
+    tunnels,
+)
+from backendai_ctl.topology.addresses import service_environment
+from backendai_ctl.topology.listeners import health_url, server_addresses
 
 
 def path(component: Component) -> Path:
@@ -38,11 +44,11 @@ def wanted(ctx: Context) -> dict[Path, str]:
         lines += [f"IPAddressAllow={network}" for network in peers]
         if ctx.site.database.ca:  # named in the environment, and it may lie where units see nothing
             lines.append(f"BindReadOnlyPaths=-{ctx.site.database.ca}")
-        setting = "ReadWritePaths" if name in shared.USERS else "InaccessiblePaths"
-        theirs = volumes_outside if name in shared.USERS else hidden
+        setting = "ReadWritePaths" if component.volumes else "InaccessiblePaths"
+        theirs = volumes_outside if component.volumes else hidden
         lines += [f"{setting}=-{folder}" for folder in theirs]
         unit = []
-        if name in servers.USERS[container_engine.NAME]:
+        if container_engine.NAME in component.uses:
             used = container_engine.of(ctx.facts)
             unit = [f"{key}={used.unit}" for key in ("Wants", "After")]
             lines += [f"Environment={key}={value}" for key, value in used.environment.items()]
@@ -54,16 +60,28 @@ def wanted(ctx: Context) -> dict[Path, str]:
 
 def of_server(ctx: Context, server: OwnServer) -> str:
     """The drop-in of a server that the site brings along; empty: none is needed."""
-    ports = {what: server_port(ctx.site, server, what) for what in server.ports}
     lines = []
-    if ports != server.ports:
-        lines.append(f"Environment=BACKENDAI_HEALTH={server.health.format(**ports)}")
-    if server_addresses(ctx, server.name):
-        # PostgreSQL asks name servers who it is that comes, where a node has no address but a name.
-        near = [*layout.addresses(ctx.site), *resolv.nameservers()]
-        near = [*beyond_loopback(near), *server_addresses(ctx, server.name)]
-        lines += [f"IPAddressAllow={address}" for address in dict.fromkeys(near)]
+    url = health_url(ctx, server)
+    if url != server.health.format(**server.ports):
+        lines.append(f"Environment=BACKENDAI_HEALTH={url}")
+    lines += [f"IPAddressAllow={address}" for address in dict.fromkeys(_near(ctx, server))]
     return _text(lines)
+
+
+def _near(ctx: Context, server: OwnServer) -> list[str]:
+    """Addresses beyond loopback that a server exchanges packets with."""
+    if own := server_addresses(ctx, server.name):
+        # PostgreSQL asks name servers who it is that comes, where a node has no address but a name.
+        return [*beyond_loopback([*layout.addresses(ctx.site), *resolv.nameservers()]), *own]
+    asked = any(layout.figures_asked(ctx.facts, server.name, what) for what in server.ports)
+    if not asked and server.name != layout.METRICS:
+        return []
+    near = [*layout.addresses(ctx.site), ctx.site.agent.address]
+    if server.name == layout.METRICS:
+        # It asks services of this host where they listen for users, and nodes by name if they have one.
+        near += [ctx.site.network.listen] if ctx.site.network.listen not in WILDCARDS else []
+        near += resolv.nameservers() if ctx.node else []
+    return beyond_loopback(near)
 
 
 def _text(lines: Sequence[str], unit: Sequence[str] = ()) -> str:
@@ -95,9 +113,9 @@ def _remove(file: Path) -> bool:
     return was
 
 
-def _volumes(ctx: Context) -> list[volumes.Place]:
+def _volumes(ctx: Context) -> list[places.Place]:
     """Volumes outside of the folder that units know of anyway."""
-    found = [p for p in volumes.places(ctx) if not p.path.is_relative_to(ctx.paths.volumes)]
+    found = [p for p in places.places(ctx) if not p.path.is_relative_to(ctx.paths.volumes)]
     return sorted(found, key=lambda place: place.path)
 
 

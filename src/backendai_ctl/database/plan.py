@@ -1,41 +1,15 @@
-"""What both steps that migrate a schema are."""
+"""What a migration would do."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database.connection import NotMade, connect
-from backendai_ctl.database.databases import Database, Target
-from backendai_ctl.database.migration import assess, migrate, refusal
-from backendai_ctl.database.programs import LIMIT
+from backendai_ctl.database.databases import Target
+from backendai_ctl.database.migration import assess, refusal
 from backendai_ctl.database.revisions import read
 from backendai_ctl.database.service import Service
-from backendai_ctl.steps.base import Change
-
-
-@dataclass(frozen=True)
-class SchemaStep:
-    """Brings one database to the release's schema."""
-
-    database: Database
-    name: str
-    components: tuple[str, ...]
-    needs: tuple[str, ...] = ("create-secrets", "create-databases")
-    limit: int = 2 * LIMIT
-
-    @property
-    def title(self) -> str:
-        return f"Bring the {self.database.name}'s database to this release's schema"
-
-    def check(self, ctx: Context) -> list[Change]:
-        return plan(ctx, self.database)
-
-    def apply(self, ctx: Context) -> None:
-        migrate(ctx, self.database)
-
-    def undo(self, ctx: Context) -> None:
-        """Nothing: tables are data."""
+from backendai_ctl.facts import Database
 
 
 def plan(ctx: Context, database: Database) -> list[Change]:

@@ -1,0 +1,1 @@
+"""Certificates: the site's own authority, what it issues, and the operator's."""

@@ -1,0 +1,1 @@
+"""Units of the site on this host: their drop-ins, why they restart, starting them."""

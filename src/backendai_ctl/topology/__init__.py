@@ -1,0 +1,1 @@
+"""Who runs, uses, calls and serves what: functions of the release's facts and the site file."""

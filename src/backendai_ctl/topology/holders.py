@@ -1,0 +1,44 @@
+"""Who holds which of the site's secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backendai_ctl.context import Context
+from backendai_ctl.topology import layout
+
+
+def needed(ctx: Context) -> list[str]:
+    """Names of the secrets that are generated for this host, in a fixed order."""
+    absent = set(_not_ours(ctx))
+    return [name for name in ctx.facts.holders() if name not in absent]
+
+
+def joined(ctx: Context) -> bool:
+    """Whether secrets and certificates of this host come from another node of the site."""
+    return ctx.node != layout.origin(ctx.site, ctx.facts)
+
+
+def _not_ours(ctx: Context) -> Iterator[str]:
+    """Those that components elsewhere hold, or that the operator gave in a file."""
+    site, facts = ctx.site, ctx.facts
+    installed = set(facts.installed())
+    if ctx.node and not joined(ctx):  # it makes those of all nodes
+        installed |= {c for n in site.nodes for c in layout.components_of(site, facts, n)}
+    for name, holders in facts.holders().items():
+        if not holders & (installed | set(facts.servers)):
+            yield name
+    if ctx.node:  # a single host has all
+        if not installed & set(facts.using("valkey")):
+            yield "cache-password"
+        if not installed & set(facts.using("etcd")):
+            yield "etcd-password"
+    for database in facts.databases():
+        if site.database.of(database.name).password_file:
+            yield database.secret
+    if site.cache.password_file:
+        yield "cache-password"
+    if site.etcd.password_file or site.etcd.user is None:
+        yield "etcd-password"
+    if site.etcd.mode == "external" or site.etcd.user is None:
+        yield from ("etcd-root-password", "etcd-token")
