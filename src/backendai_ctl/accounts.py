@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from backendai_ctl.errors import OutOfTime, Problem
 from backendai_ctl.facts import Facts, OwnServer
-from backendai_ctl.system.run import check, run
+from backendai_ctl.platform.run import check, run
 
 GETENT = "getent"
 _LIMIT = 20  # seconds; a directory may be slow

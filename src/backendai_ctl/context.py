@@ -30,7 +30,7 @@ class Context:
 
     @property
     def secrets(self) -> Secrets:
-        return Secrets(self.facts.paths.secrets)
+        return Secrets(self.facts.paths.secrets, self.facts.holders())
 
     @property
     def numbers(self) -> tuple[int, int]:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.system import files
+from backendai_ctl.facts import Database
+from backendai_ctl.platform import files
 
-DatabaseName = Literal["manager", "coordinator"]
 
-
-def database_password(ctx: Context, which: DatabaseName) -> str:
-    """Password of the role that owns the manager's or the coordinator's database."""
-    given = getattr(ctx.site.database, which).password_file
-    return _password(ctx, given, f"database-{which}")
+def database_password(ctx: Context, database: Database) -> str:
+    """Password of the role that owns a database."""
+    given = ctx.site.database.of(database.name).password_file
+    return _password(ctx, given, database.secret)
 
 
 def cache_password(ctx: Context) -> str:

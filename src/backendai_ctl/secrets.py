@@ -6,38 +6,25 @@ Services get theirs inside their own configuration, by systemd's credentials.
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.errors import Problem
-from backendai_ctl.system import files
-
-# name -> what it is for; each is 43 characters of URL-safe base64 (256 bits).
-GENERATED = {
-    "admin-password": "the first administrator's password",
-    "admin-secret-key": "the first administrator's API secret key",
-    "appproxy-api": "between manager, coordinator and workers",
-    "appproxy-jwt": "signs the app proxy's tokens",
-    "appproxy-permit": "hashes the app proxy's permits",
-    "cache-password": "Valkey",
-    "database-coordinator": "the app proxy coordinator's database role",
-    "database-manager": "the manager's database role",
-    "etcd-password": "the services' user in etcd",
-    "etcd-root-password": "etcd's own administrator",
-    "etcd-token": "signs etcd's login tokens",
-    "storage-manager": "between manager and storage proxy",
-    "storage-token": "signs upload and download tokens",
-}
+from backendai_ctl.platform import files
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """Secrets below `folder`."""
+    """Secrets below `folder`: each is 43 characters of URL-safe base64 (256 bits)."""
 
     folder: Path
+    holders: Mapping[
+        str, Collection[str]
+    ]  # name of each secret -> components and servers that hold it
 
     def path(self, name: str) -> Path:
-        if name not in GENERATED:
+        if name not in self.holders:
             raise KeyError(name)
         return self.folder / name
 
@@ -49,7 +36,7 @@ class Secrets:
         text = files.read(self.path(name))
         if not text or not text.strip():
             raise Problem(
-                f"{self.path(name)}: no secret in it ({GENERATED[name]})",
+                f"{self.path(name)}: no secret in it (for {', '.join(sorted(self.holders[name]))})",
                 hint="run: backendai-ctl reconfigure",
             )
         return text.strip()

@@ -19,7 +19,7 @@ import socket
 
 from backendai_serve import health
 
-POLL = 0.5  # seconds between looks until the server is well
+POLL = 0.2  # seconds between looks until the server is well
 CALM = 10.0  # seconds between looks afterwards, at most
 LONGER = (
     1.1  # each such pause by the one before, where the server says why: its log has a line for each

@@ -55,6 +55,8 @@ class Unfit(Exception):
 
 def install() -> None:
     """Change what this process imports from now on, and what those import that it forks or spawns."""
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
     sys.meta_path.insert(0, _Finder())
     spawn.get_command_line = _installing(spawn.get_command_line)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.errors import BadRequest, Problem
-from backendai_ctl.system.run import run
+from backendai_ctl.platform.run import run
 
 KEYRING = Path("/usr/share/keyrings/backendai-archive-keyring.gpg")
 NEWEST = Path("/var/lib/backendai/bundles/newest")  # written by install.sh

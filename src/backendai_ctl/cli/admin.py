@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from backendai_ctl.addresses import public_url
 from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option, need_root
 from backendai_ctl.context import Context
 from backendai_ctl.database.accounts import reset_password
+from backendai_ctl.topology.addresses import public_url
 
 
 @click.group(**example("backendai-ctl admin show-endpoint"))
@@ -20,24 +20,22 @@ def command() -> None:
 )
 @json_option
 @dry_run_option
-@click.option("--email", metavar="ADDRESS", help="Whose; the site's administrator if left out.")
+@click.option("--email", metavar="ADDRESS", help="E-mail of the account. Default: admin.email.")
 @click.pass_context
-def reset(ctx: click.Context, as_json: bool, dry_run: bool, email: str | None) -> None:
+def reset(ctx: click.Context, dry_run: bool, email: str | None) -> None:
     """Give an account a new, generated password, and print it once."""
     need_root()
     found = context(ctx)
     email = email or found.site.admin.email
     if dry_run:
         emit(
-            {"email": email, "dry_run": True},
-            as_json=as_json,
+            {"email": email},
             text=lambda console: console.print(f"{email} would get a new password"),
         )
         return
     password = reset_password(found, email)
     emit(
         {"email": email, "password": password},
-        as_json=as_json,
         text=lambda console: console.print(f"{email}: {password}"),
     )
 
@@ -45,14 +43,13 @@ def reset(ctx: click.Context, as_json: bool, dry_run: bool, email: str | None) -
 @command.command("show-endpoint", **example("backendai-ctl admin show-endpoint"))
 @json_option
 @click.pass_context
-def show(ctx: click.Context, as_json: bool) -> None:
+def show(ctx: click.Context) -> None:
     """Show where the web UI is, who signs in first and where the password is kept."""
     found = context(ctx)
     file = found.secrets.path("admin-password")
     data = {"url": url(found), "email": found.site.admin.email, "password_file": str(file)}
     emit(
         data,
-        as_json=as_json,
         text=lambda console: console.print(
             f"{data['url']}\nuser:     {data['email']}\npassword: in {data['password_file']}"
         ),

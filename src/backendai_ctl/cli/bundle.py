@@ -12,21 +12,21 @@ from backendai_ctl.bundle import verify as check
 from backendai_ctl.cli.output import emit, example, json_option
 
 
-@click.group(**example("backendai-ctl bundle verify backendai-26.9.6-1-debian13-amd64.tar"))
+@click.group(**example("backendai-ctl bundle verify backendai-26.9.6-2-linux-amd64.tar"))
 def command() -> None:
     """Bundles: the tars of releases."""
 
 
-@command.command(**example("backendai-ctl bundle verify backendai-26.9.6-1-debian13-amd64.tar"))
+@command.command(**example("backendai-ctl bundle verify backendai-26.9.6-2-linux-amd64.tar"))
 @click.argument("tar", type=click.Path(path_type=Path), metavar="FILE.tar")
 @click.option(
     "--allow-older", is_flag=True, help="Accept a release older than the newest seen here."
 )
 @json_option
-def verify(tar: Path, allow_older: bool, as_json: bool) -> None:
+def verify(tar: Path, allow_older: bool) -> None:
     """Check FILE.tar by FILE.tar.sig beside it and the keys that this host trusts.
 
-    Nothing out of the bundle is run. Exit status 1: do not unpack it.
+    Nothing out of the bundle is run. Exit status other than 0: do not unpack it.
     """
     found = check.verify(tar, allow_older=allow_older)
 
@@ -39,4 +39,4 @@ def verify(tar: Path, allow_older: bool, as_json: bool) -> None:
         ]
         console.print("\n".join(rows), soft_wrap=True)
 
-    emit({"tar": str(tar), **asdict(found)}, as_json=as_json, text=text)
+    emit({"tar": str(tar), **asdict(found)}, text=text)

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from backendai_ctl import facts
 from backendai_ctl.cli.output import context, emit, example, json_option, need_root, table
-from backendai_ctl.config import keyed
-from backendai_ctl.config.merged import Merged, merged
-from backendai_ctl.config.render import with_config
 from backendai_ctl.context import Context
-from backendai_ctl.errors import EXIT_FAILED, EXIT_USAGE, Problem
+from backendai_ctl.errors import Problem
+from backendai_ctl.rendering import keyed
+from backendai_ctl.rendering.merged import Merged, merged
+from backendai_ctl.rendering.render import with_config
 from backendai_ctl.site.faults import SiteFaults
 
 
@@ -26,10 +26,10 @@ def command() -> None:
 @command.command(**example("backendai-ctl config show\nbackendai-ctl config show --json"))
 @json_option
 @click.pass_context
-def show(ctx: click.Context, as_json: bool) -> None:
-    """Show every setting of the site as it is in force, and where the files are.
+def show(ctx: click.Context) -> None:
+    """Show every setting of the site that is in effect, and the paths of its files.
 
-    Passwords are in none of them: the site file names files that hold passwords.
+    No password is shown: the site file only names the files that hold passwords.
     """
     made = context(ctx)
     data = {
@@ -42,13 +42,13 @@ def show(ctx: click.Context, as_json: bool) -> None:
         "site": made.site.model_dump(mode="json"),
         "given": sorted(_given(made)),
     }
-    emit(data, as_json=as_json, text=lambda console: _show(console, data))
+    emit(data, text=lambda console: _show(console, data))
 
 
 @command.command(**example("backendai-ctl config diff"))
 @json_option
 @click.pass_context
-def diff(ctx: click.Context, as_json: bool) -> None:
+def diff(ctx: click.Context) -> None:
     """Show your edits of the services' files, and what the next reconfigure would change in them.
 
     Secrets are not shown.
@@ -64,51 +64,39 @@ def diff(ctx: click.Context, as_json: bool) -> None:
             "changes": _pairs(done.merge.changes),
             "changed": done.changed,
         }
-    emit(found, as_json=as_json, text=lambda console: _diff(console, found))
+    emit({"files": found}, text=lambda console: _diff(console, found))
 
 
 @command.command(**example("backendai-ctl config check"))
 @json_option
 @click.pass_context
-def check(ctx: click.Context, as_json: bool) -> None:
+def check(ctx: click.Context) -> None:
     """Check the site file and the services' files. Changes nothing, needs no service.
 
     Exit status 2: the site file has faults. 1: a service's file has.
     """
-    faults: list[dict[str, Any]] = []
-    status = 0
     try:
-        made = context(ctx)
-        for component in with_config(made):
-            path = made.paths.config / component.config
-            try:
-                text = path.read_text("utf-8")
-                keyed.parse(path, text)
-            except FileNotFoundError:
-                continue
-            except PermissionError:
-                faults.append(_problem(Problem(f"{path}: cannot be read", hint="run it as root")))
-                status = EXIT_FAILED
-            except Problem as problem:
-                faults.append(_problem(problem))
-                status = EXIT_FAILED
+        errors = _errors(context(ctx))
     except SiteFaults as wrong:
-        status = EXIT_USAGE
-        faults = [
-            {
-                "file": str(wrong.path),
-                "line": fault.line,
-                "key": fault.key,
-                "reason": fault.reason,
-                "cure": fault.cure,
-            }
-            for fault in wrong.faults
-        ]
+        errors = [wrong]
     site = str(facts.load().paths.site_file)
-    data = {"site_file": site, "faults": faults}
-    emit(data, as_json=as_json, text=lambda console: _checked(console, site, faults))
-    if status:
-        ctx.exit(status)
+    emit({"site_file": site}, text=lambda console: _checked(console, site, errors), errors=errors)
+
+
+def _errors(made: Context) -> list[Problem]:
+    """What is wrong with the services' files."""
+    errors = []
+    for component in with_config(made):
+        path = made.paths.config / component.config
+        try:
+            keyed.parse(path, path.read_text("utf-8"))
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            errors.append(Problem(f"{path}: cannot be read", hint="run it as root"))
+        except Problem as problem:
+            errors.append(problem)
+    return errors
 
 
 def _given(ctx: Context) -> set[str]:
@@ -127,10 +115,6 @@ def _pairs(pairs: dict[str, tuple[Any, Any]]) -> list[dict[str, str]]:
         {"key": key, "from": keyed.shown(key, before), "to": keyed.shown(key, after)}
         for key, (before, after) in pairs.items()
     ]
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    return {"reason": problem.what, "cure": problem.hint}
 
 
 def _show(console: Console, data: dict[str, Any]) -> None:
@@ -175,12 +159,9 @@ def _line(pair: dict[str, str]) -> str:
     return f"{pair['key']}: {pair['from']} -> {pair['to']}"
 
 
-def _checked(console: Console, site: str, faults: list[dict[str, Any]]) -> None:
-    for fault in faults:
-        if "line" in fault:
-            where = f"{fault['file']}:{fault['line']}: {fault['key']}: "
-            console.print(f"{where}{fault['reason']}; {fault['cure']}", soft_wrap=True)
-        else:
-            console.print(f"{fault['reason']}\nhint: {fault['cure']}", soft_wrap=True)
-    if not faults:
+def _checked(console: Console, site: str, errors: Sequence[Problem]) -> None:
+    for error in errors:
+        lines = error.lines() if isinstance(error, SiteFaults) else [str(error)]
+        console.print("\n".join(lines), soft_wrap=True)
+    if not errors:
         console.print(f"{site} and the services' files are good.")

@@ -10,58 +10,60 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from backendai_ctl.change import Change
 from backendai_ctl.cli.output import (
+    complain,
     context,
     dry_run_option,
     emit,
     example,
     json_option,
-    mark,
     need_root,
+    show,
     table,
 )
 from backendai_ctl.context import Context
 from backendai_ctl.database import backup as backups
 from backendai_ctl.database import status as states
-from backendai_ctl.database.databases import ALL, Database, Target, named
+from backendai_ctl.database.databases import Target, named
 from backendai_ctl.database.migration import migrate
-from backendai_ctl.database.schema_step import plan
-from backendai_ctl.errors import EXIT_FAILED, BadRequest, Problem
-from backendai_ctl.reconfigure import exclusive, pending_mark, reconfigure
-from backendai_ctl.steps.base import Change
-from backendai_ctl.steps.journal import Journal, Outcome
+from backendai_ctl.database.plan import plan
+from backendai_ctl.engine.journal import Journal, Outcome
+from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.facts import Database
+from backendai_ctl.operations.reconfigure import exclusive, pending_mark, reconfigure
+from backendai_ctl.platform import files
+from backendai_ctl.platform.text import mark
+from backendai_ctl.steps.migrate_schema import name as migration_step
 from backendai_ctl.steps.plan import steps
-from backendai_ctl.steps.services import ready_mark
-from backendai_ctl.system import files
 
-_GOOD = {"head": True, "behind": None, "empty": None}
+_OK = {"head": True, "behind": None, "empty": None}
 _which = click.option(
     "--database",
     "which",
-    type=click.Choice([database.name for database in ALL]),
-    help="Only this one.",
+    metavar="NAME",
+    help="Only this database, by its name in `db status`, such as manager.",
 )
 
 
 @click.group(**example("backendai-ctl db status"))
 def command() -> None:
-    """Databases of the manager and of the app proxy's coordinator."""
+    """Databases of the components: state, migration, backup, restore."""
 
 
 @command.command("status", **example("backendai-ctl db status --json"))
 @json_option
 @click.pass_context
-def status(ctx: click.Context, as_json: bool) -> None:
+def status(ctx: click.Context) -> None:
     """Show revision, state, size and last dump of every database.
 
-    Exit status 1 if one of them is not at the schema of the installed release.
+    Exit status: 1 if a database cannot be used with the installed release; 3 if one is not migrated yet.
     """
     need_root()
     rows = states.rows(context(ctx))
-    data = {row.database: asdict(row) for row in rows}
-    emit(data, as_json=as_json, text=lambda console: _status(console, rows))
-    if not all(row.well for row in rows):
-        ctx.exit(EXIT_FAILED)
+    data = {row.database: {"ok": not row.error, **asdict(row)} for row in rows}
+    errors = [row.error for row in rows if row.error]
+    emit({"databases": data}, text=lambda console: _status(console, rows), errors=errors)
 
 
 @command.command(
@@ -71,18 +73,19 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @dry_run_option
 @_which
 @click.pass_context
-def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None) -> None:
+def migrate_(ctx: click.Context, dry_run: bool, which: str | None) -> None:
     """Bring the databases to the schema of the installed release.
 
     The service that uses a database is stopped, the database dumped to /var/backups/backendai,
-    the dump verified, the schema migrated and the service started again. If anything fails the
-    database is as it was before. On a configured host `reconfigure` follows where more is to be
-    done before the service may run.
+    the dump verified, the schema migrated and the service started again. If a migration fails, the
+    database is restored. On a configured host `reconfigure` is run afterwards if the service needs
+    further steps before it can start.
     """
     need_root()
     found = context(ctx)
     planned: dict[str, list[Change]] = {}
-    failed: Problem | None = None
+    errors: list[Problem] = []
+
     with _changing(found, dry_run) as begin:
         for database in _chosen(found, which):
             try:
@@ -92,19 +95,15 @@ def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None
                     migrate(found, database)
                 planned[database.name] = changes
             except Problem as problem:
-                if failed:
-                    click.echo(f"backendai-ctl: {failed}", err=True)
-                failed = problem
-        data = {name: [asdict(change) for change in changes] for name, changes in planned.items()}
-        emit(
-            {"dry_run": dry_run, "databases": data},
-            as_json=as_json,
-            text=lambda console: _plan(console, planned, dry_run, failed is not None),
-        )
-        if failed:
-            raise failed
-    if not dry_run and any(planned.values()):
-        ctx.exit(_go_on(found, [named(name) for name in planned if planned[name]], as_json))
+                complain(problem)
+                errors.append(problem)
+        show(lambda console: _plan(console, planned, dry_run, bool(errors)))
+        rows = {name: {"changes": list(map(asdict, todo))} for name, todo in planned.items()}
+        if errors:
+            emit({"databases": rows}, errors=errors)  # and the host stays marked as pending
+    if not dry_run:
+        errors += _go_on(found, [named(found.facts, name) for name in planned if planned[name]])
+    emit({"databases": rows}, errors=errors)
 
 
 @command.command("backup", **example("backendai-ctl db backup --database manager"))
@@ -114,12 +113,10 @@ def migrate_(ctx: click.Context, as_json: bool, dry_run: bool, which: str | None
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write, with --database. A new one below /var/backups/backendai if left out.",
+    help="File to write, with --database. Default: a new file in /var/backups/backendai.",
 )
 @click.pass_context
-def backup(
-    ctx: click.Context, as_json: bool, dry_run: bool, which: str | None, output: Path | None
-) -> None:
+def backup(ctx: click.Context, dry_run: bool, which: str | None, output: Path | None) -> None:
     """Dump the databases while they are in use, and read the dumps back.
 
     These dumps are kept until you remove them.
@@ -138,7 +135,7 @@ def backup(
         for name, path in made.items():
             console.print(f"{name}: would be dumped to {path}" if dry_run else path)
 
-    emit(made, as_json=as_json, text=text)
+    emit({"dumps": made}, text=text)
 
 
 @command.command(
@@ -148,12 +145,12 @@ def backup(
 @dry_run_option
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
-def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> None:
-    """Put a database back to what is in FILE; all that was written since is gone.
+def restore(ctx: click.Context, dry_run: bool, file: Path) -> None:
+    """Restore a database from the dump FILE. Everything written since then is lost.
 
-    What is there now is dumped first, so that this can be undone. The service that uses the
-    database is stopped, and started again if the dump is of the installed release's schema; on a
-    configured host `reconfigure` follows where more is to be done before it may run.
+    The present content is dumped first, so that you can go back. The service that uses the database
+    is stopped, and started again if the dump has the schema of the installed release. On a configured
+    host `reconfigure` is run afterwards if the service needs further steps before it can start.
     """
     need_root()
     found = context(ctx)
@@ -161,7 +158,7 @@ def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> Non
         done = backups.restore_file(found, file, dry_run=dry_run, begin=begin)
     data = asdict(done)
     if dry_run:
-        data |= {"where": Target(found, named(done.database)).where, "file": str(file)}
+        data |= {"where": Target(found, named(found.facts, done.database)).where, "file": str(file)}
 
     def text(console: Console) -> None:
         if dry_run:
@@ -170,55 +167,60 @@ def restore(ctx: click.Context, as_json: bool, dry_run: bool, file: Path) -> Non
         else:
             _restored(console, done)
 
-    emit(data, as_json=as_json, text=text)
-    if dry_run:
-        return
-    if done.at_head:
-        ctx.exit(_go_on(found, [named(done.database)], as_json))
-    _note_behind(found, done)
+    show(text)
+    errors: list[Problem] = []
+    if not dry_run and done.at_head:
+        errors = _go_on(found, [named(found.facts, done.database)])
+    elif not dry_run:
+        _note_behind(found, done)
+    emit(data, errors=errors)
 
 
-def _go_on(found: Context, changed: list[Database], as_json: bool) -> int:
-    """Have the services of databases run that could not before; the exit status.
+def _go_on(found: Context, changed: list[Database]) -> list[Problem]:
+    """Have the services of databases run that could not before; why one of these still does not.
 
     A package that came meanwhile keeps its service down until its steps are done, and what `status`
     tells of is the last run of all steps.
     """
     journal = Journal(found.paths.ctl)
     if not journal.last() or not any(_waits(found, database, journal) for database in changed):
-        return 0
-    bad = reconfigure(found).unfinished
-    for name, outcome in bad.items():
-        problem = Problem(f"not done yet: {name}: {outcome.what}", hint=outcome.hint)
-        click.echo(f"backendai-ctl: {problem}", err=True)
-    if not bad and not as_json:
-        click.echo("its services run")
-    concerned = {step.name: step.components for step in steps()}
-    down = [
-        database
-        for database in changed
-        if any(not concerned[n] or database.component in concerned[n] for n in bad)
-    ]
-    return EXIT_FAILED if down else 0
+        return []
+    try:
+        unfinished = reconfigure(found).unfinished
+    except Problem as refused:
+        complain(refused)
+        return [refused]
+    bad = {name: outcome.error(f"not done yet: {name}") for name, outcome in unfinished.items()}
+    for problem in bad.values():
+        complain(problem)
+    if not bad:
+        show(lambda console: console.print("its services run"))
+    concerned = {step.name: step.concerns(found.facts) for step in steps(found.facts)}
+    ours = {database.component for database in changed}
+    return [bad[name] for name in bad if not concerned[name] or ours & {*concerned[name]}]
 
 
 def _waits(found: Context, database: Database, journal: Journal) -> bool:
     """Whether its service may not start, or the last run was not done."""
-    mark = ready_mark(found, database.component)
+    mark = found.paths.ready(database.component)
     held_back = found.here(database.component) and not (files.read(mark) or "").strip()
     return held_back or any(row["state"] != "done" for row in journal.last()["steps"].values())
 
 
 def _note_behind(found: Context, done: backups.Restored) -> None:
     """Let `status` tell of the schema that is older now, and of nothing that was before."""
-    journal, database = Journal(found.paths.ctl), named(done.database)
+    journal, database = Journal(found.paths.ctl), named(found.facts, done.database)
     steps_ = journal.last().get("steps")
     if not steps_:
         return
     what = f"{Target(found, database).where}: at revision {done.revision}, of an older release"
-    step = f"migrate-{database.name}-schema"
     rows = {name: Outcome(**row) for name, row in steps_.items()}
-    journal.finish({**rows, step: Outcome("pending", what, "run: backendai-ctl db migrate")})
+    journal.finish(
+        {
+            **rows,
+            migration_step(database): Outcome("pending", what, "run: backendai-ctl db migrate"),
+        }
+    )
 
 
 @contextmanager
@@ -253,8 +255,8 @@ def _changing(found: Context, dry_run: bool) -> Iterator[Callable[[], None]]:
 
 def _chosen(found: Context, which: str | None) -> list[Database]:
     if which:
-        return [named(which)]
-    return [database for database in ALL if found.here(database.component)]
+        return [named(found.facts, which)]
+    return [one for one in found.facts.databases() if found.here(one.component)]
 
 
 def _status(console: Console, rows: list[states.Row]) -> None:
@@ -263,7 +265,7 @@ def _status(console: Console, rows: list[states.Row]) -> None:
         state = f"{row.pending} behind" if row.pending else row.state
         shown.add_row(
             row.database,
-            mark(state, _GOOD.get(row.state, False)),
+            mark(state, _OK.get(row.state, False)),
             row.revision or "-",
             row.head or "-",
             f"{row.size / 1e6:.0f} MB" if row.size else "-",
@@ -271,14 +273,14 @@ def _status(console: Console, rows: list[states.Row]) -> None:
         )
     console.print(shown)
     for row in rows:
-        if row.why:
-            console.print(f"{row.database}: {row.why}")
+        if row.message:
+            console.print(f"{row.database}: {row.message}")
 
 
 def _plan(console: Console, planned: dict[str, list[Change]], dry_run: bool, failed: bool) -> None:
     for changes in planned.values():
         for change in changes:
-            console.print(f"{change.what}: {change.how}{'' if dry_run else ': done'}")
+            console.print(f"{change}{'' if dry_run else ': done'}")
     if not any(planned.values()) and not failed:
         console.print("Nothing to do.")
 

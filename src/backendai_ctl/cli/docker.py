@@ -6,9 +6,9 @@ import os
 
 import click
 
-from backendai_ctl import container_engine
 from backendai_ctl.cli.output import context, example
 from backendai_ctl.errors import Problem
+from backendai_ctl.topology import container_engine
 
 
 @click.command(
@@ -19,10 +19,10 @@ from backendai_ctl.errors import Problem
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="WORD...")
 @click.pass_context
 def command(click_ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Call the command docker for the container engine that sessions of this host run in.
+    """Run the docker command with the container engine that the sessions of this host use.
 
-    Every WORD is the command's own. It is for images and for a look: the agent alone starts and ends
-    sessions.
+    All arguments are passed to docker. Use it to manage images and to inspect containers; do not start
+    or stop sessions with it, that is done by the agent.
     """
     engine = container_engine.of(context(click_ctx).facts)
     program = engine.command

@@ -1,8 +1,7 @@
-"""`backendai-ctl doctor`: is this host fit, and is what runs on it well?"""
+"""`backendai-ctl doctor`: is this host fit, and is what runs on it ok?"""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import click
 from rich.console import Console
 
 from backendai_ctl.cli.output import context, emit, example, json_option, need_root
-from backendai_ctl.errors import EXIT_FAILED
 
 _DEFAULT = "-"  # the option without a folder
 
@@ -22,19 +20,19 @@ _DEFAULT = "-"  # the option without a folder
         "backendai-ctl doctor --output reports --sign doctor.pem"
     )
 )
-@click.option("--preflight", is_flag=True, help="Only the host: no service is asked.")
+@click.option("--preflight", is_flag=True, help="Check the host only; contact no service.")
 @click.option(
     "--output",
     metavar="[DIR]",
     is_flag=False,
     flag_value=_DEFAULT,
-    help="Keep the report in DIR as JSON and text; /var/lib/backendai/ctl/doctor if left out.",
+    help="Write the report to DIR as JSON and text. Default: /var/lib/backendai/ctl/doctor.",
 )
 @click.option(
     "--sign",
     metavar="KEYFILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep the report, and sign it with this Ed25519 key (PEM).",
+    help="Write the report, and sign it with this Ed25519 private key (PEM).",
 )
 @json_option
 @click.pass_context
@@ -43,14 +41,12 @@ def command(
     preflight: bool,
     output: str | None,
     sign: Path | None,
-    as_json: bool,
 ) -> None:
     """Check this host, before or after installation; change nothing.
 
-    A check that cannot be made here is skipped and says why. Exit status 0: no check failed;
-    1: one did.
+    A check that is not possible on this host is skipped, with the reason. Exit status 1: a check failed.
     """
-    from backendai_ctl.doctor import checks, report  # slow to import: not for --help
+    from backendai_ctl.checks import checks, report  # slow to import: not for --help
 
     need_root()
     ctx = context(click_ctx)
@@ -70,6 +66,4 @@ def command(
         if written and written.signature:
             console.print(f"signature: {written.signature}")
 
-    emit(data, as_json=as_json, text=text)
-    if not made.good:
-        sys.exit(EXIT_FAILED)
+    emit(data, text=text, errors=made.errors)

@@ -6,8 +6,9 @@ import os
 
 import click
 
-from backendai_ctl import facts, hooks, upkeep
+from backendai_ctl import facts
 from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option
+from backendai_ctl.operations import hooks, upkeep
 
 
 @click.command(**example("backendai-ctl hook triggered backendai-manager"))
@@ -22,7 +23,6 @@ def command(
     action: str,
     package: str | None,
     args: tuple[str, ...],
-    as_json: bool,
     dry_run: bool,
 ) -> None:
     """Finish what packages left pending; for maintainer scripts.
@@ -39,7 +39,6 @@ def command(
         do = {"triggered": hooks.triggered, "boot": hooks.configure, "upkeep": hooks.maintain}
         line = do[action](known, lambda: context(ctx), os.environ)
     emit(
-        {"dry_run": dry_run, "said": line, "pending": line.startswith("pending")},
-        as_json=as_json,
+        {"message": line, "pending": line.startswith("pending")},
         text=lambda _console: click.echo(f"backendai: {line}") if line else None,
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Iterator
 from importlib import import_module
+from typing import Any
 
 import click
 
-from backendai_ctl.errors import EXIT_FAILED, Problem
-from backendai_ctl.system import files
+from backendai_ctl import log
 
-# noun: what it is for, in one line; its module is backendai_ctl.cli.NOUN
+# word: what it is for, in one line; its module is backendai_ctl.cli.WORD, but for those of MODULES
 NOUNS = {
     "status": "Services, their health, and what is pending",
+    "start": "Start services",
+    "stop": "Stop services",
+    "restart": "Restart services",
     "doctor": "Check this host before or after installation",
     "reconfigure": "Bring this host to what the site file says",
     "config": "Show, compare and check settings",
@@ -28,23 +31,36 @@ NOUNS = {
     "purge": "Remove what backendai-ctl made",
     "hook": "What maintainer scripts of packages call",
 }
+HIDDEN = "hook"  # not for people
+MODULES = {"start": "units", "stop": "units", "restart": "units"}
 
 
 class Nouns(click.Group):
     """Commands by name, imported on use: a start costs no more than the command needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(NOUNS)
+        return [noun for noun in NOUNS if noun != HIDDEN]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in NOUNS:
             return None
-        command: click.Command = import_module(f"backendai_ctl.cli.{cmd_name}").command
+        module = import_module(f"backendai_ctl.cli.{MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, cmd_name if cmd_name in MODULES else "command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            from backendai_ctl.cli.output import fail
+
+            fail(ctx, error)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, text in NOUNS.items() if name != "hook"])
+            formatter.write_dl([(noun, NOUNS[noun]) for noun in self.list_commands(ctx)])
 
 
 @click.command(
@@ -53,31 +69,25 @@ class Nouns(click.Group):
     epilog="Example: backendai-ctl status",
 )
 @click.version_option(package_name="backendai-ctl", message="%(version)s")
-def group() -> None:
+@click.option("--debug", is_flag=True, help="Log the programs that are run to standard error.")
+def group(debug: bool) -> None:
     """Set up, check, migrate and mend a Backend.AI site on this host."""
+    log.set_up(debug=debug)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """All commands of people by their words, groups before what is in them."""
+    with click.Context(group) as ctx:
+        for noun in group.list_commands(ctx):
+            if command := group.get_command(ctx, noun):
+                yield noun, command
+                if isinstance(command, click.Group):
+                    for verb, leaf in sorted(command.commands.items()):
+                        yield f"{noun} {verb}", leaf
 
 
 def main() -> None:
-    """Run the command; a Problem becomes two lines on standard error and its exit code."""
+    """Run the command line, and exit."""
     os.umask(0o022)
-    try:
-        # Without click's own handling, ctx.exit(CODE) comes back as the value.
-        sys.exit(group(prog_name="backendai-ctl", standalone_mode=False) or 0)
-    except click.ClickException as wrong:
-        wrong.show()
-        sys.exit(wrong.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        print("interrupted; run it again to go on", file=sys.stderr)
-        sys.exit(130)
-    except Problem as problem:
-        print(f"backendai-ctl: {problem}", file=sys.stderr)
-        if "--json" in sys.argv:
-            from backendai_ctl.cli.output import emit_error
-
-            emit_error(problem)
-        sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        sys.exit(EXIT_FAILED)
-    except OSError as error:
-        print(f"backendai-ctl: {files.trouble(error)}", file=sys.stderr)
-        sys.exit(EXIT_FAILED)
+    log.set_up(debug=False)
+    group(prog_name="backendai-ctl")

@@ -10,7 +10,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from backendai_ctl import facts, servers
+from backendai_ctl import facts
+from backendai_ctl.checks.firewall import APPLY
 from backendai_ctl.cli.output import (
     context,
     dry_run_option,
@@ -22,12 +23,14 @@ from backendai_ctl.cli.output import (
 )
 from backendai_ctl.cli.reconfigure import finish
 from backendai_ctl.context import Context
-from backendai_ctl.doctor.firewall import APPLY
 from backendai_ctl.errors import BadRequest, Problem
-from backendai_ctl.nodes import announced, here, hosts, layout, loaded, sealed, transfer
-from backendai_ctl.nodes import firewall as rules
-from backendai_ctl.reconfigure import exclusive, reconfigure
-from backendai_ctl.system import files
+from backendai_ctl.firewall import loaded
+from backendai_ctl.firewall import ruleset as rules
+from backendai_ctl.nodes import announced, hosts, sealed, transfer
+from backendai_ctl.operations.reconfigure import exclusive, reconfigure
+from backendai_ctl.platform import files
+from backendai_ctl.probes import servers
+from backendai_ctl.topology import here, layout
 
 passphrase_option = click.option(
     "--passphrase-file",
@@ -50,11 +53,11 @@ def command() -> None:
 @command.command("list", **example("backendai-ctl node list"))
 @json_option
 @click.pass_context
-def list_(ctx: click.Context, as_json: bool) -> None:
+def list_(ctx: click.Context) -> None:
     """Show the nodes, what they are for, how they are, and which of them this host is."""
     known = context(ctx)
     said = _said(known)
-    states = _states(known, said)
+    faults = {name: announced.faults(known, name, said or {}) for name in known.site.nodes}
     rows = [
         {
             "name": name,
@@ -64,7 +67,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:
             "components": sorted(layout.components_of(known.site, known.facts, name)),
             "resource_group": layout.group_of(known.site, name),
             "labels": list(node.labels),
-            "state": states[name],
+            "ok": None if said is None else not faults[name],
+            "message": "" if said is None else "; ".join(faults[name]),
             "firewall": said[name].firewall if said and name in said else None,
         }
         for name, node in known.site.nodes.items()
@@ -80,14 +84,14 @@ def list_(ctx: click.Context, as_json: bool) -> None:
                 f"{row['name']} (here)" if row["here"] else str(row["name"]),
                 str(row["address"]),
                 *(", ".join(row[key]) for key in ("roles", "components", "labels")),  # type: ignore[arg-type]
-                str(row["state"]),
+                {True: "joined", False: str(row["message"]), None: "unknown"}[row["ok"]],  # type: ignore[index]
             )
         console.print(shown)
         if without := [str(row["name"]) for row in rows if row["firewall"] is False]:
-            console.print(f"warning: no rules of nodes are loaded on: {', '.join(without)}")
+            console.print(f"warning: the firewall of nodes is not loaded on: {', '.join(without)}")
             console.print(f"hint: if no other firewall closes their ports, there {APPLY}")
 
-    emit({"nodes": rows, "here": known.node}, as_json=as_json, text=text)
+    emit({"nodes": rows, "here": known.node}, text=text)
 
 
 @command.command(
@@ -97,7 +101,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     )
 )
 @click.argument("name")
-@click.option("--output", metavar="FILE", help="Where to write it; NAME.node if left out.")
+@click.option("--output", metavar="FILE", help="File to write. Default: NAME.node.")
 @passphrase_option
 @json_option
 @dry_run_option
@@ -107,12 +111,11 @@ def export(
     name: str,
     output: str | None,
     passphrase_file: str | None,
-    as_json: bool,
     dry_run: bool,
 ) -> None:
     """Write a sealed file for the node NAME: the site file, and the secrets its roles need.
 
-    Without --passphrase-file a passphrase is made and shown, once. Carry the two on different ways.
+    Without --passphrase-file a passphrase is generated and shown once. Send it separately from the file.
     """
     need_root()
     bundle = transfer.export(context(ctx), name, dry_run=dry_run)
@@ -124,7 +127,7 @@ def export(
             raise BadRequest(
                 f"{passphrase_file}: a passphrase of less than {sealed.SHORTEST} characters could be "
                 "guessed by who finds the file",
-                hint="leave --passphrase-file out: one is made then, and shown",
+                hint="omit --passphrase-file to have a passphrase generated and shown",
             )
         if not given:
             given = data["passphrase"] = sealed.new_passphrase()
@@ -137,7 +140,7 @@ def export(
         if "passphrase" in data:
             console.print(f"Passphrase, shown this once: {data['passphrase']}")
 
-    emit(data, as_json=as_json, text=text)
+    emit(data, text=text)
 
 
 @command.command(
@@ -163,7 +166,6 @@ def join(
     passphrase_file: str | None,
     force: bool,
     no_reconfigure: bool,
-    as_json: bool,
     dry_run: bool,
 ) -> None:
     """Make this host the node that FILE was exported for, and set it up.
@@ -186,13 +188,13 @@ def join(
         if not dry_run:
             transfer.write(known, wanted, bundle)
         said = "\n".join(f"{c.what}: {c.how}" for c in changes) or "Nothing to do."
-        emit(data, as_json=as_json, text=lambda console: console.print(said))
+        emit(data, text=lambda console: console.print(said))
         return
     with exclusive(here.on_behalf(known, site, node)):
         transfer.write(known, wanted, bundle)
     made = context(ctx)
     made.say(f"This host is node {node} now.")
-    finish(ctx, reconfigure(made), as_json=as_json, dry_run=False, more=data)
+    finish(reconfigure(made), dry_run=False, more=data)
 
 
 @command.command(
@@ -207,13 +209,11 @@ def join(
 @json_option
 @dry_run_option
 @click.pass_context
-def firewall(
-    ctx: click.Context, do_apply: bool, do_remove: bool, as_json: bool, dry_run: bool
-) -> None:
-    """Show rules for nftables: other nodes may connect, users to what is theirs, nobody else.
+def firewall(ctx: click.Context, do_apply: bool, do_remove: bool, dry_run: bool) -> None:
+    """Show nftables rules that close the ports of the site to all but its nodes and users.
 
-    They are in a table of their own and concern the ports of Backend.AI and its servers only. The part
-    that keeps containers from nodes and servers is loaded, and stays, wherever there is an agent.
+    The rules have a table of their own and affect the ports of Backend.AI and its servers only. The
+    rules that keep containers from nodes and servers are always loaded on hosts with an agent.
     """
     _refuse_both(do_apply, do_remove)
     known = context(ctx)
@@ -226,7 +226,6 @@ def firewall(
             announced.tell(known)
     emit(
         {"node": known.node, "rules": text},
-        as_json=as_json,
         text=lambda console: console.print(text, end=""),
     )
 
@@ -239,12 +238,10 @@ def firewall(
 @json_option
 @dry_run_option
 @click.pass_context
-def hosts_(
-    ctx: click.Context, do_apply: bool, do_remove: bool, as_json: bool, dry_run: bool
-) -> None:
+def hosts_(ctx: click.Context, do_apply: bool, do_remove: bool, dry_run: bool) -> None:
     """Show names and addresses of the nodes as lines for /etc/hosts.
 
-    Nothing of ours needs them: services are told addresses. They are for people.
+    Backend.AI does not need these lines: its services use the addresses in the site file.
     """
     _refuse_both(do_apply, do_remove)
     known = context(ctx)
@@ -255,7 +252,6 @@ def hosts_(
         hosts.write(lines)
     emit(
         {"lines": lines, "changed": changed},
-        as_json=as_json,
         text=lambda console: console.print("\n".join(lines)),
     )
 
@@ -268,14 +264,6 @@ def _said(known: Context) -> dict[str, announced.Told] | None:
         return announced.told(known)
     except (Problem, *servers.FAILURES):  # away, or the password is not for everyone
         return None
-
-
-def _states(known: Context, said: dict[str, announced.Told] | None) -> dict[str, str]:
-    """How each node is set up, by what the nodes said; "unknown" if they cannot be heard."""
-    if said is None:
-        return dict.fromkeys(known.site.nodes, "unknown")
-    wrong = {name: announced.faults(known, name, said) for name in known.site.nodes}
-    return {name: "; ".join(found) or "joined" for name, found in wrong.items()}
 
 
 def _refuse_both(do_apply: bool, do_remove: bool) -> None:

@@ -1,23 +1,42 @@
-"""What every command shares: --json and --dry-run, output for people or programs, the context."""
+"""What every command shares: --json and --dry-run, output for people or programs, the context.
+
+A command ends with its result by `emit`, or with what it raised by `fail`. With --json both print one
+object that has `ok` and `errors`, see `backendai_ctl.errors.summary`; the exit status is that of the errors.
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from backendai_ctl import facts
+from backendai_ctl import facts, log
 from backendai_ctl.context import Context
-from backendai_ctl.errors import Problem
+from backendai_ctl.errors import EXIT_FAILED, BadRequest, Interrupted, Problem, exit_status, summary
+from backendai_ctl.platform import files
+from backendai_ctl.platform.text import canonical
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_JSON = f"{__name__}.json"  # in what the contexts of a command line share: whether --json is given
+
+
+def _note_json(ctx: click.Context, _option: click.Parameter, given: bool) -> bool:
+    ctx.meta[_JSON] = given
+    return given
+
+
+def json_flag(help: str, **more: Any) -> Any:
+    """The option --json; it is known before another one is refused."""
+    return click.option(
+        "--json", "as_json", is_flag=True, is_eager=True, callback=_note_json, help=help, **more
+    )
+
+
+json_option = json_flag("Print JSON, for programs.", expose_value=False)
 dry_run_option = click.option(
     "--dry-run", "dry_run", is_flag=True, help="Show what would change; change nothing."
 )
@@ -29,33 +48,64 @@ def example(text: str) -> dict[str, Any]:
     return {"epilog": f"\b\nExample:\n{lines}"}
 
 
-def canonical(data: Any) -> str:
-    """JSON that is the same for the same data: sorted keys, two spaces, LF at the end."""
-    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
+def emit(
+    data: dict[str, Any],
+    text: Callable[[Console], None] = lambda _console: None,
+    errors: Sequence[Problem] = (),
+) -> None:
+    """Print `data` as JSON, or let `text` write it for people; with `errors` the command ends by them.
+
+    People are told of the errors by `text`, or were before.
+    """
+    ctx = click.get_current_context()
+    show(text)
+    if ctx.meta.get(_JSON):
+        asked = {key: ctx.params[key] for key in ("dry_run",) if key in ctx.params}
+        click.echo(canonical({**summary(errors), **asked, **data}), nl=False)
+    if errors:
+        ctx.exit(exit_status(errors))
 
 
-_emitted = False  # whether this run has printed its JSON
+def show(text: Callable[[Console], None]) -> None:
+    """Let `text` write for people what cannot wait until the end."""
+    if not click.get_current_context().meta.get(_JSON):
+        text(console())
 
 
-def emit(data: Any, *, as_json: bool, text: Callable[[Console], None]) -> None:
-    """Print `data` as JSON on standard output, or let `text` write it for people."""
-    global _emitted
-    if as_json:
-        _emitted = True
-        click.echo(canonical(data), nl=False)
-        return
-    text(console())
+def complain(problem: Problem) -> None:
+    """Tell people of it, on standard error."""
+    click.echo(f"backendai-ctl: {problem}", err=True)
 
 
-def emit_error(problem: Problem) -> None:
-    """As JSON, for a program that asked for it and was told nothing yet: what, hint, faults."""
-    if _emitted:
-        return
-    data: dict[str, Any] = {"what": problem.what, "hint": problem.hint}
-    if faults := getattr(problem, "faults", ()):
-        rows = ({"line": f.line, "key": f.key, "reason": f.reason, "cure": f.cure} for f in faults)
-        data["faults"] = list(rows)
-    emit({"error": data}, as_json=True, text=lambda _console: None)
+def fail(ctx: click.Context, error: BaseException) -> NoReturn:
+    """End the command by what it raised, told to people and, if asked for, to programs."""
+    if isinstance(error, BrokenPipeError):  # nobody listens
+        ctx.exit(EXIT_FAILED)
+    problem = _problem(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+    else:
+        complain(problem)
+    # A word that is refused ends the reading of options before --json is known.
+    if ctx.meta.get(_JSON, isinstance(error, click.UsageError) and "--json" in sys.argv):
+        click.echo(canonical(summary([problem])), nl=False)
+    ctx.exit(problem.exit_code)
+
+
+def _problem(error: BaseException) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, click.ClickException):
+        return BadRequest(error.format_message(), hint="see: backendai-ctl --help")
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return Interrupted("interrupted", hint="run it again to go on")
+    if isinstance(error, OSError):
+        return files.trouble(error)
+    where = "\n  ".join(log.frames(error))
+    return Problem(  # its text may hold a secret
+        f"unexpected {type(error).__name__}, innermost last:\n  {where}",
+        hint="this is a fault of backendai-ctl: please report these lines",
+    )
 
 
 def console() -> Console:
@@ -72,18 +122,12 @@ def table(*columns: str) -> Table:
     return made
 
 
-def mark(word: str, good: bool | None) -> Text:
-    """A word that says how it is: green, red, or yellow when neither."""
-    style = {True: "green", False: "bold red", None: "yellow"}[good]
-    return Text(word, style=style)
-
-
 def context(ctx: click.Context) -> Context:
     """Facts and site file, read once for a command line; Problem when one of them is not good."""
     root = ctx.find_root()
     if not isinstance(root.obj, Context):
-        from backendai_ctl.nodes import here
-        from backendai_ctl.site.load import load  # pydantic is slow to import: not for --help
+        from backendai_ctl.topology import here
+        from backendai_ctl.validation.load import load  # pydantic is slow to import: not for --help
 
         known = facts.load()
         root.obj = here.context(known, load(known.paths.site_file, known), _say)

@@ -6,7 +6,7 @@ import click
 
 from backendai_ctl.cli.output import context, dry_run_option, emit, example, json_option, need_root
 from backendai_ctl.errors import BadRequest
-from backendai_ctl.purge import purge
+from backendai_ctl.operations.purge import purge
 
 
 @click.command(
@@ -14,20 +14,21 @@ from backendai_ctl.purge import purge
 )
 @json_option
 @dry_run_option
-@click.option("--data", is_flag=True, help="Databases, dumps, secrets and volumes as well.")
+@click.option("--data", is_flag=True, help="Also delete databases, dumps, secrets and volumes.")
 @click.option(
     "--volumes",
     "named",
     multiple=True,
     metavar="NAME",
-    help="With --data: of the volumes only this one (may be repeated). In a site of several nodes no "
-    "volume is deleted without it.",
+    help="With --data: delete only this volume; may be repeated. In a site of several nodes only volumes "
+    "named here are deleted.",
 )
-@click.option("--yes-delete-all-data", "sure", is_flag=True, help="With --data: yes, for good.")
+@click.option(
+    "--yes-delete-all-data", "sure", is_flag=True, help="With --data: confirm the deletion."
+)
 @click.pass_context
 def command(
     ctx: click.Context,
-    as_json: bool,
     dry_run: bool,
     data: bool,
     named: tuple[str, ...],
@@ -35,9 +36,9 @@ def command(
 ) -> None:
     """Stop the services and remove the settings that backendai-ctl made on this host.
 
-    What your users stored, the databases, their dumps and the secrets without which nobody can
-    read them stay, unless you ask for --data. Of the volumes it deletes those whose folder
-    backendai-ctl made on this host, and never what is mounted; it says what it leaves, and why.
+    Files of users, databases, dumps and the secrets that are needed to read them are kept unless
+    --data is given. With --data, only volumes whose folder backendai-ctl created on this host are
+    deleted, and never what is mounted. Everything that is kept is listed with the reason.
     """
     need_root()
     if named and not data:
@@ -50,11 +51,6 @@ def command(
     done = purge(context(ctx), data=data, dry_run=dry_run, named=named)
     lines = [*done.gone, *(f"left {line}" for line in done.left)]
     emit(
-        {
-            "removed": [] if dry_run else done.gone,
-            "would_remove": done.gone if dry_run else [],
-            "left": done.left,
-        },
-        as_json=as_json,
+        {"removed": done.gone, "left": done.left},
         text=lambda console: console.print("\n".join(lines) or "Nothing to remove."),
     )

@@ -9,21 +9,21 @@ from typing import Any
 import click
 from rich.console import Console
 
+from backendai_ctl.change import Change
 from backendai_ctl.cli.output import (
     context,
     dry_run_option,
     emit,
     example,
     json_option,
-    mark,
     need_root,
     table,
 )
-from backendai_ctl.errors import EXIT_FAILED, Problem
-from backendai_ctl.reconfigure import Report, reconfigure
-from backendai_ctl.steps.base import Change
+from backendai_ctl.errors import Problem, summary
+from backendai_ctl.operations.reconfigure import Report, reconfigure
+from backendai_ctl.platform.text import mark
 
-_GOOD = {"done": True, "same": True, "pending": None, "blocked": None, "failed": False}
+_OK = {"done": True, "same": True, "pending": None, "blocked": None, "failed": False}
 
 
 @click.command(**example("backendai-ctl reconfigure --dry-run\nbackendai-ctl reconfigure"))
@@ -31,41 +31,32 @@ _GOOD = {"done": True, "same": True, "pending": None, "blocked": None, "failed":
 @dry_run_option
 @click.option("--only", multiple=True, metavar="STEP", help="Only this step; may be repeated.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool, dry_run: bool, only: tuple[str, ...]) -> None:
+def command(ctx: click.Context, dry_run: bool, only: tuple[str, ...]) -> None:
     """Bring this host to what /etc/backendai/site.toml says.
 
-    Every step looks first and does only what differs, so it may be run at any time, and again
-    after it was interrupted. Exit status 1: a step failed or waits for something.
+    Each step checks first and changes only what differs, so you can run it at any time, also after
+    an interrupted run. Exit status: 1 if a step failed; 3 if none failed but some are pending.
     """
     need_root()
     report = reconfigure(context(ctx), dry_run=dry_run, only=only)
-    finish(ctx, report, as_json=as_json, dry_run=dry_run)
+    finish(report, dry_run=dry_run)
 
 
-def finish(
-    ctx: click.Context,
-    report: Report,
-    *,
-    as_json: bool,
-    dry_run: bool,
-    more: Mapping[str, Any] | None = None,
-) -> None:
+def finish(report: Report, *, dry_run: bool, more: Mapping[str, Any] | None = None) -> None:
     """Show the report, with `more` in its JSON, and end with its exit status."""
     data = {**_data(report), **(more or {})}
-    emit(data, as_json=as_json, text=lambda console: _text(console, report, dry_run))
-    if report.state != "done":
-        ctx.exit(EXIT_FAILED)
+    emit(data, text=lambda console: _text(console, report, dry_run), errors=report.errors)
 
 
 def _data(report: Report) -> dict[str, Any]:
     plan = {
-        name: {"problem": found.what, "hint": found.hint}
+        name: summary([found])
         if isinstance(found, Problem)
         else {"changes": [asdict(change) for change in found]}
         for name, found in report.plan.items()
     }
     steps = {name: asdict(outcome) for name, outcome in report.outcomes.items()}
-    return {"state": report.state, "steps": steps, "plan": plan}
+    return {"steps": steps, "plan": plan}
 
 
 def _text(console: Console, report: Report, dry_run: bool) -> None:
@@ -76,7 +67,7 @@ def _text(console: Console, report: Report, dry_run: bool) -> None:
     hints = []
     for name, outcome in report.outcomes.items():
         seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
-        shown.add_row(name, mark(outcome.state, _GOOD[outcome.state]), seconds, outcome.what)
+        shown.add_row(name, mark(outcome.state, _OK[outcome.state]), seconds, outcome.message)
         if outcome.hint and outcome.state != "blocked":
             hints.append(outcome.hint)
     console.print(shown)
@@ -88,11 +79,11 @@ def _plan(console: Console, plan: dict[str, list[Change] | Problem]) -> None:
     nothing = True
     for name, found in plan.items():
         if isinstance(found, Problem):
-            console.print(f"{name}: cannot be said now: {found.what}")
+            console.print(f"{name}: cannot be said now: {found.message}")
             nothing = False
             continue
         for change in found:
-            console.print(f"{name}: {change.what}: {change.how}")
+            console.print(f"{name}: {change}")
             nothing = False
     if nothing:
         console.print("Nothing to do.")

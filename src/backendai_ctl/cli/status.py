@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backendai_ctl import status as gathered
-from backendai_ctl.cli.output import context, emit, example, json_option, mark, table
-from backendai_ctl.errors import EXIT_FAILED
-from backendai_ctl.status import Part, Status
+from backendai_ctl.cli.output import context, emit, example, json_option, table
+from backendai_ctl.operations import status as gathered
+from backendai_ctl.operations.status import Part, Status
+from backendai_ctl.platform.text import mark
 
 
 @click.command(**example("backendai-ctl status\nbackendai-ctl status --wait 120 --json"))
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=0.0, help="Wait until healthy, for SECONDS."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Wait up to SECONDS until everything is healthy.",
 )
 @json_option
 @click.pass_context
-def command(click_ctx: click.Context, wait: float, as_json: bool) -> None:
+def command(click_ctx: click.Context, wait: float) -> None:
     """Show the components of this host and the servers they use.
 
-    Exit status 0: all healthy; 1: something is not.
+    Exit status: 0 if all are healthy; 1 if one is not; 3 if they only wait, such as for `reconfigure`.
     """
     status = gathered.wait(context(click_ctx), wait)
-    emit(status.data(), as_json=as_json, text=lambda console: show(status, console))
-    if not status.healthy:
-        sys.exit(EXIT_FAILED)
+    emit(status.data(), text=lambda console: show(status, console), errors=status.errors)
 
 
 def show(status: Status, console: Console) -> None:
@@ -42,18 +42,18 @@ def show(status: Status, console: Console) -> None:
     if status.servers:
         console.print()
         console.print(_servers(status))
-    causes = gathered.causes((*status.servers, *status.components))
+    causes = status.causes
     if causes or status.unfinished:
         console.print()
     for cause in causes:
-        console.print(f"why not: {cause}")
+        console.print(f"why not: {cause.message}")
     for row in status.unfinished:
-        if row["state"] != "blocked" and not any(row["what"] in cause for cause in causes):
-            console.print(f"{row['state']}: {row['step']}: {row['what']}")
+        if row["state"] != "blocked" and not any(row["message"] in c.message for c in causes):
+            console.print(f"{row['state']}: {row['step']}: {row['message']}")
     if status.pending and not status.unfinished:
         console.print("pending: settings or packages changed; run: backendai-ctl reconfigure")
-    hints = dict.fromkeys(row["hint"] for row in status.unfinished if row["hint"])
-    for hint in hints:
+    hints = (*(cause.hint for cause in causes), *(row["hint"] for row in status.unfinished))
+    for hint in dict.fromkeys(filter(None, hints)):
         console.print(f"hint: {hint}")
 
 
@@ -80,6 +80,6 @@ def _servers(status: Status) -> Table:
 def _health(part: Part) -> Text:
     if part.state == "off":
         return mark("off", None)
-    if part.well:
+    if part.ok:
         return mark("healthy", True)
-    return mark(part.detail or "not running", False)
+    return mark(part.message or "not running", False)

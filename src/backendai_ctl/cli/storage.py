@@ -15,18 +15,19 @@ from backendai_ctl.cli.output import (
     emit,
     example,
     json_option,
-    mark,
     need_root,
     table,
 )
 from backendai_ctl.context import Context
-from backendai_ctl.errors import EXIT_FAILED, BadRequest
-from backendai_ctl.reconfigure import exclusive
-from backendai_ctl.steps import export_volumes
-from backendai_ctl.steps.create_volumes import STEP, ready
+from backendai_ctl.errors import BadRequest, Problem
+from backendai_ctl.operations.reconfigure import exclusive
+from backendai_ctl.platform.text import mark
+from backendai_ctl.platform.together import together
+from backendai_ctl.steps.create_volumes import CreateVolumes, ready
+from backendai_ctl.steps.export_volumes import ExportVolumes
 from backendai_ctl.storage import access, exports, mounts
-from backendai_ctl.storage.volumes import VERSION, Look, Place, look, places
-from backendai_ctl.system.together import together
+from backendai_ctl.storage.volumes import VERSION, Look, look
+from backendai_ctl.topology.places import Place, places, served
 
 _LOOK = 3.0  # seconds
 _CHECK = 60.0
@@ -40,7 +41,7 @@ def command() -> None:
 @command.command(**example("backendai-ctl storage status --json"))
 @json_option
 @click.pass_context
-def status(ctx: click.Context, as_json: bool) -> None:
+def status(ctx: click.Context) -> None:
     """Show every volume of the site file: where it is, its mount, its space.
 
     Exit status 1: one of them cannot be used.
@@ -60,13 +61,17 @@ def status(ctx: click.Context, as_json: bool) -> None:
                 row["source"] or "-",
                 {True: "yes", False: "no", None: "-"}[row["mounted"]],
                 f"{decimal(row['free'])} of {decimal(row['size'])}" if row["size"] else "-",
-                mark(row["state"], row["state"] == "ready"),
+                mark("ready" if row["ok"] else row["message"], row["ok"]),
             )
         console.print(shown)
 
-    emit({"volumes": rows}, as_json=as_json, text=text)
-    if any(row["state"] != "ready" for row in rows):
-        ctx.exit(EXIT_FAILED)
+    hint = "run: backendai-ctl storage check {}"
+    errors = [
+        Problem(f"{row['name']}: {row['message']}", hint=hint.format(row["name"]))
+        for row in rows
+        if not row["ok"]
+    ]
+    emit({"volumes": rows}, text=text, errors=errors)
 
 
 @command.command(**example("backendai-ctl storage mount\nbackendai-ctl storage mount volume1"))
@@ -74,8 +79,8 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @json_option
 @dry_run_option
 @click.pass_context
-def mount(ctx: click.Context, name: str | None, as_json: bool, dry_run: bool) -> None:
-    """Mount NFS volumes that are not mounted, all or one by NAME, and make them ready."""
+def mount(ctx: click.Context, name: str | None, dry_run: bool) -> None:
+    """Mount the NFS volumes that are not mounted, or only the volume NAME, and prepare them."""
     need_root()
     known = context(ctx)
     chosen = [_find(known, name)] if name else mounts.remote(known)
@@ -87,15 +92,14 @@ def mount(ctx: click.Context, name: str | None, as_json: bool, dry_run: bool) ->
     todo = [place for place in chosen if not mounts.mounted(place)]
     if not dry_run and todo:
         with exclusive(known):
-            if STEP.unit_changes(known):
-                STEP.write_units(known)
+            if CreateVolumes().unit_changes(known):
+                CreateVolumes().write_units(known)
             for place in todo:
                 ready(known, place)
     names = [f"{place.path} from {place.source}" for place in todo]
     verb = "Would mount" if dry_run else "Mounted"
     emit(
-        {"would_mount" if dry_run else "mounted": names},
-        as_json=as_json,
+        {"mounted": names},
         text=lambda console: console.print(
             "\n".join(f"{verb} {line}" for line in names) or "Nothing to mount."
         ),
@@ -106,22 +110,22 @@ def mount(ctx: click.Context, name: str | None, as_json: bool, dry_run: bool) ->
 @json_option
 @dry_run_option
 @click.pass_context
-def export(ctx: click.Context, as_json: bool, dry_run: bool) -> None:
-    """Serve to other nodes, by NFS 4, what the site file says that this node keeps.
+def export(ctx: click.Context, dry_run: bool) -> None:
+    """Serve the volumes that this node keeps to the other nodes, by NFS 4.
 
-    Which are the volumes with kind = "nfs" and server = this node. `reconfigure` does it as well.
+    These are the volumes with kind = "nfs" and server = this node. `reconfigure` does the same.
     """
     need_root()
     known = context(ctx)
-    if not exports.served(known):
+    if not served(known):
         raise BadRequest(
             "no other node needs a volume of this host",
             hint='describe it: [storage.volumes.NAME] kind = "nfs", server = "NODE"',
         )
-    changes = export_volumes.STEP.check(known)
+    changes = ExportVolumes().check(known)
     if changes and not dry_run:
         with exclusive(known):
-            export_volumes.STEP.apply(known)
+            ExportVolumes().apply(known)
     rows = [{"what": change.what, "how": change.how} for change in changes]
     line = exports.text(known)
 
@@ -133,18 +137,18 @@ def export(ctx: click.Context, as_json: bool, dry_run: bool) -> None:
         console.print(f"\n{exports.FILE}:\n{line}", end="")
 
     data = {"file": str(exports.FILE), "text": line, "changes": rows}
-    emit(data, as_json=as_json, text=text)
+    emit(data, text=text)
 
 
 @command.command(**example("backendai-ctl storage check\nbackendai-ctl storage check volume1"))
 @click.argument("name", required=False)
 @json_option
 @click.pass_context
-def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
-    """Use every volume, or the one of NAME, as the services do: one user, the same on every node.
+def check(ctx: click.Context, name: str | None) -> None:
+    """Test all volumes, or the volume NAME, in the way the services use them.
 
-    Writes, reads, renames and locks files as the services' user, looks who owns them on the server,
-    and what root of this node is there. Run it on each node. Exit status 1: something fails.
+    Writes, reads, renames and locks files as the user of the services; checks who owns these files on
+    the server, and to which user the server maps root. Run it on each node. Exit status 1: a test failed.
     """
     need_root()
     known = context(ctx)
@@ -153,22 +157,27 @@ def check(ctx: click.Context, name: str | None, as_json: bool) -> None:
     rows = [
         {"volume": volume, **asdict(seen)} for volume, several in found.items() for seen in several
     ]
-    good = all(row["level"] != "fail" for row in rows)
+    errors = [
+        Problem(
+            f"{row['volume'] or 'this host'}: {row['name']}: {row['message']}", hint=row["hint"]
+        )
+        for row in rows
+        if row["level"] == "fail"
+    ]
 
     def text(console: Console) -> None:
         shown = table("VOLUME", "WHAT", "STATE", f"SEEN FROM {access.node(known)}")
         for row in rows:
             colour = {"ok": True, "fail": False}.get(row["level"])
-            shown.add_row(row["volume"] or "-", row["what"], mark(row["level"], colour), row["saw"])
+            shown.add_row(
+                row["volume"] or "-", row["name"], mark(row["level"], colour), row["message"]
+            )
         console.print(shown)
         for row in rows:
             if row["level"] != "ok" and row["hint"]:
                 console.print(f"hint: {row['volume'] or 'this host'}: {row['hint']}")
 
-    data = {"node": access.node(known), "good": good, "findings": rows}
-    emit(data, as_json=as_json, text=text)
-    if not good:
-        ctx.exit(EXIT_FAILED)
+    emit({"node": access.node(known), "findings": rows}, text=text, errors=errors)
 
 
 def _look(ctx: Context, place: Place) -> Look:
@@ -190,6 +199,7 @@ def _find(ctx: Context, name: str) -> Place:
 
 def _row(place: Place, found: Look) -> dict[str, Any]:
     here = not place.remote or mounts.mounted(place)  # else it is the disk below the mount
+    wrong = _wrong(place, found)
     return {
         "name": place.name,
         "kind": place.volume.kind,
@@ -200,11 +210,13 @@ def _row(place: Place, found: Look) -> dict[str, Any]:
         "size": found.size if here else 0,
         "free": found.free if here else 0,
         "version": found.version,
-        "state": _state(place, found),
+        "ok": not wrong,
+        "message": wrong,
     }
 
 
-def _state(place: Place, found: Look) -> str:
+def _wrong(place: Place, found: Look) -> str:
+    """Why it cannot be used; empty if it can."""
     if found.error:
         return found.error
     if place.remote and not mounts.mounted(place):
@@ -215,4 +227,4 @@ def _state(place: Place, found: Look) -> str:
         return "read-only"
     if not found.usable:
         return "not writable for the services"
-    return "ready" if found.version == VERSION else "no version.txt"
+    return "" if found.version == VERSION else "no version.txt"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from backendai_ctl.errors import BadRequest
 from backendai_ctl.site.locate import Loc
@@ -19,8 +20,8 @@ class Fault:
     """One fault; `line` is known once it was looked up in the file."""
 
     loc: Loc
-    reason: str
-    cure: str
+    message: str
+    hint: str
     line: int = 0
 
     @property
@@ -39,11 +40,23 @@ class SiteFaults(BadRequest):
         self.path = path
         self.faults = tuple(sorted(faults, key=lambda fault: (fault.line, fault.key)))
         count = len(self.faults)
-        said = "\n".join(f"{path}:{f.line}: {f.key}: {f.reason}; {f.cure}" for f in self.faults)
+        said = "\n".join(self.lines())
         super().__init__(
             f"{count} fault{'s' if count > 1 else ''} in the site file, nothing was applied\n{said}",
             hint="correct it, then run: backendai-ctl config check",
         )
+
+    def lines(self) -> list[str]:
+        """A line for each fault, as compilers write it."""
+        return [f"{self.path}:{f.line}: {f.key}: {f.message}; {f.hint}" for f in self.faults]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each fault, with its place."""
+        file = str(self.path)
+        return [
+            {"file": file, "line": f.line, "key": f.key, "message": f.message, "hint": f.hint}
+            for f in self.faults
+        ]
 
 
 def dotted(loc: Loc) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from backendai_ctl.site import values
 from backendai_ctl.site.locate import Loc
@@ -14,8 +14,8 @@ from backendai_ctl.site.schema import Site
 Schema = Mapping[str, Any]
 
 _WORDS = {
-    "integer": "a whole number",
-    "string": "a text",
+    "integer": "an integer",
+    "string": "a string",
     "boolean": "true or false",
     "object": "a table",
 }
@@ -86,9 +86,9 @@ def kind(part: Schema) -> str:
     if "enum" in part:
         return " or ".join(json.dumps(value) for value in part["enum"])
     if "prefixItems" in part:
-        return f"a list of {len(part['prefixItems'])} whole numbers"
+        return f"a list of {len(part['prefixItems'])} integers"
     if part.get("type") == "array":
-        return f"a list of texts{', one at least' if part.get('minItems') else ''}"
+        return f"a list of strings{', one at least' if part.get('minItems') else ''}"
     words = _PATTERNS.get(part.get("pattern", ""), _WORDS.get(part.get("type", ""), "a value"))
     if "minimum" in part:
         top = f" to {part['maximum']}" if "maximum" in part else " on"
@@ -96,21 +96,47 @@ def kind(part: Schema) -> str:
     return words
 
 
-def markdown() -> str:
-    """The reference page."""
-    parts = [_HEAD]
+class Key(NamedTuple):
+    """A key of a table, in words; `default` is code between backticks, or a word."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+
+
+class Table(NamedTuple):
+    """A table of the site file: `name` as TOML writes it."""
+
+    name: str
+    meaning: str
+    keys: tuple[Key, ...]
+
+
+def tables() -> Iterator[Table]:
+    """All tables, in the order of the schema."""
     for name, part in schema()["properties"].items():
         found = resolve(part)
         if named := _first(found.get("patternProperties")):
             row = {**resolve(named), "description": found["description"]}
-            parts += _table((name, "NAME"), row)
+            yield from _tables((name, "NAME"), row)
         else:
-            parts += _table((name,), found)
+            yield from _tables((name,), found)
+
+
+def markdown() -> str:
+    """The reference page."""
+    parts = [f"{_HEAD}\n{INTRODUCTION}"]
+    for table in tables():
+        parts.append(f"\n## {table.name}\n\n{table.meaning}\n")
+        parts.append("| key | value | default | meaning |\n|---|---|---|---|")
+        for key in table.keys:
+            cells = (f"`{key.name}`", _cell(key.kind), key.default, _cell(key.meaning))
+            parts.append(f"| {' | '.join(cells)} |")
     return "\n".join(parts)
 
 
-def _table(loc: tuple[str, ...], part: Schema) -> Iterator[str]:
-    yield f"\n## [{'.'.join(loc)}]\n\n{part.get('description', '')}\n"
+def _tables(loc: tuple[str, ...], part: Schema) -> Iterator[Table]:
     plain, tables = [], []
     for key, value in part.get("properties", {}).items():
         found = resolve(value)
@@ -125,20 +151,25 @@ def _table(loc: tuple[str, ...], part: Schema) -> Iterator[str]:
                 tables.append(((*loc, key, "NAME"), named))
         else:
             plain.append((key, found))
-    yield "| key | value | default | meaning |\n|---|---|---|---|"
-    for key, found in plain:
-        default = _default(found, key in part.get("required", ()))
-        yield f"| `{key}` | {_cell(kind(found))} | {default} | {_cell(found.get('description', ''))} |"
+    free = part.get("additionalProperties")
+    if part.get("properties") and isinstance(free, dict):
+        tables.append(((*loc, "NAME"), resolve(free)))
+    required = part.get("required", ())
+    made = (
+        Key(key, kind(found), _default(found, key in required), found.get("description", ""))
+        for key, found in plain
+    )
+    yield Table(f"[{'.'.join(loc)}]", part.get("description", ""), tuple(made))
     for inner_loc, found in tables:
-        yield from _table(inner_loc, found)
+        yield from _tables(inner_loc, found)
 
 
 def _default(part: Schema, required: bool) -> str:
     if required:
-        return "must be given"
+        return "required"
     value = part.get("default")
     if value is None:
-        return "left out"
+        return "optional"
     if isinstance(value, dict):
         return ", ".join(f"`{key}`" for key in value) or "none"
     return f"`{json.dumps(value, ensure_ascii=False)}`"
@@ -156,7 +187,8 @@ _HEAD = """\
 # The site file
 
 Made from its schema by `scripts/write-reference`; `site.schema.json` is the same for programs.
-
+"""
+INTRODUCTION = """\
 `/etc/backendai/site.toml` says what the site is like. Without it, everything runs on one host and
 is reached from this host alone. Put it there before or after installing, then run
 

@@ -49,10 +49,10 @@ class Table(BaseModel):
 
 
 class SiteTable(Table):
-    name: Text = Field("Backend.AI", description="Shown to users in the web UI.")
+    name: Text = Field("Backend.AI", description="Name of the site, shown to users in the web UI.")
     address: Host = Field(
         "localhost",
-        description="Name or address by which browsers and clients reach this site.",
+        description="Name or address at which browsers and clients reach this site.",
     )
 
 
@@ -60,23 +60,21 @@ class User(Table):
     """The account that the services run as; backendai-ctl makes it."""
 
     name: AccountName | None = Field(
-        None, description="Its name, and its group's; `bai` if left out."
+        None, description="Name of the account and of its group. Default: `bai`."
     )
     uid: AccountNumber | None = Field(
         None,
-        description="Its number; 1100 if left out. Files on shared storage belong to numbers: it is "
-        "the same on every node.",
+        description="Its user ID. Default: 1100. Files on shared storage belong to numeric IDs: use the "
+        "same on every node.",
     )
-    gid: AccountNumber | None = Field(
-        None, description="The number of its group; that of `uid` if left out."
-    )
+    gid: AccountNumber | None = Field(None, description="Its group ID. Default: the same as `uid`.")
 
 
 class Network(Table):
     listen: Address = Field(
         "127.0.0.1",
-        description="Address on which what users need listens: the web server, the storage proxy's "
-        "client API, the app proxy. Everything else stays on loopback.",
+        description="Address on which the services for users listen: the web server, the storage proxy's "
+        "client API, the app proxy. All other services listen on loopback.",
     )
     allow: list[Network_] = Field(
         [],
@@ -92,9 +90,9 @@ class Network(Table):
 class Tls(Table):
     mode: Literal["site-ca", "own", "off"] = Field(
         "site-ca",
-        description="`site-ca`: by a certificate authority made on this host, which browsers and "
-        "clients have to be told to trust: /etc/backendai/tls/ca.crt; `own`: yours, in "
-        "`certificate` and `key`; `off`: plain HTTP.",
+        description="`site-ca`: a certificate of an authority created on this host; import its "
+        "/etc/backendai/tls/ca.crt into browsers and clients. `own`: your certificate, in "
+        "`certificate` and `key`. `off`: plain HTTP.",
     )
     certificate: AbsolutePath | None = Field(
         None, description="With `own`: PEM file, the server's certificate first, then its issuers."
@@ -115,10 +113,11 @@ class Server(Table):
         "what backendai-ctl writes there.",
     )
     tls: Literal["off", "on", "verify"] = Field(
-        "off", description="`on`: encrypted; `verify`: and the certificate is checked."
+        "off", description="`on`: use TLS; `verify`: use TLS and check the server's certificate."
     )
     ca: AbsolutePath | None = Field(
-        None, description="PEM file of the authority to check against; the host's own if left out."
+        None,
+        description="PEM file of the certificate authority to verify against. Default: those of the host.",
     )
 
     # What is left out for an external server: the field, and what others have there by default.
@@ -135,44 +134,42 @@ class Server(Table):
 
 
 class DatabaseOf(Table):
-    name: Identifier = Field(description="Database.")
-    user: Identifier = Field(description="Role that owns it.")
+    """The database of a component: manager, coordinator, or what packages of the site bring besides."""
+
+    name: Identifier | None = Field(
+        None, description="Name of the database. Default: the component's own, such as `backendai`."
+    )
+    user: Identifier | None = Field(
+        None, description="Role that owns it. Default: the component's own."
+    )
     password_file: AbsolutePath | None = Field(
-        None, description="File with the password; generated if left out (local servers only)."
+        None, description="File that holds the password. Default: generated (local servers only)."
     )
 
 
-class ManagerDatabase(DatabaseOf):
-    name: Identifier = Field("backendai", description="Database.")
-    user: Identifier = Field("backendai", description="Role that owns it.")
-
-
-class CoordinatorDatabase(DatabaseOf):
-    name: Identifier = Field("backendai_appproxy", description="Database.")
-    user: Identifier = Field("backendai_appproxy", description="Role that owns it.")
-
-
 class Database(Server):
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, DatabaseOf] = Field(init=False)
     elsewhere = ("port", 5432)
     host: Host = Field("127.0.0.1", description="PostgreSQL server.")
-    port: Port = Field(8100, description="Its port; of an external server 5432 if it is left out.")
+    port: Port = Field(8100, description="Port of the server. Default for an external one: 5432.")
     endpoints: list[HostPort] = Field(
         [],
         description="Instead of `host` and `port`: HOST:PORT of each member of a cluster. Whichever "
         "is the primary is used, the others are its standbys.",
     )
-    manager: ManagerDatabase = Field(ManagerDatabase(), description="The manager's database.")
-    coordinator: CoordinatorDatabase = Field(
-        CoordinatorDatabase(), description="The app proxy coordinator's database."
-    )
     keep_dumps: Annotated[int, Field(ge=1)] = Field(
-        5, description="How many dumps made before migrations are kept, per database."
+        5, description="Number of dumps kept per database; one is made before each migration."
     )
 
     @property
     def members(self) -> list[tuple[str, int]]:
         """Host and port of every server that may be the primary."""
         return [values.split_host_port(one) for one in self.endpoints] or [(self.host, self.port)]
+
+    def of(self, name: str) -> DatabaseOf:
+        """What is said of one database, [database.NAME]."""
+        return (self.__pydantic_extra__ or {}).get(name, DatabaseOf())
 
 
 class Sentinel(Table):
@@ -181,7 +178,7 @@ class Sentinel(Table):
         description="HOST:PORT of each sentinel."
     )
     password_file: AbsolutePath | None = Field(
-        None, description="File with the sentinels' own password; left out: they have none."
+        None, description="File that holds the password of the sentinels. Default: none."
     )
 
 
@@ -189,24 +186,24 @@ class Tunneled(Server):
     """A server whose TLS is the work of a tunnel on this host: Backend.AI's client speaks none."""
 
     certificate: AbsolutePath | None = Field(
-        None, description="For a server that asks its clients for a certificate: PEM file."
+        None, description="PEM file of the client certificate, if the server asks for one."
     )
     key: AbsolutePath | None = Field(
-        None, description="And the PEM file of its key, without passphrase."
+        None, description="PEM file of the client certificate's key, without passphrase."
     )
 
 
 class Cache(Tunneled):
     elsewhere = ("port", 6379)
     host: Host = Field("127.0.0.1", description="Valkey or Redis server.")
-    port: Port = Field(8110, description="Its port; of an external server 6379 if it is left out.")
+    port: Port = Field(8110, description="Port of the server. Default for an external one: 6379.")
     password_file: AbsolutePath | None = Field(
-        None, description="File with the password; generated if left out (local servers only)."
+        None, description="File that holds the password. Default: generated (local servers only)."
     )
     sentinel: Sentinel | None = Field(
         None,
-        description="Reach the server through sentinels, whichever they say is the master. With "
-        "TLS, the sentinels have it as well.",
+        description="Ask sentinels which server is the master. With TLS, the sentinels must use TLS "
+        "too.",
     )
 
 
@@ -214,21 +211,21 @@ class Etcd(Tunneled):
     elsewhere = ("endpoints", ["127.0.0.1:2379"])
     endpoints: Annotated[list[HostPort], Field(min_length=1)] = Field(
         ["127.0.0.1:8120"],
-        description="HOST:PORT of each member; of an external server 127.0.0.1:2379 if it is left out.",
+        description="HOST:PORT of each member. Default for an external one: 127.0.0.1:2379.",
     )
     namespace: Name = Field("local", description="Prefix of all keys is /sorna/NAMESPACE/.")
     user: Annotated[Identifier | None, BeforeValidator(values.none_if_empty)] = Field(
         "backendai", description='User of the services; `""`: no login.'
     )
     password_file: AbsolutePath | None = Field(
-        None, description="File with the password; generated if left out (local servers only)."
+        None, description="File that holds the password. Default: generated (local servers only)."
     )
 
 
 class Volume(Table):
     kind: Literal["local", "nfs"] = Field("local", description="A folder of this host, or NFS.")
     path: AbsolutePath | None = Field(
-        None, description="Where it is, the same on every node; /vfroot/NAME if left out."
+        None, description="Path, the same on every node. Default: /vfroot/NAME."
     )
     server: Host | None = Field(
         None,
@@ -237,7 +234,7 @@ class Volume(Table):
     )
     export: AbsolutePath | None = Field(
         None,
-        description="With `nfs`: the path that the server exports; left out if it is a node.",
+        description="With `nfs`: the path that the server exports. Not set if the server is a node.",
     )
     options: Annotated[str, Field(pattern=r"^[A-Za-z0-9_=.,:/-]+$")] = Field(
         "vers=4.2,hard,timeo=100,retrans=3,retry=0,nodev,nosuid",
@@ -264,13 +261,13 @@ class Volume(Table):
     )
     proxies: Annotated[list[Name], Field(min_length=1)] | None = Field(
         None,
-        description="Nodes whose storage proxies offer it; all of them if left out. Agents have it "
-        "in any case.",
+        description="Nodes whose storage proxies offer it. Default: all of them. Agents always have "
+        "it.",
     )
     permit: bool = Field(
         True,
-        description="Permit it to the domains, projects and keypair policies that there are when it "
-        "comes; `false`: to nobody, until you do so in the web UI.",
+        description="Permit the volume to all domains, projects and keypair policies that exist when it "
+        "is added. `false`: to none of them, until you permit it in the web UI.",
     )
 
 
@@ -280,19 +277,20 @@ class Storage(Table):
         {"volume1": Volume()}, description="[storage.volumes.NAME]: where folders of users live."
     )
     default: Name | None = Field(
-        None, description="Volume for new folders; the first one if left out."
+        None, description="Volume for new folders. Default: the first one."
     )
 
 
 class Admin(Table):
     email: Annotated[str, Field(pattern=values.EMAIL)] = Field(
-        "admin@localhost.localdomain", description="The first administrator signs in with this."
+        "admin@localhost.localdomain",
+        description="E-mail address with which the first administrator signs in.",
     )
-    username: Name = Field("admin", description="And has this user name.")
+    username: Name = Field("admin", description="The first administrator's user name.")
 
 
 class Agent(Table):
-    group: Name = Field("default", description="Scaling group (resource group) of this node.")
+    group: Name = Field("default", description="Resource group (scaling group) of this node.")
     address: Address = Field(
         "127.0.0.1",
         description="Address at which the manager reaches the agent: a loopback address. With nodes "
@@ -301,8 +299,8 @@ class Agent(Table):
     bridge: Address | None = Field(
         None,
         description="Address of this host on the containers' bridge, where containers ask the agent for "
-        "their metadata; left out: that of Docker's bridge, as `bip` of daemon.json or Docker chose it. "
-        "The engine that backendai-docker brings gives it to its bridge.",
+        "their metadata. Default: that of Docker's bridge, as set by `bip` in daemon.json or chosen by "
+        "Docker. With backendai-docker, the bridge gets this address.",
     )
     docker: dict[SettingName, Setting | list[Setting]] = Field(
         {},
@@ -323,9 +321,22 @@ class Agent(Table):
         "that this file names, and NFS: servers of a cluster file system that trust nodes, further "
         "addresses of nodes.",
     )
-    reserved_cpu: Annotated[int, Field(ge=0)] = Field(1, description="Cores kept from sessions.")
-    reserved_memory: Size = Field("1G", description="Memory kept from sessions.")
-    reserved_disk: Size = Field("8G", description="Disk space kept from sessions.")
+    reserved_cpu: Annotated[int, Field(ge=0)] = Field(
+        1, description="CPU cores reserved for the host."
+    )
+    reserved_memory: Size = Field("1G", description="Memory reserved for the host.")
+    reserved_disk: Size = Field("8G", description="Disk space reserved for the host.")
+
+
+class Metrics(Table):
+    """What the site's own Prometheus keeps."""
+
+    days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        15, description="Days for which metrics are kept."
+    )
+    size: Size = Field(
+        "8G", description="Maximum size of the metrics kept: the oldest are deleted first."
+    )
 
 
 class Node(Table):
@@ -335,12 +346,12 @@ class Node(Table):
     interface: Annotated[str | None, AfterValidator(values.interface)] = Field(
         None,
         description="Network interface, or network (CIDR), whose address of this node its services "
-        "listen on; `address` if left out.",
+        "listen on. Default: `address`.",
     )
     public: Host | None = Field(
         None,
-        description="Name or address by which browsers and clients reach this node; `address` if "
-        "left out.",
+        description="Name or address at which browsers and clients reach this node. Default: "
+        "`address`.",
     )
     roles: Annotated[list[Name], Field(min_length=1)] = Field(
         description="What this node is for: `management`, `edge`, `storage`, `compute`, or "
@@ -348,10 +359,10 @@ class Node(Table):
     )
     resource_group: Name | None = Field(
         None,
-        description="Resource group of its agent; `agent.group` if left out. One that does not "
-        "exist is made, in the likeness of `agent.group`.",
+        description="Resource group of its agent. Default: `agent.group`. One that does not exist is "
+        "created with the settings of `agent.group`.",
     )
-    labels: list[Text] = Field([], description="Words of yours, shown by `node list`.")
+    labels: list[Text] = Field([], description="Labels of your own, shown by `node list`.")
 
 
 class Site(Table):
@@ -367,6 +378,7 @@ class Site(Table):
     etcd: Etcd = Field(Etcd(), description="etcd.")
     storage: Storage = Field(Storage(), description="Volumes.")
     agent: Agent = Field(Agent(), description="Compute sessions on this node.")
+    metrics: Metrics = Field(Metrics(), description="Metrics of sessions, services and hosts.")
     nodes: dict[Name, Node] = Field(
         {},
         description="[nodes.NAME]: the hosts of this site, NAME is their host name. The same file is "

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from pathlib import Path
 
+LOOPBACK = "127.0.0.1"
+WILDCARDS = ("0.0.0.0", "::")  # every address of a host
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _HANDED_OUT = range(61184, 65536)  # to units with DynamicUser=; nobody; the 16-bit -1
 CONTROL = r"\x00-\x1f\x7f-\x9f"  # characters of ASCII and, one byte more, of terminals
@@ -36,6 +39,8 @@ def setting(value: object) -> object:
     """What a setting of a server may be: text in one line, a number, true or false."""
     if not isinstance(value, str | int | float):
         raise ValueError("is neither text nor a number, nor true or false")
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has none of them
+        raise ValueError("is no finite number")
     if isinstance(value, str) and not re.fullmatch(NO_CONTROL, value):
         raise ValueError("is empty, or more than one line")
     return value

@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.storage.volumes import Place, places
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
+from backendai_ctl.topology.places import Place, served
 
 FILE = Path("/etc/exports.d/backendai.exports")
 SETTINGS = Path("/etc/nfs.conf.d/backendai.conf")
@@ -25,11 +25,6 @@ vers4.2=y
 udp=n
 tcp=y
 """
-
-
-def served(ctx: Context) -> list[Place]:
-    """Volumes of this host that other nodes need."""
-    return [place for place in places(ctx) if place.clients]
 
 
 def text(ctx: Context) -> str:

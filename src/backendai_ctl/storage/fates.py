@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
+from backendai_ctl.platform import careful, folders, trees
 from backendai_ctl.site.suggest import suggest
-from backendai_ctl.storage import made, shared, volumes
-from backendai_ctl.system import careful, folders, trees
+from backendai_ctl.storage import made, volumes
+from backendai_ctl.topology import places, shared
 
 
 @dataclass(frozen=True)
 class Fate:
     """A volume that is deleted, if there is an `identity`, or left."""
 
-    place: volumes.Place
+    place: places.Place
     why: str
     identity: trees.Identity | None = None
     others: int = 0  # other nodes that use it
@@ -37,11 +38,11 @@ def of_volumes(ctx: Context, named: Collection[str]) -> list[Fate]:
                 f"there is no volume {name!r}",
                 hint=suggest(name, ctx.site.storage.volumes) or "see: backendai-ctl storage status",
             )
-    found = [_fate(ctx, place, named) for place in volumes.places(ctx)]
+    found = [_fate(ctx, place, named) for place in places.places(ctx)]
     return [fate for fate in found if fate]
 
 
-def _fate(ctx: Context, place: volumes.Place, named: Collection[str]) -> Fate | None:
+def _fate(ctx: Context, place: places.Place, named: Collection[str]) -> Fate | None:
     others = len([n for n in shared.users(ctx.site, ctx.facts, place.name) if n != ctx.node])
     if place.remote:
         return Fate(place, f"it is on {place.source}, and only unmounted here", others=others)
@@ -60,7 +61,7 @@ def _fate(ctx: Context, place: volumes.Place, named: Collection[str]) -> Fate | 
     return Fate(place, f"made here on {row.time[:10]}", row.identity, others)
 
 
-def _not_a_folder_of_ours(ctx: Context, place: volumes.Place) -> str:
+def _not_a_folder_of_ours(ctx: Context, place: places.Place) -> str:
     if place.volume.backend != "vfs":
         return f'a file system of its own (backend = "{place.volume.backend}")'
     if mounted := trees.mounts_in(place.path):
@@ -80,7 +81,7 @@ def _not_a_folder_of_ours(ctx: Context, place: volumes.Place) -> str:
     return f"{held[0]} is in it" if held else ""
 
 
-def _not_made_here(ctx: Context, place: volumes.Place, row: made.Made | None) -> str:
+def _not_made_here(ctx: Context, place: places.Place, row: made.Made | None) -> str:
     if not row:
         return "no record says that backendai-ctl made it here (earlier releases kept none)"
     try:
@@ -95,7 +96,7 @@ def _not_made_here(ctx: Context, place: volumes.Place, row: made.Made | None) ->
     return ""
 
 
-def _not_asked_for(ctx: Context, place: volumes.Place, named: Collection[str]) -> str:
+def _not_asked_for(ctx: Context, place: places.Place, named: Collection[str]) -> str:
     if place.name in named:
         return ""
     if named:

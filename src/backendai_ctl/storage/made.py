@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.steps import journal
-from backendai_ctl.system import careful, files
+from backendai_ctl.platform import careful, clock, files
 
 NAME = "volumes-made.json"
 
@@ -46,7 +45,7 @@ def remember(ctx: Context, path: Path) -> None:
     """Write down that this folder was made just now."""
     with careful.folder(path) as at:
         device, inode = careful.identity(at)
-    _write(ctx, {**known(ctx), path: Made(device, inode, journal.now())})
+    _write(ctx, {**known(ctx), path: Made(device, inode, clock.now())})
 
 
 def forget(ctx: Context, path: Path) -> None:

@@ -13,18 +13,17 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.platform.run import run
 from backendai_ctl.site.values import unit_of
-from backendai_ctl.steps import units
 from backendai_ctl.storage import refusals
-from backendai_ctl.storage.shared import USERS
-from backendai_ctl.storage.volumes import Place, places
-from backendai_ctl.system import files, systemd
-from backendai_ctl.system.run import run
+from backendai_ctl.topology.places import Place, places
 
 WANTED_BY = "multi-user.target"
 MOUNT_LIMIT = 30  # seconds until an attempt counts as failed
 RETRY = 10  # seconds between attempts for the sake of a service
-HELPER = Path("/usr/sbin/mount.nfs")
+TYPE = "backendai-nfs"  # mount(8) runs its helper, which the package of that name brings
+HELPER = Path(f"/usr/sbin/mount.{TYPE}")
 MOUNTS = Path("/proc/self/mountinfo")
 RETRY_UNIT = "backendai-volumes@.service"
 ALWAYS = "nofail,_netdev"  # systemd knows by itself; for people and for `umount -a -O _netdev`
@@ -42,7 +41,7 @@ StartLimitIntervalSec=0
 [Mount]
 What={source}
 Where={path}
-Type=nfs
+Type={type}
 Options={options}
 TimeoutSec={limit}
 """
@@ -103,6 +102,7 @@ def unit(place: Place) -> units.File:
         name=place.name,
         source=place.source,
         path=place.path,
+        type=TYPE,
         options=f"{place.volume.options},{ALWAYS}",
         limit=MOUNT_LIMIT,
     )
@@ -130,7 +130,7 @@ def drop_ins(ctx: Context) -> list[units.File]:
         units.File(units.FOLDER / RETRY_UNIT, files.HEAD + retry),
         *(
             units.drop_in(ctx.facts.components[name].unit, "volumes.conf", files.HEAD + text)
-            for name in USERS
+            for name in ctx.facts.on_volumes()
             if ctx.here(name)
         ),
     ]
@@ -178,7 +178,8 @@ def mount(place: Place) -> None:
         )
     if not HELPER.exists():
         raise Pending(
-            f"volume {place.name}: {HELPER} is not installed", hint="run: apt install nfs-common"
+            f"volume {place.name}: {HELPER} is not there",
+            hint="install the package backendai-nfs, which roles bring",
         )
     refusals.unresolved(place)
     if not waited_for(place):

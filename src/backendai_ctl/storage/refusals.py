@@ -1,4 +1,4 @@
-"""What servers and volumes refuse, in the words of an operator: what is wrong, where, and the cure."""
+"""What servers and volumes refuse, in the words of an operator: what is wrong, where, and the hint."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import socket
 
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.storage.volumes import Place
-from backendai_ctl.system import careful, names
-from backendai_ctl.system.together import together
+from backendai_ctl.platform import careful, names
+from backendai_ctl.platform.together import together
+from backendai_ctl.topology.places import Place
 
 _DOWN = "see to the NFS server; the volume is mounted once it answers"
 
@@ -43,19 +43,19 @@ def unresolved(place: Place) -> None:
 def in_the_way(place: Place) -> None:
     """Problem for what lies where a volume is to be mounted; nothing may be mounted there."""
     path = place.path
-    cure = f"move it away, or set another {key(place, 'path')}"
+    hint = f"move it away, or set another {key(place, 'path')}"
     try:
         with careful.folder(path) as at:
             there = os.listdir(at)
     except FileNotFoundError:
         return
     except NotADirectoryError:
-        raise Problem(f"volume {place.name}: {path} is no folder", hint=cure) from None
+        raise Problem(f"volume {place.name}: {path} is not a directory", hint=hint) from None
     except OSError as error:
-        raise Problem(f"volume {place.name}: {path}: {error.strerror}", hint=cure) from error
+        raise Problem(f"volume {place.name}: {path}: {error.strerror}", hint=hint) from error
     if there:
         raise Problem(
-            f"volume {place.name}: {path} has files of its own, which a mount would hide", hint=cure
+            f"volume {place.name}: {path} has files of its own, which a mount would hide", hint=hint
         )
 
 

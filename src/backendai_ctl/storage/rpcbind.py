@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.steps import units
+from backendai_ctl.platform import files, systemd
 from backendai_ctl.storage import exports
 from backendai_ctl.storage.mounts import only_v4, remote
-from backendai_ctl.system import files, systemd
+from backendai_ctl.topology import places
 
 UNITS = ("rpcbind.socket", "rpcbind.service")
 INSTALLED = Path("/usr/lib/systemd/system/rpcbind.socket")
@@ -25,7 +25,7 @@ def mark(ctx: Context) -> Path:
 def unneeded(ctx: Context) -> bool:
     """Whether it is here for nothing but NFS volumes of ours, all of version 4."""
     volumes = remote(ctx)
-    served = exports.served(ctx)
+    served = places.served(ctx)
     others = exports.others() or NIS.exists() or _mounts_of_operator()
     return bool(
         (volumes or served)
@@ -53,10 +53,6 @@ def unmask(ctx: Context) -> None:
         if systemd.booted():
             systemd.systemctl("daemon-reload")
         mark(ctx).unlink(missing_ok=True)
-
-
-def masked() -> bool:
-    return all((units.FOLDER / name).is_symlink() for name in UNITS)
 
 
 def _mounts_of_operator() -> bool:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from backendai_ctl.system import careful
+from backendai_ctl.platform import careful
 
 TEXT = b"Backend.AI was here\n"
 CLOSED, OPEN = "closed", "open"

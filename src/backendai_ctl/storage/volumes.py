@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.site.schema import Volume
-from backendai_ctl.steps.base import Change
-from backendai_ctl.storage import made, shared
-from backendai_ctl.system import careful, files
-from backendai_ctl.system.run import run
-from backendai_ctl.system.together import together
+from backendai_ctl.platform import careful, files
+from backendai_ctl.platform.run import run
+from backendai_ctl.platform.together import together
+from backendai_ctl.storage import made
+from backendai_ctl.topology.places import Place
 
 VERSION = "3"  # of the layout of folders in a volume; the storage proxy refuses one without it
 VERSION_FILE = "version.txt"
@@ -30,31 +30,6 @@ _FOLDER_MODE = 0o750
 _IGNORED = {"lost+found", VERSION_FILE, f"{VERSION_FILE}.new"}  # the last: what a full disk left
 # Runs as the services' user: root may not write to a volume that is on another machine.
 _WRITE_VERSION = """umask 022; printf %s "$2" >"$1.new"; mv "$1.new" "$1" """
-
-
-@dataclass(frozen=True)
-class Place:
-    """A volume and where it is on this host. `volume` is as this host sees it.
-
-    What this node keeps for others is a folder of its own; `clients` are those others.
-    """
-
-    name: str
-    volume: Volume
-    path: Path
-    clients: tuple[str, ...] = ()
-
-    @property
-    def remote(self) -> bool:
-        return self.volume.kind == "nfs"
-
-    @property
-    def source(self) -> str:
-        """SERVER:EXPORT; empty for a folder of this host."""
-        if not self.remote:
-            return ""
-        server = self.volume.server or ""
-        return f"{f'[{server}]' if ':' in server else server}:{self.volume.export}"
 
 
 @dataclass(frozen=True)
@@ -71,27 +46,6 @@ class Look:
     free: int = 0  # bytes, for users
     error: str = ""
     closed: bool = False  # the error is that root of this host may not enter
-
-
-def places(ctx: Context) -> list[Place]:
-    """The volumes of the site file that this host needs, as it sees them."""
-    return [
-        _place(ctx, name, volume)
-        for name, volume in ctx.site.storage.volumes.items()
-        if shared.needed(ctx.site, ctx.facts, name, ctx.node)
-    ]
-
-
-def _place(ctx: Context, name: str, volume: Volume) -> Place:
-    path = ctx.site.volume_path(name, ctx.paths.volumes)
-    node = shared.server_node(ctx.site, volume)
-    if not node:
-        return Place(name, volume, path)
-    if node == ctx.node:
-        mine = volume.model_copy(update={"kind": "local", "server": None, "export": None})
-        return Place(name, mine, path, tuple(shared.clients(ctx.site, ctx.facts, name)))
-    update = {"server": ctx.site.nodes[node].address, "export": path}
-    return Place(name, volume.model_copy(update=update), path)
 
 
 def look(ctx: Context, path: Path, limit: float = LIMIT) -> Look:
@@ -156,7 +110,7 @@ def _refuse(ctx: Context, place: Place, found: Look) -> None:
         raise Problem(f"{where}: {found.error}", hint=f"see to {path}")
     if found.kind == "file":
         raise Problem(
-            f"{where} is no folder", hint=f"move it away, or set another path for {where}"
+            f"{where} is not a directory", hint=f"move it away, or set another path for {where}"
         )
     if found.read_only:
         raise Problem(

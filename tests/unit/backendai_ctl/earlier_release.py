@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from backendai_ctl.config.render import base_path
 from backendai_ctl.context import Context
-from backendai_ctl.secrets import GENERATED
-from backendai_ctl.steps import units
+from backendai_ctl.platform import units
+from backendai_ctl.rendering.render import base_path
+from backendai_ctl.topology import holders
 
 WRITTEN = "# Written by backendai-ctl; /etc/default/etcd overrides it.\n[Service]\n"
 GIVEN = {
@@ -20,7 +20,7 @@ STEPS = ("create-databases", "prepare-cache", "prepare-etcd", "render-configs")
 
 def leave(ctx: Context) -> None:
     """All three servers are Debian's, and this host was configured with them."""
-    for name in GENERATED:
+    for name in holders.needed(ctx):
         ctx.secrets.create(name)
     for name, text in GIVEN.items():
         path = base_path(ctx, ctx.facts.components[name])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backendai_ctl.steps import dropins, serving, units
-from backendai_ctl.system import systemd
+from backendai_ctl.platform import systemd, units
+from backendai_ctl.services import dropins, serving
 
 
 @dataclass

@@ -9,14 +9,16 @@ from dataclasses import replace
 import pytest
 from conftest import Accounts
 
-from backendai_ctl import accounts, reconfigure, status
+from backendai_ctl import accounts
+from backendai_ctl.change import Change
 from backendai_ctl.context import Context
+from backendai_ctl.engine.journal import Journal
 from backendai_ctl.errors import Problem
-from backendai_ctl.nodes import here
+from backendai_ctl.operations import reconfigure, status
+from backendai_ctl.services import dropins
 from backendai_ctl.site.schema import Site
-from backendai_ctl.steps import create_user, dropins
-from backendai_ctl.steps.base import Change
-from backendai_ctl.steps.journal import Journal
+from backendai_ctl.steps import create_user
+from backendai_ctl.topology import here
 
 NOLOGIN = "/usr/sbin/nologin"
 ALICE = "alice:x:1100:1000:Alice:/home/alice:/bin/bash"
@@ -30,10 +32,10 @@ def problem(ctx: Context) -> Problem | None:
 
 
 def test_a_host_without_it_gets_it(ctx: Context, host_accounts: Accounts) -> None:
-    assert problem(ctx) is None and create_user.STEP.check(ctx) == []
+    assert problem(ctx) is None and create_user.CreateUser().check(ctx) == []
     host_accounts.set([], [])
     assert problem(ctx) is None
-    (change,) = create_user.STEP.check(ctx)
+    (change,) = create_user.CreateUser().check(ctx)
     assert change.how == "make the account, 1100:1100"
 
 
@@ -41,14 +43,17 @@ def test_a_server_has_an_account_of_its_own_that_is_made_once(
     ctx: Context, host_accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a number that the host chooses: its data is on this host alone."""
-    host_accounts.set(OURS, ["bai:x:1100:"], servers=["docker", "etcd"])
+    there = {*ctx.facts.servers} - {"postgresql", "valkey"}
+    host_accounts.set(OURS, ["bai:x:1100:"], servers=sorted(there))
     (ctx.paths.units / ctx.facts.servers["valkey"].unit).unlink()
-    assert create_user.STEP.check(ctx) == [Change("backendai-postgresql", "make the account")]
+    assert create_user.CreateUser().check(ctx) == [
+        Change("backendai-postgresql", "make the account")
+    ]
     called: list[list[str]] = []
 
     def sysusers(argv: list[str], **_: object) -> str:
         called.append(argv)
-        host_accounts.set(OURS, ["bai:x:1100:"], servers=["docker", "etcd", "postgresql"])
+        host_accounts.set(OURS, ["bai:x:1100:"], servers=[*there, "postgresql"])
         return ""
 
     monkeypatch.setattr(accounts, "check", sysusers)
@@ -56,7 +61,7 @@ def test_a_server_has_an_account_of_its_own_that_is_made_once(
     (argv,) = called
     home = ctx.paths.state / "postgresql"
     assert argv[2:] == [f'u backendai-postgresql - "Backend.AI postgresql" {home}']
-    assert create_user.STEP.check(ctx) == []
+    assert create_user.CreateUser().check(ctx) == []
     accounts.make_servers(ctx.facts)
     assert len(called) == 1
 
@@ -84,7 +89,7 @@ def test_somebody_elses_is_never_taken_for_a_servers(
         [*OURS, *rows], ["bai:x:1100:", *groups], servers=["docker", "etcd", "postgresql"]
     )
     with pytest.raises(Problem, match=f"the {what}.* is not ours"):
-        create_user.STEP.check(ctx)
+        create_user.CreateUser().check(ctx)
     with pytest.raises(Problem, match=what):
         accounts.make_servers(ctx.facts)
 
@@ -150,11 +155,11 @@ def test_somebody_elses_is_never_taken_for_it(
     with pytest.raises(Problem, match=what) as caught:
         reconfigure.reconfigure(ctx)
     with pytest.raises(Problem, match=what):
-        create_user.STEP.check(ctx)
+        create_user.CreateUser().check(ctx)
     assert re.search(hint, caught.value.hint)
     assert Journal(ctx.paths.ctl).last() == {} and not ctx.paths.secrets.exists()
     row = status.gather(replace(ctx, facts=replace(ctx.facts, only=frozenset()))).unfinished[0]
-    assert (row["what"], row["hint"]) == (caught.value.what, caught.value.hint)
+    assert (row["message"], row["hint"]) == (caught.value.message, caught.value.hint)
 
 
 def test_a_directory_that_takes_long_to_list_everybody_is_asked_by_key(
@@ -169,7 +174,7 @@ def test_a_directory_that_takes_long_to_list_everybody_is_asked_by_key(
     assert problem(ctx) is None and accounts.known(ctx.facts).account("bai")
     host_accounts.set([ALICE], ["alice:x:1000:"])
     found = problem(ctx)
-    assert found and "number 1100 of the services' user bai is the account alice's" in found.what
+    assert found and "number 1100 of the services' user bai is the account alice's" in found.message
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")

@@ -6,18 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from declared import COORDINATOR, MANAGER
 
 from backendai_ctl import credentials
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.site.schema import Cache, Database, Etcd, ManagerDatabase, Site
+from backendai_ctl.site.schema import Cache, Database, DatabaseOf, Etcd, Site
 
 
 def test_generated_unless_a_file_is_named(ctx: Context, tmp_path: Path) -> None:
     for name in ("database-manager", "database-coordinator", "cache-password", "etcd-password"):
         ctx.secrets.create(name)
-    assert credentials.database_password(ctx, "manager") == ctx.secrets.get("database-manager")
-    assert credentials.database_password(ctx, "coordinator") == ctx.secrets.get(
+    assert credentials.database_password(ctx, MANAGER) == ctx.secrets.get("database-manager")
+    assert credentials.database_password(ctx, COORDINATOR) == ctx.secrets.get(
         "database-coordinator"
     )
     assert credentials.cache_password(ctx) == ctx.secrets.get("cache-password")
@@ -27,12 +28,12 @@ def test_generated_unless_a_file_is_named(ctx: Context, tmp_path: Path) -> None:
     given.write_text("yours\n")
     given.chmod(0o600)
     site = Site(
-        database=Database(manager=ManagerDatabase(password_file=given)),
+        database=Database(manager=DatabaseOf(password_file=given)),
         cache=Cache(password_file=given),
         etcd=Etcd(password_file=given),
     )
     yours = replace(ctx, site=site)
-    assert credentials.database_password(yours, "manager") == "yours"
+    assert credentials.database_password(yours, MANAGER) == "yours"
     assert credentials.cache_password(yours) == "yours"
     assert credentials.etcd_password(yours) == "yours"
 
@@ -59,5 +60,5 @@ def test_unusable_files_are_refused(
         path.chmod(mode)
     with pytest.raises(Problem, match=says) as caught:
         credentials.read_password(path)
-    assert str(path) in caught.value.what
+    assert str(path) in caught.value.message
     assert caught.value.hint

@@ -14,10 +14,10 @@ import jinja2
 import pytest
 
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import loaded
-from backendai_ctl.steps import dropins
+from backendai_ctl.firewall import loaded
+from backendai_ctl.platform import files
+from backendai_ctl.services import dropins
 from backendai_ctl.storage import exports
-from backendai_ctl.system import files
 
 PACKAGING = Path(__file__).parents[3] / "packaging"
 ABSOLUTE = (

@@ -39,8 +39,6 @@ BY_DEFAULT = {
     "webserver DebugConfig.enabled": "False",
     "webserver ServiceConfig.webui_debug": "False",
     "webserver ResourcesConfig.open_port_to_public": "False",
-    "appproxy-coordinator ProxyCoordinatorConfig.metric_access_allowed_hosts": "'127.0.0.1/32'",
-    "appproxy-worker ProxyWorkerConfig.metric_access_allowed_hosts": "'127.0.0.1/32'",
     "appproxy-worker ProxyWorkerConfig.verify_coordinator_ssl_certificate": "True",
 }
 # Lines of templates: what sites are given.
@@ -51,7 +49,15 @@ RENDERED = {
     ),
     "storage-proxy ManagerAPIConfig.internal_addr": (
         "storage-proxy/storage-proxy.toml.j2",
-        "internal-addr = { host = {{ loopback | toml }}",
+        'internal-addr = { host = {{ bind("storage-proxy", "internal") | toml }}',
+    ),
+    "appproxy-coordinator ProxyCoordinatorConfig.metric_access_allowed_hosts": (
+        "appproxy-coordinator/app-proxy-coordinator.toml.j2",
+        'metric_access_allowed_hosts = {{ (asked_at ~ "/32") | toml }}',
+    ),
+    "appproxy-worker ProxyWorkerConfig.metric_access_allowed_hosts": (
+        "appproxy-worker/app-proxy-worker.toml.j2",
+        'metric_access_allowed_hosts = {{ (asked_at ~ "/32") | toml }}',
     ),
     "webserver APIConfig.ssl_verify": ("webserver/webserver.conf.j2", "ssl_verify = true\n"),
     "webserver SecurityConfig.cookie_secure": (

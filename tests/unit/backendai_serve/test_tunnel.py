@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from backendai_ctl import tls
+from backendai_ctl.pki import tls
 from backendai_serve import tunnel
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"

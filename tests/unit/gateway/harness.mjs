@@ -36,9 +36,9 @@ export function configFile(content) {
   return file;
 }
 
-/** Run the gateway with arguments. `ended` resolves to its exit status. */
-export function launch(args) {
-  const child = spawn(process.execPath, [join(BUILT, 'gateway.mjs'), ...args], {
+/** Run the gateway with arguments, Node with its own. `ended` resolves to its exit status. */
+export function launch(args, ofNode = []) {
+  const child = spawn(process.execPath, [...ofNode, join(BUILT, 'gateway.mjs'), ...args], {
     env: {},
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -50,9 +50,10 @@ export function launch(args) {
 }
 
 /** A gateway that listens in front of the given managers. */
-export async function startGateway(managers, settings = {}) {
+export async function startGateway(managers, settings = {}, ofNode = []) {
   const port = await freePort();
-  const gateway = launch([configFile({ managers, port, log_level: 'debug', ...settings })]);
+  const file = configFile({ managers, port, log_level: 'debug', ...settings });
+  const gateway = launch([file], ofNode);
   gateway.port = port;
   gateway.url = `http://127.0.0.1:${port}/admin/gql`;
   gateway.stop = () => {

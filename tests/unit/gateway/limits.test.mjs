@@ -13,6 +13,7 @@ import { startUpstream } from './upstream.mjs';
 const MEBIBYTE = 1024 * 1024;
 const MAY_GROW = 150; // MiB, of a process that has 200 before
 const MAY_TAKE = 2000; // milliseconds
+const SMALL_HEAP = 96; // MiB; what a thing that is kept of each request would fill twice
 
 let manager;
 let gateway;
@@ -125,14 +126,17 @@ test('a request of 20 MB is refused unread, by HTTP and by websocket', async () 
   assert.equal((await ask(gateway, '{ ping }')).data.ping, 'pong');
 });
 
-test('a hundred requests of the largest size leave no memory behind', async () => {
+// Not measured by the peak of the process: how soon V8 collects depends on what else is running.
+test('requests of the largest size leave no memory behind: a small heap does for many', async () => {
+  const small = await startGateway([manager.url], {}, [`--max-old-space-size=${SMALL_HEAP}`]);
   const fields = 'ping '.repeat(9_000);
-  const send = (number) => post(gateway, `{ ${fields} } # ${number} ${'x'.repeat(900_000)}`);
-  for (let number = 0; number < 20; number += 1) await (await send(number)).arrayBuffer();
-  const before = peak();
-  for (let number = 20; number < 120; number += 1) await (await send(number)).arrayBuffer();
-  console.log(`100 documents: ${Math.round(peak() - before)} MiB more`);
-  assert.ok(peak() - before < MAY_GROW);
+  const filler = 'x'.repeat(900_000);
+  for (let number = 0; number < 2 * SMALL_HEAP; number += 1) {
+    const answer = await post(small, `{ ${fields} } # ${number} ${filler}`);
+    assert.equal(answer.status, 200);
+    await answer.arrayBuffer();
+  }
+  await small.stop();
 });
 
 test('what is just below the limits is answered', async () => {

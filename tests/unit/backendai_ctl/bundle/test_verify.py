@@ -17,7 +17,7 @@ from releasekit.signing import Signer
 from releasekit.tarball import pack
 from tests.unit.signing_keys import ThrowAwayKey, throw_away_key
 
-SPEC = BundleSpec("26.9.7-1", 7, "2026-11-23", "debian13", "amd64", 1_795_392_000)
+SPEC = BundleSpec("26.9.7-1", 7, "2026-11-23", "linux", "amd64", 1_795_392_000)
 
 
 @pytest.fixture(scope="module")

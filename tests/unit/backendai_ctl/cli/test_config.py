@@ -7,12 +7,14 @@ import os
 
 import pytest
 from click.testing import CliRunner, Result
+from declared import GENERATED
 
 from backendai_ctl import facts as facts_module
 from backendai_ctl.cli.config import command
 from backendai_ctl.context import Context
-from backendai_ctl.secrets import GENERATED
-from backendai_ctl.steps.render_configs import STEP
+from backendai_ctl.steps.render_configs import RenderConfigs
+
+STEP = RenderConfigs()
 
 pytestmark = pytest.mark.usefixtures("installed")
 
@@ -52,7 +54,9 @@ def test_diff_tells_edits_and_changes_without_secrets(ready: Context) -> None:
     assert "  will change:      manager.service-addr.port: 8081 -> 9000\n" in result.output
     assert "  will change:      db.password: (hidden) -> (hidden)\n" in result.output
     data = json.loads(run("diff", "--json").output)
-    assert data[str(path)]["your_edits"] == [{"key": "manager.num-proc", "from": "1", "to": "2"}]
+    assert data["files"][str(path)]["your_edits"] == [
+        {"key": "manager.num-proc", "from": "1", "to": "2"}
+    ]
     told = result.output + json.dumps(data)
     assert not any(ready.secrets.get(name) in told for name in GENERATED)
 
@@ -62,7 +66,7 @@ def test_check_finds_nothing(ready: Context) -> None:
     result = run("check")
     assert result.exit_code == 0
     assert result.output == f"{ready.paths.site_file} and the services' files are good.\n"
-    assert json.loads(run("check", "--json").output)["faults"] == []
+    assert json.loads(run("check", "--json").output)["errors"] == []
 
 
 def test_check_finds_faults_of_the_site_file(ready: Context) -> None:
@@ -70,8 +74,9 @@ def test_check_finds_faults_of_the_site_file(ready: Context) -> None:
     result = run("check")
     assert result.exit_code == 2
     assert f"{ready.paths.site_file}:2: site.nmae: unknown key; did you mean" in result.output
-    (fault,) = json.loads(run("check", "--json").output)["faults"]
+    (fault,) = json.loads(run("check", "--json").output)["errors"]
     assert (fault["line"], fault["key"]) == (2, "site.nmae")
+    assert fault["file"] == str(ready.paths.site_file) and fault["message"] and fault["hint"]
 
 
 def test_check_finds_a_broken_file_of_a_service(ready: Context) -> None:

@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from backendai_ctl.change import Change
 from backendai_ctl.cli import db
 from backendai_ctl.context import Context
 from backendai_ctl.database.backup import Restored
-from backendai_ctl.database.databases import Database
 from backendai_ctl.database.status import Row
+from backendai_ctl.engine.journal import Journal, Outcome
 from backendai_ctl.errors import BadRequest, Pending, Problem
-from backendai_ctl.reconfigure import Report, exclusive, pending_mark
-from backendai_ctl.steps.base import Change
-from backendai_ctl.steps.journal import Journal, Outcome
-from backendai_ctl.steps.services import ready_mark
-from backendai_ctl.system import files
+from backendai_ctl.facts import Database
+from backendai_ctl.operations.reconfigure import Report, exclusive, pending_mark
+from backendai_ctl.platform import files
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +32,7 @@ def call(ctx: Context, *words: str) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("state", "code"), [("head", 0), ("behind", 1), ("newer", 1), ("interrupted", 1)]
+    ("state", "code"), [("head", 0), ("behind", 3), ("empty", 3), ("newer", 1), ("interrupted", 1)]
 )
 def test_status_fails_unless_all_are_at_the_head(
     ctx: Context, monkeypatch: pytest.MonkeyPatch, state: str, code: int
@@ -41,7 +40,9 @@ def test_status_fails_unless_all_are_at_the_head(
     rows = [Row("manager", "here", state, "a", "b", size=9_000_000)]
     monkeypatch.setattr(db.states, "rows", lambda _: rows)
     assert call(ctx, "status").exit_code == code
-    assert json.loads(call(ctx, "status", "--json").stdout)["manager"]["state"] == state
+    data = json.loads(call(ctx, "status", "--json").stdout)
+    row = data["databases"]["manager"]
+    assert (row["state"], row["ok"], data["ok"]) == (state, code == 0, code == 0)
 
 
 def test_one_failure_does_not_keep_the_other_from_its_migration(
@@ -57,7 +58,7 @@ def test_one_failure_does_not_keep_the_other_from_its_migration(
     monkeypatch.setattr(db, "plan", lambda *_: [Change("database", "migrate")])
     monkeypatch.setattr(db, "migrate", migrate)
     result = call(ctx, "migrate")
-    assert isinstance(result.exception, Problem)
+    assert (result.exit_code, result.stderr) == (1, "backendai-ctl: no\n")
     assert done == ["coordinator"]
     assert "Nothing to do" not in result.output
 
@@ -68,8 +69,8 @@ def test_a_dry_run_migrates_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatc
     result = call(ctx, "migrate", "--dry-run", "--json", "--database", "manager")
     data = json.loads(result.stdout)
     assert data == {
-        "dry_run": True,
-        "databases": {"manager": [{"what": "database", "how": "migrate"}]},
+        **{"ok": True, "errors": [], "dry_run": True},
+        "databases": {"manager": {"changes": [{"what": "database", "how": "migrate"}]}},
     }
 
 
@@ -167,19 +168,25 @@ def test_a_restore_marks_before_it_stops_anything(
 
 
 def restored(
-    ctx: Context, monkeypatch: pytest.MonkeyPatch, report: Report, *, at_head: bool = True
+    ctx: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    report: Report | Problem,
+    *words: str,
+    at_head: bool = True,
 ) -> tuple[Result, list[Context]]:
     """`db restore` of the manager's database; `report` is what a run of all steps gives then."""
     runs: list[Context] = []
 
     def run(ctx: Context) -> Report:
         runs.append(ctx)
+        if isinstance(report, Problem):
+            raise report
         return report
 
     done = Restored("manager", "a", at_head, None)
     monkeypatch.setattr(db.backups, "restore_file", lambda *_, **__: done)
     monkeypatch.setattr(db, "reconfigure", run)
-    return call(ctx, "restore", "/x/y"), runs
+    return call(ctx, "restore", "/x/y", *words), runs
 
 
 NEWER = {"migrate-manager-schema": Outcome("failed", "it is newer", "restore this dump")}
@@ -200,10 +207,10 @@ def test_a_restore_ends_with_the_service_that_could_not_run_before(
     said, runs = restored(ctx, monkeypatch, Report("done", FINE))
     assert (said.exit_code, len(runs), "its services run" in said.stdout) == (0, 1, True)
     Journal(ctx.paths.ctl).finish(FINE)
-    ready_mark(ctx, "manager").parent.mkdir(parents=True)
-    ready_mark(ctx, "manager").write_text("")  # what a new version of the package does
+    ctx.paths.ready("manager").parent.mkdir(parents=True)
+    ctx.paths.ready("manager").write_text("")  # what a new version of the package does
     assert len(restored(ctx, monkeypatch, Report("done", FINE))[1]) == 1
-    ready_mark(ctx, "manager").write_text("started with this")
+    ctx.paths.ready("manager").write_text("started with this")
     assert restored(ctx, monkeypatch, Report("done", FINE))[1] == []
 
 
@@ -218,6 +225,33 @@ def test_what_is_not_done_after_a_restore_is_told(
     said, _ = restored(ctx, monkeypatch, Report("failed", NEWER))
     assert said.exit_code == 1
     assert "hint: restore this dump" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("report", "status", "message"),
+    [
+        (Report("failed", NEWER), 1, "not done yet: migrate-manager-schema: it is newer"),
+        (
+            Report("pending", {"migrate-manager-schema": Outcome("pending", "no server", "x")}),
+            *(3, "not done yet: migrate-manager-schema: no server"),
+        ),
+        (Pending("another run"), 3, "another run"),
+    ],
+)
+def test_a_program_is_told_of_the_restore_and_of_what_is_not_done(
+    ctx: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    report: Report | Problem,
+    status: int,
+    message: str,
+) -> None:
+    Journal(ctx.paths.ctl).finish(NEWER)
+    said, _ = restored(ctx, monkeypatch, report, "--json")
+    data = json.loads(said.stdout)
+    assert (said.exit_code, data["ok"], data["errors"][0]["message"]) == (status, False, message)
+    assert (data["database"], data["dry_run"]) == ("manager", False)
+    said, _ = restored(ctx, monkeypatch, report)
+    assert said.stdout.startswith("manager: is at revision a\n") and message in said.stderr
 
 
 def test_status_leads_on_after_a_restore_of_an_older_schema(

@@ -11,7 +11,7 @@ from fake_etcd import FakeEtcd
 
 from backendai_ctl.cli import etcd as cli
 from backendai_ctl.context import Context
-from backendai_ctl.errors import EXIT_FAILED
+from backendai_ctl.errors import EXIT_FAILED, EXIT_PENDING
 from backendai_ctl.etcd import users
 
 KEY = "/sorna/local/volumes/exposed_volume_info"
@@ -38,14 +38,14 @@ def data(host: Context, *words: str) -> Any:
 
 def test_status_before_and_after_seeding(host: Context) -> None:
     result = run(host, "status")
-    assert result.exit_code == EXIT_FAILED
+    assert result.exit_code == EXIT_PENDING
     assert "10 to change" in result.stdout
     run(host, "seed")
     result = run(host, "status")
     assert result.exit_code == 0
     said = data(host, "status")
     assert (said["login"], said["settings"], said["base"]) == ("wanted", "seeded", "10 keys")
-    assert said["members"][0]["health"] == "healthy"
+    assert (said["ok"], said["members"][0]["ok"]) == (True, True)
 
 
 def test_status_of_an_open_etcd_is_a_fault(host: Context, etcd: FakeEtcd) -> None:
@@ -67,7 +67,7 @@ def test_status_of_a_dead_member(host: Context, free_port: int) -> None:
 def test_a_plan_says_what_it_would_do_and_does_not(host: Context, etcd: FakeEtcd) -> None:
     before = etcd.revision
     said = data(host, "seed", "--dry-run")
-    assert len(said["to_change"]) == 10
+    assert said.pop("dry_run") and len(said["changes"]) == 10
     assert data(host, "diff") == said
     assert etcd.revision == before
 
@@ -75,14 +75,16 @@ def test_a_plan_says_what_it_would_do_and_does_not(host: Context, etcd: FakeEtcd
 def test_edits_are_shown_taken_back_and_undone(host: Context, etcd: FakeEtcd) -> None:
     run(host, "seed")
     etcd.put(KEY, "used")
-    shown = {"volumes/exposed_volume_info": "percentage -> used"}
-    assert data(host, "seed") == {"changed": {}, "kept": shown}
+    shown = [{"what": "volumes/exposed_volume_info", "how": "percentage -> used"}]
+    said = data(host, "seed")
+    assert (said["changes"], said["kept"], said["dry_run"]) == ([], shown, False)
     assert "yours     volumes/exposed_volume_info: percentage -> used" in run(host, "diff").stdout
     assert data(host, "status")["kept"] == shown
     taken = data(host, "seed", "--take", "volumes/exposed_volume_info")
-    assert taken["changed"] == {"volumes/exposed_volume_info": "used -> percentage"}
-    assert data(host, "undo", "--dry-run")["to_change"] == shown
-    assert data(host, "undo")["changed"] == shown
+    (change,) = taken["changes"]
+    assert change == {"what": "volumes/exposed_volume_info", "how": "used -> percentage"}
+    assert data(host, "undo", "--dry-run")["changes"] == shown
+    assert data(host, "undo")["changes"] == shown
     assert etcd.values(KEY) == {"": "used"}
 
 

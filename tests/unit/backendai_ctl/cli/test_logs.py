@@ -6,7 +6,7 @@ import pytest
 
 from backendai_ctl.cli import logs
 from backendai_ctl.context import Context
-from backendai_ctl.errors import EXIT_USAGE, BadRequest
+from backendai_ctl.errors import EXIT_REQUEST, BadRequest
 
 
 def test_without_a_name_it_is_all_of_this_host(ctx: Context) -> None:
@@ -24,7 +24,7 @@ def test_a_component_may_be_named_in_any_way(ctx: Context, name: str) -> None:
 def test_an_unknown_name_gets_the_nearest_one(ctx: Context) -> None:
     with pytest.raises(BadRequest, match="did you mean manager") as caught:
         logs.units_of(ctx, ["mnager"])
-    assert caught.value.exit_code == EXIT_USAGE
+    assert caught.value.exit_code == EXIT_REQUEST
 
 
 def test_options_become_those_of_journalctl() -> None:

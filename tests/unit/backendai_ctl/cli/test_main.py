@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 
 import click
 import pytest
+from click.testing import CliRunner, Result
 
-from backendai_ctl.cli import main as module
-from backendai_ctl.cli import output
 from backendai_ctl.cli.main import NOUNS, group
-from backendai_ctl.errors import Problem
+from backendai_ctl.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_PENDING,
+    EXIT_REQUEST,
+    BadRequest,
+    Pending,
+    Problem,
+)
 
 CHANGING = {
     *(
         "hook",
+        "start",
+        "stop",
+        "restart",
         "reconfigure",
         "purge",
         "db migrate",
@@ -58,18 +67,56 @@ def test_what_changes_something_is_known() -> None:
     assert set(ALL) >= CHANGING
 
 
-def test_a_program_is_told_a_problem_as_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(**_options: object) -> None:
-        raise Problem("the disk is full", hint="free some")
+def ended(error: BaseException, *words: str) -> Result:
+    """How `backendai-ctl status WORDS` ends that raises this error."""
 
-    monkeypatch.setattr(module, "group", refuse)
-    monkeypatch.setattr(output, "_emitted", False)
-    monkeypatch.setattr(sys, "argv", ["backendai-ctl", "status", "--json"])
-    with pytest.raises(SystemExit) as caught:
-        module.main()
-    out, err = capsys.readouterr()
-    assert caught.value.code == 1
-    assert json.loads(out) == {"error": {"what": "the disk is full", "hint": "free some"}}
-    assert "hint: free some" in err
+    def refuse(**_options: object) -> None:
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ALL["status"], "callback", refuse)
+        return CliRunner().invoke(group, ["status", *words])
+
+
+def test_a_program_is_told_a_problem_as_json() -> None:
+    done = ended(Problem("the disk is full", hint="free some"), "--json")
+    assert done.exit_code == EXIT_FAILED
+    assert json.loads(done.stdout) == {
+        "ok": False,
+        "errors": [{"message": "the disk is full", "hint": "free some"}],
+    }
+    assert done.stderr == "backendai-ctl: the disk is full\nhint: free some\n"
+    assert ended(Problem("the disk is full")).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (BadRequest("no such step"), EXIT_REQUEST, "backendai-ctl: no such step"),
+        (Pending("no etcd"), EXIT_PENDING, "backendai-ctl: no etcd"),
+        (KeyboardInterrupt(), EXIT_INTERRUPTED, "backendai-ctl: interrupted\nhint: run it again"),
+        (PermissionError(13, "Permission denied", "/x"), EXIT_FAILED, "backendai-ctl: /x"),
+        (KeyError("secret"), EXIT_FAILED, "backendai-ctl: unexpected KeyError, innermost last:"),
+    ],
+)
+def test_whatever_goes_wrong_ends_in_two_lines_and_its_status(
+    error: BaseException, status: int, said: str
+) -> None:
+    done = ended(error, "--json")
+    assert (done.exit_code, done.stderr[: len(said)]) == (status, said)
+    assert "secret" not in done.output
+    data = json.loads(done.stdout)
+    assert not data["ok"] and data["errors"][0]["message"] in done.stderr
+
+
+def test_nobody_is_told_that_nobody_listens() -> None:
+    done = ended(BrokenPipeError(), "--json")
+    assert (done.exit_code, done.output) == (EXIT_FAILED, "")
+
+
+@pytest.mark.parametrize("words", [["status", "--json", "--wait", "x"], ["db", "status", "y"]])
+def test_a_wrong_word_is_shown_with_the_usage(words: list[str]) -> None:
+    done = CliRunner().invoke(group, words)
+    assert done.exit_code == EXIT_REQUEST
+    assert "Usage: " in done.stderr and "Error: " in done.stderr
+    assert bool(done.stdout) == ("--json" in words)

@@ -10,40 +10,34 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from site_nodes import as_node, site_of
 
 from backendai_ctl.cli import node as cli
 from backendai_ctl.cli import output
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import announced, here, hosts, loaded
+from backendai_ctl.firewall import loaded
+from backendai_ctl.nodes import announced, hosts
 from backendai_ctl.nodes.announced import Told
-from backendai_ctl.site.load import parse
 from backendai_ctl.steps import create_certificates, create_rpc_keypair, create_secrets
+from backendai_ctl.topology import here
 
-SITE = """\
-[site]
-address = "ai.example.org"
-
-[nodes.mgmt]
-address = "10.77.0.1"
-roles = ["management", "storage"]
-
-[nodes.gpu1]
-address = "10.77.0.11"
-roles = ["compute"]
-labels = ["a100"]
-"""
+SITE = (
+    site_of(mgmt="10.77.0.1 management storage", gpu1="10.77.0.11 compute") + 'labels = ["a100"]\n'
+)
 
 
 @pytest.fixture
 def mgmt(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> Context:
     """The node that exports, set up as far as exports need."""
     monkeypatch.setattr(cli, "need_root", lambda: None)
-    facts.paths.site_file.write_text(SITE)
-    here.name_file(facts).write_text("mgmt\n")
-    ctx = here.context(facts, parse(facts.paths.site_file, SITE, facts, node="mgmt"))
-    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+    ctx = as_node(facts, "mgmt", SITE)
+    for step in (
+        create_secrets.CreateSecrets(),
+        create_certificates.CreateCertificates(),
+        create_rpc_keypair.CreateRpcKeypair(),
+    ):
         step.apply(ctx)
     return ctx
 
@@ -83,9 +77,12 @@ def test_list_says_what_and_how_the_nodes_are(
     shown = data(mgmt, "list")
     assert shown["here"] == "mgmt"
     first, second = shown["nodes"]
-    assert (first["here"], first["state"]) == (True, "joined")
+    assert (first["here"], first["ok"], first["message"]) == (True, True, "")
     assert second["components"] == ["agent"] and second["labels"] == ["a100"]
-    assert "site file is not the one of mgmt; has release 1-1" in second["state"]
+    assert (
+        "site file is not the one of mgmt; has release 1-1" in second["message"]
+        and not second["ok"]
+    )
     assert "mgmt (here)" in run(mgmt, "list").stdout
 
 
@@ -94,12 +91,12 @@ def test_list_does_without_the_cache(mgmt: Context, monkeypatch: pytest.MonkeyPa
         raise ConnectionRefusedError(111, "refused")
 
     monkeypatch.setattr(announced, "told", away)
-    assert {row["state"] for row in data(mgmt, "list")["nodes"]} == {"unknown"}
+    assert {row["ok"] for row in data(mgmt, "list")["nodes"]} == {None}
 
 
 def test_a_single_host_has_no_nodes(ctx: Context) -> None:
     assert run(ctx, "list").stdout == "This site is a single host.\n"
-    assert data(ctx, "list") == {"here": "", "nodes": []}
+    assert data(ctx, "list") == {"ok": True, "errors": [], "here": "", "nodes": []}
 
 
 def test_an_export_is_for_the_owner_alone_and_shows_no_secret(
@@ -186,7 +183,7 @@ def test_list_warns_of_nodes_without_rules_of_nodes(
     rows = {row["name"]: row["firewall"] for row in data(mgmt, "list")["nodes"]}
     assert rows == {"mgmt": True, "gpu1": False}
     shown = run(mgmt, "list").output
-    assert "no rules of nodes are loaded on: gpu1\n" in shown
+    assert "the firewall of nodes is not loaded on: gpu1\n" in shown
     assert "backendai-ctl node firewall --apply" in " ".join(shown.split())
 
 
@@ -227,11 +224,11 @@ def test_nothing_of_a_file_is_shown_before_it_is_proved(
     Path(file).write_text(f"{first}\n{changed}\n{content}\n")
     with pytest.raises(BadRequest, match="its header is damaged") as told:
         run(None, "join", file, "--passphrase-file", passphrase)
-    assert "mgmt" not in told.value.what
+    assert "mgmt" not in told.value.message
     Path(file).write_text("backendai-node \x1b[2J\nx\ny\n")
     with pytest.raises(BadRequest, match="another version") as told:
         run(None, "join", file, "--passphrase-file", passphrase)
-    assert "\x1b" not in told.value.what
+    assert "\x1b" not in told.value.message
 
 
 def test_a_passphrase_that_could_be_guessed_is_refused(mgmt: Context, tmp_path: Path) -> None:

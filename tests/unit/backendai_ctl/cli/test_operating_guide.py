@@ -9,6 +9,7 @@ import click
 import pytest
 
 from backendai_ctl.cli.main import group
+from backendai_ctl.errors import EXIT_STATUSES
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 GUIDES = "\n".join((DOCS / f"{n}.md").read_text("utf-8") for n in ("OPERATING", "NODES", "STORAGE"))
@@ -26,6 +27,11 @@ def test_a_command_of_the_guide_exists(call: str) -> None:
         command = found
     known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
     assert {word for word in words if word.startswith("-")} <= known
+
+
+def test_the_guide_has_every_exit_status() -> None:
+    for status, meaning in EXIT_STATUSES.items():
+        assert f"\n| {status} | {meaning} |\n" in GUIDES
 
 
 def test_the_guide_shows_commands() -> None:

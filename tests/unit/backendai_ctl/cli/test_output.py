@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import click
-import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from rich.console import Console
 
-from backendai_ctl.cli.output import canonical, emit, example, table
+from backendai_ctl.cli.output import dry_run_option, emit, example, json_option, table
+from backendai_ctl.errors import EXIT_FAILED, EXIT_PENDING, Pending, Problem
+from backendai_ctl.platform.text import canonical
 
 
 def test_canonical_json_does_not_depend_on_order() -> None:
@@ -18,20 +20,46 @@ def test_canonical_json_does_not_depend_on_order() -> None:
     assert canonical(one).endswith("}\n")
 
 
-def test_json_goes_to_standard_output_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    emit({"a": 1}, as_json=True, text=lambda console: console.print("for people"))
-    out, err = capsys.readouterr()
-    assert (json.loads(out), err) == ({"a": 1}, "")
+def call(*words: str, errors: Sequence[Problem] = (), dry: bool = False) -> Result:
+    """A command that emits a row, with these errors."""
+
+    @click.command()
+    @json_option
+    def command(**_options: bool) -> None:
+        emit({"a": 1}, lambda console: console.print("for people"), errors)
+
+    return CliRunner().invoke(dry_run_option(command) if dry else command, words)
 
 
-def test_text_is_taken_as_it_is_and_never_folded(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_goes_to_standard_output_and_nothing_else() -> None:
+    done = call("--json")
+    assert (json.loads(done.stdout), done.stderr) == ({"ok": True, "errors": [], "a": 1}, "")
+    assert call().stdout == "for people\n"
+
+
+def test_errors_are_told_and_give_the_exit_status() -> None:
+    done = call("--json", errors=[Pending("not now", hint="later")])
+    assert done.exit_code == EXIT_PENDING
+    assert json.loads(done.stdout) == {
+        **{"ok": False, "a": 1},
+        "errors": [{"message": "not now", "hint": "later"}],
+    }
+    assert call(errors=[Pending("x"), Problem("y")]).exit_code == EXIT_FAILED
+
+
+def test_a_command_with_a_dry_run_says_whether_it_was_one() -> None:
+    assert json.loads(call("--json", "--dry-run", dry=True).stdout)["dry_run"] is True
+    assert json.loads(call("--json", dry=True).stdout)["dry_run"] is False
+
+
+def test_text_is_taken_as_it_is_and_never_folded() -> None:
     def show(console: Console) -> None:
         made = table("A", "B")
         made.add_row("x", "[bold]" + 100 * "y")
         console.print(made)
 
-    emit({}, as_json=False, text=show)
-    assert "[bold]" + 100 * "y" in capsys.readouterr().out
+    command = click.Command("x", callback=lambda: emit({}, text=show))
+    assert "[bold]" + 100 * "y" in CliRunner().invoke(command).stdout
 
 
 def test_help_ends_with_the_example_line_by_line() -> None:

@@ -15,9 +15,10 @@ from backendai_ctl.cli import storage as cli
 from backendai_ctl.context import Context
 from backendai_ctl.errors import EXIT_FAILED, BadRequest
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform import units
 from backendai_ctl.site.schema import Network, Site, Storage, Volume
-from backendai_ctl.steps import units
 from backendai_ctl.storage import access, exports, volumes
+from backendai_ctl.topology import places
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def host(facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Conte
         network=Network(allow=["192.0.2.0/24"]),
     )
     made = Context(replace(facts, user="root", uid=os.geteuid(), gid=os.getegid()), site)
-    volumes.prepare(made, volumes.places(made)[0])
+    volumes.prepare(made, places.places(made)[0])
     return made
 
 
@@ -53,9 +54,9 @@ def test_status_tells_what_can_be_used(host: Context) -> None:
     assert result.exit_code == EXIT_FAILED
     assert "nas:/srv/a" in result.stdout
     rows = {row["name"]: row for row in data(host, "status")["volumes"]}
-    assert (rows["here"]["state"], rows["here"]["version"]) == ("ready", "3")
+    assert (rows["here"]["ok"], rows["here"]["version"]) == (True, "3")
     assert rows["here"]["size"] > rows["here"]["free"] > 0
-    assert rows["nas"]["state"] == "not mounted"
+    assert (rows["nas"]["ok"], rows["nas"]["message"]) == (False, "not mounted")
     assert (rows["nas"]["mounted"], rows["nas"]["size"]) == (False, 0)
 
 
@@ -66,7 +67,8 @@ def test_status_of_good_volumes_is_success(host: Context) -> None:
 
 def test_a_mount_that_is_planned_changes_nothing(host: Context, tmp_path: Path) -> None:
     path = host.paths.volumes / "nas"
-    assert data(host, "mount", "--dry-run") == {"would_mount": [f"{path} from nas:/srv/a"]}
+    said = data(host, "mount", "--dry-run")
+    assert (said["dry_run"], said["mounted"]) == (True, [f"{path} from nas:/srv/a"])
     assert not (tmp_path / "system").exists()
     with pytest.raises(BadRequest, match="is a folder of this host"):
         run(host, "mount", "here")
@@ -86,13 +88,13 @@ def test_check_names_node_volume_and_numbers(
     monkeypatch.setattr(access, "node", lambda _ctx: "gpu1")
     told = data(host, "check")
     assert told["node"] == "gpu1"
-    rows = {(row["volume"], row["what"]): row for row in told["findings"]}
+    rows = {(row["volume"], row["name"]): row for row in told["findings"]}
     uid, gid = host.owner
-    assert rows["", "user"]["saw"] == f"root is {uid}:{gid}"
-    assert rows["here", "ids"]["saw"] == f"a file of root belongs to {uid}:{gid}"
+    assert rows["", "user"]["message"] == f"root is {uid}:{gid}"
+    assert rows["here", "ids"]["message"] == f"a file of root belongs to {uid}:{gid}"
     assert rows["here", "use"]["level"] == "ok"
     assert rows["nas", "mount"]["level"] == "fail"
-    assert not told["good"]
+    assert not told["ok"]
     shown = run(host, "check")
     assert shown.exit_code == EXIT_FAILED
     assert "hint: nas: run: backendai-ctl storage mount nas" in shown.stdout

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from declared import MANAGER
 
 from backendai_ctl.context import Context
 from backendai_ctl.database import backup as module
 from backendai_ctl.database import dumps, programs
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import Found
 from backendai_ctl.errors import BadRequest, Problem
 
@@ -49,7 +50,7 @@ def done(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     monkeypatch.setattr(module, "restore", noted("restore"))
     monkeypatch.setattr(module.Service, "stop", noted("stop"))
     monkeypatch.setattr(module.Service, "start", noted("start"))
-    monkeypatch.setattr(programs, "contents", lambda *_: " TABLE public keypairs ")
+    monkeypatch.setattr(programs, "contents", lambda *_: " TABLE public agents ")
     monkeypatch.setattr(programs, "revision", lambda *_: "head")
     monkeypatch.setattr(programs, "verify", lambda *_: "")
     monkeypatch.setattr(programs, "programs", entered("programs"))

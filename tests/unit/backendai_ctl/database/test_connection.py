@@ -6,11 +6,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from declared import MANAGER
 
+from backendai_ctl.checks import services
 from backendai_ctl.context import Context
 from backendai_ctl.database import connection as module
-from backendai_ctl.database.databases import MANAGER, Target
-from backendai_ctl.doctor import services
+from backendai_ctl.database.databases import Target
 from backendai_ctl.errors import Pending
 from backendai_ctl.site.schema import Site
 
@@ -66,9 +67,9 @@ def test_without_a_primary_every_member_is_told(
     answering(monkeypatch, {"a.test": STANDBY, "::1": starting, "c.test": OSError("no route")})
     with pytest.raises(Pending) as caught:
         module.primary(target)
-    assert "a.test:5432: it is a standby" in caught.value.what
-    assert "::1:5433: the database system is starting up" in caught.value.what
-    assert "c.test:1: no route" in caught.value.what
+    assert "a.test:5432: it is a standby" in caught.value.message
+    assert "::1:5433: the database system is starting up" in caught.value.message
+    assert "c.test:1: no route" in caught.value.message
 
 
 def test_a_wrong_password_is_told_at_once(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def test_a_single_server_that_is_a_standby_is_a_failure_to_connect(
     """doctor, which tells failures to connect, and the steps alike."""
     ctx.secrets.create("database-manager")
     answering(monkeypatch, {"127.0.0.1": STANDBY})
-    found = services.MANAGER_DATABASE(ctx)
-    assert (found.level, "it is a standby" in found.saw) == ("fail", True), found
+    found = services.database(MANAGER)(ctx)
+    assert (found.level, "it is a standby" in found.message) == ("fail", True), found
     with pytest.raises(Pending, match="it is a standby"), module.connect(Target(ctx, MANAGER)):
         pass

@@ -86,6 +86,15 @@ def test_half_dumps_of_a_database_go_and_nothing_else(ctx: Context) -> None:
     ]
 
 
+def test_the_name_of_one_database_may_end_as_that_of_another(ctx: Context) -> None:
+    other = "a-to-b-account-manager-20260101T000000Z.dump"
+    put(ctx, NEWEST, other, f"{other}.partial")
+    assert [dump.path.name for dump in dumps.found(ctx, "account-manager")] == [other]
+    assert [dump.path.name for dump in dumps.found(ctx, "manager")] == [NEWEST]
+    dumps.sweep(ctx, "manager")
+    assert (ctx.paths.backups / f"{other}.partial").exists()
+
+
 def test_space_is_checked_where_the_folder_will_be(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     dumps.check_space(tmp_path / "not/yet", 1000)

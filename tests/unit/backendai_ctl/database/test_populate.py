@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import tomllib
+from declared import MANAGER
 
 from backendai_ctl.context import Context
 from backendai_ctl.database import populate as module
-from backendai_ctl.database.databases import MANAGER, Target
+from backendai_ctl.database.databases import Target
 from backendai_ctl.database.programs import Programs
 from backendai_ctl.errors import Problem
-from backendai_ctl.system.run import Done
+from backendai_ctl.platform.run import Done
 
 SAID = """\
 2026-11-23 18:20:53 ERROR ai.backend Failed to populate fixtures
@@ -30,7 +31,7 @@ def test_a_failure_is_told_without_rows(target: Target, monkeypatch: pytest.Monk
     monkeypatch.setattr(Programs, "backend_ai", lambda *_, **__: Done(1, "", SAID))
     with pytest.raises(Problem) as caught:
         module.populate(target, {"keypairs": [{"secret_key": "very-secret"}]})
-    assert "shared_memory" in caught.value.what
+    assert "shared_memory" in caught.value.message
     assert "very-secret" not in str(caught.value)
 
 
@@ -39,7 +40,7 @@ def test_files_are_private_while_it_runs_and_gone_afterwards(
 ) -> None:
     seen = {}
 
-    def run(self: Programs, *words: str, env: dict[str, str]) -> Done:
+    def run(self: Programs, *_calls: list[str], env: dict[str, str]) -> Done:
         for path in self.folder.iterdir():
             seen[path.name] = (path.stat().st_mode & 0o777, path.read_text())
         seen["folder"] = (self.folder.stat().st_mode & 0o777, str(self.folder))
@@ -60,14 +61,18 @@ def test_roles_are_made_by_the_release_itself_with_the_same_configuration(
 ) -> None:
     seen = []
 
-    def run(self: Programs, *words: str, env: dict[str, str]) -> Done:
+    def run(self: Programs, *calls: list[str], env: dict[str, str]) -> Done:
         config = tomllib.loads((self.folder / "manager.toml").read_text())
-        seen.append((words, config["db"]["name"]))
+        seen.append((calls, config["db"]["name"]))
         return Done(0, "Provisioned the preset roles.", "")
 
     monkeypatch.setattr(Programs, "backend_ai", run)
     module.provision(target)
-    assert seen == [(("mgr", "permissions", "provision"), target.dbname)]
+    module.populate(target, {"users": []}, roles=True)
+    roles = ["mgr", "permissions", "provision"]
+    assert seen[0] == ((roles,), target.dbname)
+    ((rows, after), _) = seen[1]
+    assert (rows[:3], after) == (["mgr", "fixture", "populate"], roles)
 
 
 def test_a_refusal_to_make_roles_is_a_problem(

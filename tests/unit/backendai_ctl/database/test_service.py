@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from declared import MANAGER
 
 from backendai_ctl.context import Context
-from backendai_ctl.database.databases import MANAGER
 from backendai_ctl.database.service import Service
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.services import ready_mark
-from backendai_ctl.system import files, systemd
+from backendai_ctl.platform import files, systemd
 
 
 class Systemd:
@@ -29,7 +28,7 @@ class Systemd:
 
 @pytest.fixture
 def service(ctx: Context) -> Service:
-    files.write(ready_mark(ctx, "manager"), "fingerprint\n", mode=0o644)
+    files.write(ctx.paths.ready("manager"), "fingerprint\n", mode=0o644)
     return Service(ctx, MANAGER)
 
 
@@ -39,12 +38,12 @@ def test_a_running_service_is_stopped_cannot_start_and_comes_back(
     unit = Systemd(monkeypatch, "active")
     service.stop()
     assert unit.calls == [("stop", "backendai-manager.service")]
-    assert files.read(ready_mark(ctx, "manager")) == ""
-    closed = (ready_mark(ctx, "manager"), service.path)
+    assert files.read(ctx.paths.ready("manager")) == ""
+    closed = (ctx.paths.ready("manager"), service.path)
     assert [path.stat().st_mode & 0o777 for path in closed] == [0o600, 0o640]
     service.start()
     assert unit.state == "active"
-    assert files.read(ready_mark(ctx, "manager")) == "fingerprint\n"
+    assert files.read(ctx.paths.ready("manager")) == "fingerprint\n"
 
 
 def test_a_service_that_did_not_run_stays_down(
@@ -54,7 +53,7 @@ def test_a_service_that_did_not_run_stays_down(
     service.stop()
     service.start()
     assert unit.calls == []
-    assert ready_mark(ctx, "manager").exists()
+    assert ctx.paths.ready("manager").exists()
 
 
 def test_what_a_killed_run_stopped_is_started_by_the_next(
@@ -66,7 +65,7 @@ def test_what_a_killed_run_stopped_is_started_by_the_next(
     again.stop()
     again.start()
     assert unit.state == "active"
-    assert ready_mark(ctx, "manager").exists()
+    assert ctx.paths.ready("manager").exists()
     assert not again.record().ran
 
 
@@ -76,7 +75,7 @@ def test_a_mark_is_neither_made_nor_removed(
 ) -> None:
     """A package empties it before a migration; without one the service would count as new."""
     Systemd(monkeypatch, "active")
-    mark = ready_mark(ctx, "manager")
+    mark = ctx.paths.ready("manager")
     mark.unlink()
     if held is not None:
         files.write(mark, held, mode=0o644)
@@ -91,9 +90,9 @@ def test_a_mark_that_went_with_its_package_stays_away(
 ) -> None:
     Systemd(monkeypatch, "active")
     service.stop()
-    ready_mark(ctx, "manager").unlink()
+    ctx.paths.ready("manager").unlink()
     service.start()
-    assert not ready_mark(ctx, "manager").exists()
+    assert not ctx.paths.ready("manager").exists()
     assert not service.record().mark
 
 

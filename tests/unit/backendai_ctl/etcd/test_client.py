@@ -46,8 +46,8 @@ def test_all_members_are_named_when_none_answers(free_port: int) -> None:
     client = Client([f"127.0.0.1:{free_port}", f"[::1]:{free_port}"])
     with pytest.raises(Unreachable) as caught:
         client.prefix("/")
-    assert f"127.0.0.1:{free_port}: connection refused" in caught.value.what
-    assert f"[::1]:{free_port}" in caught.value.what
+    assert f"127.0.0.1:{free_port}: connection refused" in caught.value.message
+    assert f"[::1]:{free_port}" in caught.value.message
     assert "backendai-ctl logs etcd" in caught.value.hint
 
 
@@ -84,7 +84,7 @@ def test_an_etcd_without_its_json_gateway_is_told() -> None:
     said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"
     with answering({b"": said}) as port, pytest.raises(Unreachable) as caught:
         Client([f"127.0.0.1:{port}"], limit=1).prefix("/")
-    assert "HTTP 404, no JSON (not found); its gateway" in caught.value.what
+    assert "HTTP 404, no JSON (not found); its gateway" in caught.value.message
 
 
 def test_a_member_that_came_back_is_used_again(etcd: FakeEtcd) -> None:

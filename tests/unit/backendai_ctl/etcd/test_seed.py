@@ -121,7 +121,7 @@ def test_endless_edits_by_others_end_as_pending(
         etcd.put(PREFIX + "a", str(etcd.revision))
 
     etcd.mishap = edit
-    with pytest.raises(Pending, match="others write"):
+    with pytest.raises(Pending, match="another program writes"):
         seed.seed(there)
     assert "b" not in now(etcd)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from declared import GENERATED
 
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import settings
 from backendai_ctl.facts import Facts
-from backendai_ctl.secrets import GENERATED
 from backendai_ctl.site.schema import (
     Cache,
     Network,

@@ -8,8 +8,7 @@ import earlier_release
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.steps import units
-from backendai_ctl.system import systemd
+from backendai_ctl.platform import systemd, units
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from earlier_release import STEPS, ended
 
-from backendai_ctl.config.render import base_path
 from backendai_ctl.context import Context
 from backendai_ctl.moving import evidence, record
 from backendai_ctl.moving.evidence import Former, find
+from backendai_ctl.platform import units
+from backendai_ctl.rendering.render import base_path
 from backendai_ctl.site.schema import Cache, Database, Etcd, Site
-from backendai_ctl.steps import units
 
 ALL = [
     Former("postgresql", "127.0.0.1", 5432),

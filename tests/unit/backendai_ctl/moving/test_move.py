@@ -9,12 +9,15 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
+from backendai_ctl.facts import Facts
 from backendai_ctl.moving import debian, move, record, services
 from backendai_ctl.moving.evidence import Former, find
+from backendai_ctl.platform import systemd
+from backendai_ctl.services import serving
 from backendai_ctl.site.schema import Cache, Site
-from backendai_ctl.steps import serving
-from backendai_ctl.steps.move_servers import STEP
-from backendai_ctl.system import systemd
+from backendai_ctl.steps.move_servers import MoveServers
+
+STEP = MoveServers()
 
 NAMES = ("postgresql", "valkey", "etcd")
 
@@ -154,9 +157,9 @@ def test_a_port_in_the_site_file_that_is_the_old_servers_is_refused(
     assert "ready valkey" not in world.log
 
 
-def test_everything_that_starts_a_server_or_tells_of_it_waits_for_the_move() -> None:
+def test_everything_that_starts_a_server_or_tells_of_it_waits_for_the_move(facts: Facts) -> None:
     from backendai_ctl.steps.plan import steps
 
-    needs = {step.name: step.needs for step in steps()}
+    needs = {step.name: step.needs for step in steps(facts)}
     for name in ("prepare-database", "prepare-cache", "prepare-etcd", "render-configs"):
         assert STEP.name in needs[name]

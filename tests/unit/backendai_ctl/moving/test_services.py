@@ -6,8 +6,7 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.moving import record, services
-from backendai_ctl.steps.services import ready_mark
-from backendai_ctl.system import systemd
+from backendai_ctl.platform import systemd
 
 NAMES = ("manager", "webserver", "agent")
 
@@ -17,8 +16,8 @@ def calls(earlier: Context, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Three services, the agent stopped by its operator; a package upgrade emptied two marks."""
     made: list[str] = []
     for name, mark in {"manager": "", "webserver": "fingerprint", "agent": ""}.items():
-        ready_mark(earlier, name).parent.mkdir(parents=True, exist_ok=True)
-        ready_mark(earlier, name).write_text(mark)
+        earlier.paths.ready(name).parent.mkdir(parents=True, exist_ok=True)
+        earlier.paths.ready(name).write_text(mark)
 
     def properties(unit: str, _names: object) -> dict[str, str]:
         return {"ActiveState": "inactive" if "agent" in unit else "active"}
@@ -34,7 +33,7 @@ def calls(earlier: Context, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def marks(ctx: Context) -> list[str]:
-    return [ready_mark(ctx, name).read_text() for name in NAMES]
+    return [ctx.paths.ready(name).read_text() for name in NAMES]
 
 
 def test_what_ran_is_known_before_it_stops(earlier: Context, calls: list[str]) -> None:

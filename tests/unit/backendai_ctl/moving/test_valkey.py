@@ -8,8 +8,8 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.moving import valkey
-from backendai_ctl.steps import serving, units
-from backendai_ctl.system import resp
+from backendai_ctl.platform import resp, units
+from backendai_ctl.services import serving
 
 CONFIG = (
     'include /etc/valkey/valkey.conf\nrequirepass "with \\"quotes\\" and \\\\"\nappendonly yes\n'

@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 from conftest import Accounts
 from cryptography import x509
+from site_nodes import EDGE
 
-from backendai_ctl import tls
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import here, transfer
+from backendai_ctl.nodes import transfer
 from backendai_ctl.nodes.transfer import Bundle
+from backendai_ctl.pki import tls
 from backendai_ctl.site.faults import SiteFaults
-from backendai_ctl.site.load import parse
 from backendai_ctl.steps import create_certificates, create_rpc_keypair, create_secrets
+from backendai_ctl.topology import here
+from backendai_ctl.validation.load import parse
 
-EDGE = '\n[nodes.edge]\naddress = "10.77.0.21"\nroles = ["edge"]\npublic = "www.example.org"\n'
 At = Callable[..., Context]
 
 
@@ -29,7 +30,11 @@ At = Callable[..., Context]
 def mgmt(at: At) -> Context:
     """The node that makes everything, with everything made."""
     ctx = at("mgmt", EDGE)
-    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+    for step in (
+        create_secrets.CreateSecrets(),
+        create_certificates.CreateCertificates(),
+        create_rpc_keypair.CreateRpcKeypair(),
+    ):
         step.apply(ctx)
     return ctx
 
@@ -87,7 +92,11 @@ def test_options_of_a_volume_go_to_storage_proxies_alone(at: At, tmp_path: Path)
     options.chmod(0o600)
     more = f'[storage.volumes.fast]\nbackend = "weka"\nbackend_options = "{options}"\n'
     ctx = at("mgmt", more)
-    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+    for step in (
+        create_secrets.CreateSecrets(),
+        create_certificates.CreateCertificates(),
+        create_rpc_keypair.CreateRpcKeypair(),
+    ):
         step.apply(ctx)
     given = {node: str(options) in transfer.export(ctx, node).files for node in ("store", "gpu1")}
     assert given == {"store": True, "gpu1": False}
@@ -101,7 +110,11 @@ def test_files_of_the_operators_come_along_where_they_are_needed(at: At, tmp_pat
         f'[etcd]\nmode = "external"\nendpoints = ["10.9.9.9:2379"]\npassword_file = "{password}"\n'
     )
     ctx = at("mgmt", more)
-    for step in (create_secrets.STEP, create_certificates.STEP, create_rpc_keypair.STEP):
+    for step in (
+        create_secrets.CreateSecrets(),
+        create_certificates.CreateCertificates(),
+        create_rpc_keypair.CreateRpcKeypair(),
+    ):
         step.apply(ctx)
     bundle = transfer.export(ctx, "gpu1")
     assert bundle.files[str(password)] == "given\n"
@@ -141,8 +154,8 @@ def test_a_host_becomes_the_node_and_the_second_time_nothing_changes(
     _, again = transfer.take(other, bundle)
     assert not [file.change for file in again if file.change]
     joined = here.context(other, transfer.take(other, bundle)[0])
-    assert create_secrets.STEP.check(joined) == []
-    assert [c.what for c in create_rpc_keypair.STEP.check(joined)] == [
+    assert create_secrets.CreateSecrets().check(joined) == []
+    assert [c.what for c in create_rpc_keypair.CreateRpcKeypair().check(joined)] == [
         str(other.paths.config / "rpc/agent.key_secret")
     ]
 
@@ -152,16 +165,16 @@ def test_a_joined_nodes_certificate_is_good_as_it_came(mgmt: Context, other: Fac
     site, wanted = transfer.take(other, bundle)
     transfer.write(other, wanted, bundle)
     joined = here.context(other, site)
-    assert create_certificates.STEP.check(joined) == []
+    assert create_certificates.CreateCertificates().check(joined) == []
     (other.paths.tls / "server.crt").unlink()
     with pytest.raises(Problem, match="issued by the site's authority"):
-        create_certificates.STEP.check(joined)
+        create_certificates.CreateCertificates().check(joined)
 
 
 def test_a_node_without_its_secrets_makes_none(at: At) -> None:
     ctx = at("gpu1")
     with pytest.raises(Problem, match="not here") as wrong:
-        create_secrets.STEP.apply(ctx)
+        create_secrets.CreateSecrets().apply(ctx)
     assert "node join FILE" in wrong.value.hint
     assert not ctx.paths.secrets.exists()
 
@@ -177,13 +190,13 @@ def test_the_order_of_nodes_moves_no_secrets(mgmt: Context) -> None:
     here.name_file(facts).unlink()
     first = replace(mgmt, site=swapped)
     with pytest.raises(Problem, match="second now comes before mgmt, which made") as wrong:
-        create_secrets.STEP.check(first)
+        create_secrets.CreateSecrets().check(first)
     assert wrong.value.hint == "put [nodes.mgmt] before [nodes.second] again"
 
     here.name_file(facts).write_text("second\n")
     mgmt.secrets.path("etcd-root-password").unlink()  # what a node that joined is not given
     with pytest.raises(Problem, match="second now comes first, but it joined"):
-        create_secrets.STEP.check(replace(mgmt, site=swapped, node="second"))
+        create_secrets.CreateSecrets().check(replace(mgmt, site=swapped, node="second"))
     assert not mgmt.secrets.exists("etcd-root-password")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import layout
-from backendai_ctl.site.rules import OURS
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import split_host_port
+from backendai_ctl.topology import layout
+from backendai_ctl.validation.rules import OURS
 
 USUAL = {"postgresql": 5432, "valkey": 6379, "etcd": 2379}
 FIRST = {"postgresql": "sql", "valkey": "clients", "etcd": "clients"}

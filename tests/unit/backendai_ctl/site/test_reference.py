@@ -10,7 +10,7 @@ import tomllib
 
 from backendai_ctl.facts import Facts
 from backendai_ctl.site import reference
-from backendai_ctl.site.load import load
+from backendai_ctl.validation.load import load
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -36,10 +36,11 @@ def test_every_key_is_described() -> None:
 
 def test_tables_and_their_keys_are_on_the_page() -> None:
     page = reference.markdown()
-    for table in ("[network]", "[database.manager]", "[cache.sentinel]", "[storage.volumes.NAME]"):
+    for table in ("[network]", "[database.NAME]", "[cache.sentinel]", "[storage.volumes.NAME]"):
         assert f"## {table}" in page
     port = (
-        "| `port` | a whole number from 1 to 65535 | `8100` | Its port; of an external server 5432"
+        "| `port` | an integer from 1 to 65535 | `8100` | "
+        "Port of the server. Default for an external one: 5432"
     )
     assert port in page
 
@@ -55,7 +56,7 @@ def test_the_example_is_a_good_site_file(facts: Facts) -> None:
 def test_keys_are_found_by_their_path() -> None:
     assert reference.keys(("cache", "sentinel")) == ["service", "nodes", "password_file"]
     assert "path" in reference.keys(("storage", "volumes", "anything"))
-    assert reference.kind(reference.at(("network", "ports", "x", "y"))).startswith("a whole number")
+    assert reference.kind(reference.at(("network", "ports", "x", "y"))).startswith("an integer")
     assert reference.kind(reference.at(("tls", "mode"))) == '"site-ca" or "own" or "off"'
 
 

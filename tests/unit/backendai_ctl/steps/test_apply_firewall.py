@@ -9,13 +9,15 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
-from backendai_ctl.nodes import firewall, loaded
+from backendai_ctl.firewall import loaded, ruleset
+from backendai_ctl.platform import files, systemd, units
+from backendai_ctl.platform.run import Done
 from backendai_ctl.site.schema import Node, Site
-from backendai_ctl.steps import units
-from backendai_ctl.steps.apply_firewall import STEP
-from backendai_ctl.steps.plan import NAMES
-from backendai_ctl.system import files, systemd
-from backendai_ctl.system.run import Done
+from backendai_ctl.steps.apply_firewall import ApplyFirewall
+from backendai_ctl.steps.export_volumes import ExportVolumes
+from backendai_ctl.steps.plan import STEPS
+
+STEP = ApplyFirewall()
 
 Calls = list[tuple[str, ...]]
 
@@ -29,7 +31,6 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
         made.append(tuple(call[1:]))
         return Done(0, "", "")
 
-    monkeypatch.setattr(loaded, "NFT", "/bin/sh")
     monkeypatch.setattr(loaded, "run", program)
     monkeypatch.setattr(loaded, "may_look", lambda: True)
     monkeypatch.setattr(loaded, "amiss", lambda _ctx: "")
@@ -50,7 +51,7 @@ def of_nodes(facts: Facts, **addresses: str) -> Context:
 
 
 def test_it_comes_after_the_volumes_that_this_node_serves() -> None:
-    assert NAMES.index(STEP.name) == NAMES.index("export-volumes") + 1
+    assert STEPS.index(ApplyFirewall) == STEPS.index(ExportVolumes) + 1
 
 
 def test_without_the_operators_wish_nothing_is_loaded(facts: Facts, calls: Calls) -> None:
@@ -77,7 +78,7 @@ def test_undo_takes_them_back(facts: Facts, calls: Calls) -> None:
     loaded.load(ctx, of_nodes=True)
     STEP.undo(ctx)
     assert ("stop", loaded.TIMER, loaded.WATCH, loaded.UNIT) in calls
-    assert not firewall.asked_for(ctx) and not firewall.path(ctx).exists()
+    assert not ruleset.asked_for(ctx) and not ruleset.path(ctx).exists()
     assert list(units.FOLDER.iterdir()) == []
 
 
@@ -96,7 +97,7 @@ def test_rules_that_an_earlier_release_was_asked_for_stay(facts: Facts, calls: C
     ctx = of_nodes(facts, mgmt="10.77.0.1", gpu1="10.77.0.11")
     assert loaded.EARLIER in [change.what for change in STEP.check(ctx)]
     STEP.apply(ctx)
-    assert "chain incoming" in firewall.path(ctx).read_text() and not unit.exists()
+    assert "chain incoming" in ruleset.path(ctx).read_text() and not unit.exists()
     ours = calls.index(("reload-or-restart", loaded.UNIT))
     gone = calls.index(("--no-reload", "disable", loaded.EARLIER))
     assert ours < gone
@@ -109,7 +110,7 @@ def test_what_an_earlier_release_left_is_taken_back_as_well(facts: Facts, calls:
     ctx = of_nodes(facts, mgmt="10.77.0.1")
     STEP.undo(ctx)
     assert calls[:2] == [("stop", loaded.EARLIER), ("--no-reload", "disable", loaded.EARLIER)]
-    assert not unit.exists() and not firewall.path(ctx).exists()
+    assert not unit.exists() and not ruleset.path(ctx).exists()
 
 
 def test_rules_of_nodes_go_with_the_nodes(facts: Facts, calls: Calls) -> None:
@@ -118,6 +119,6 @@ def test_rules_of_nodes_go_with_the_nodes(facts: Facts, calls: Calls) -> None:
     loaded.load(ctx, of_nodes=True)
     (facts.paths.units / "backendai-agent.service").unlink()
     single = replace(ctx, site=Site(), node="")
-    assert [change.what for change in STEP.check(single)] == [firewall.TABLE]
+    assert [change.what for change in STEP.check(single)] == [ruleset.TABLE]
     STEP.apply(single)
-    assert not firewall.asked_for(ctx) and STEP.check(single) == []
+    assert not ruleset.asked_for(ctx) and STEP.check(single) == []

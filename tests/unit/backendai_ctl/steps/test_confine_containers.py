@@ -7,29 +7,30 @@ from pathlib import Path
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.nodes import firewall, loaded
-from backendai_ctl.reconfigure import ready
-from backendai_ctl.steps import engine, units
-from backendai_ctl.steps.confine_containers import STEP
-from backendai_ctl.steps.journal import Outcome
-from backendai_ctl.system import systemd
-from backendai_ctl.system.run import Done
+from backendai_ctl.engine import runner
+from backendai_ctl.engine.journal import Outcome
+from backendai_ctl.errors import Problem
+from backendai_ctl.firewall import loaded, ruleset
+from backendai_ctl.operations.reconfigure import ready
+from backendai_ctl.platform import systemd, units
+from backendai_ctl.platform.run import Done
+from backendai_ctl.steps.confine_containers import ConfineContainers
+
+STEP = ConfineContainers()
 
 
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without systemd, and with nft."""
-    monkeypatch.setattr(loaded, "NFT", "/bin/sh")
+    """Without systemd."""
     monkeypatch.setattr(units, "FOLDER", tmp_path / "system")
     monkeypatch.setattr(systemd, "booted", lambda: False)
     monkeypatch.setattr(systemd, "systemctl", lambda *_words: "")
 
 
 def test_it_concerns_hosts_with_an_agent(ctx: Context) -> None:
-    assert engine.concerned(STEP, ctx)
+    assert runner.concerned(STEP, ctx)
     (ctx.paths.units / "backendai-agent.service").unlink()
-    assert not engine.concerned(STEP, ctx)
+    assert not runner.concerned(STEP, ctx)
 
 
 def test_the_agent_waits_for_it_and_nothing_else_does(ctx: Context) -> None:
@@ -41,28 +42,18 @@ def test_it_is_done_once(ctx: Context) -> None:
     assert STEP.check(ctx)
     STEP.apply(ctx)
     assert STEP.check(ctx) == []
-    assert "chain containers" in firewall.path(ctx).read_text()
+    assert "chain containers" in ruleset.path(ctx).read_text()
     STEP.undo(ctx)
-    assert STEP.check(ctx) and not firewall.path(ctx).exists()
-
-
-def test_without_nft_it_says_which_package_is_missing(
-    ctx: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loaded, "NFT", "/nonexistent/nft")
-    with pytest.raises(Pending, match="package nftables") as told:
-        STEP.apply(ctx)
-    assert "apt install nftables" in told.value.hint and "dnf install" in told.value.hint
-    assert not firewall.path(ctx).exists()
+    assert STEP.check(ctx) and not ruleset.path(ctx).exists()
 
 
 def test_rules_of_nodes_stay_when_the_operator_has_them(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firewall, "asked_for", lambda _ctx: True)
+    monkeypatch.setattr(ruleset, "asked_for", lambda _ctx: True)
     assert not ctx.node
     STEP.apply(ctx)
-    assert "chain incoming" not in firewall.path(ctx).read_text(), "a single host has no nodes"
+    assert "chain incoming" not in ruleset.path(ctx).read_text(), "a single host has no nodes"
 
 
 def test_what_may_not_look_believes_the_note_of_the_unit(
@@ -77,7 +68,7 @@ def test_what_may_not_look_believes_the_note_of_the_unit(
     assert "load it again" in change.how
     loaded.NOTE.write_text("set made_from_0123456789abcdef {")
     assert STEP.check(ctx), "rules of another file"
-    loaded.NOTE.write_text(firewall.path(ctx).read_text())
+    loaded.NOTE.write_text(ruleset.path(ctx).read_text())
     assert STEP.check(ctx) == []
 
 

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from backendai_ctl import tls
+from backendai_ctl.checks import certificates
 from backendai_ctl.context import Context
-from backendai_ctl.doctor import certificates
 from backendai_ctl.errors import Problem
+from backendai_ctl.pki import issuing, tls
+from backendai_ctl.pki.issuing import issue_for, names
 from backendai_ctl.site.schema import Network, Node, Site, SiteTable, Tls
-from backendai_ctl.steps.create_certificates import STEP, issue_for, names
+from backendai_ctl.steps.create_certificates import CreateCertificates
+
+STEP = CreateCertificates()
 
 
 def content(ctx: Context) -> dict[str, bytes]:
@@ -76,8 +79,8 @@ def test_new_names_renew_the_server_alone(made: Context) -> None:
 def test_it_is_renewed_before_it_ends(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tls, "SERVER_DAYS", 20)
     # Too short from the start: one round of the work, as apply would not end.
-    STEP._work(ctx)[0][1]()
-    STEP._work(ctx)[0][1]()
+    issuing.work(ctx)[0][1]()
+    issuing.work(ctx)[0][1]()
     assert "ends on" in STEP.check(ctx)[0].how
     monkeypatch.undo()
     STEP.apply(ctx)
@@ -100,7 +103,7 @@ def test_the_authority_is_never_replaced_silently(made: Context) -> None:
     (made.paths.tls / "server.crt").unlink()
     with pytest.raises(Problem, match=r"the key of .*ca\.crt is not there") as caught:
         STEP.apply(made)
-    assert "every browser" in caught.value.hint
+    assert "all browsers" in caught.value.hint
     assert content(made)["ca.crt"] == before["ca.crt"]
 
 
@@ -245,7 +248,7 @@ def early(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Context:
 def test_certificates_of_a_clock_that_was_ahead_are_made_anew(early: Context) -> None:
     before = content(early)
     assert "the clock was ahead when it was made" in STEP.check(early)[0].how
-    assert "begins on" in certificates.validity(early).saw
+    assert "begins on" in certificates.validity(early).message
     assert certificates.validity(early).hint == "run: backendai-ctl reconfigure"
     STEP.apply(early)
     assert STEP.check(early) == []

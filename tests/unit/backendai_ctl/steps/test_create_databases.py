@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 
 from backendai_ctl.context import Context
+from backendai_ctl.database import creation
 from backendai_ctl.database.scram import matches, verifier
 from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.platform.run import Done
 from backendai_ctl.site.schema import Database, Site
-from backendai_ctl.steps import create_databases
-from backendai_ctl.steps.create_databases import STEP
-from backendai_ctl.system.run import Done
+from backendai_ctl.steps.create_databases import CreateDatabases
+
+STEP = CreateDatabases()
 
 
 class Psql:
@@ -54,7 +56,7 @@ def psql(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> Psql:
     for name in ("database-manager", "database-coordinator"):
         ctx.secrets.create(name)
     made = Psql(ctx)
-    monkeypatch.setattr(create_databases, "run", made.run)
+    monkeypatch.setattr(creation, "run", made.run)
     return made
 
 
@@ -108,11 +110,11 @@ def test_an_external_server_is_left_alone(ctx: Context, psql: Psql) -> None:
 
 
 def test_odd_names_are_quoted(ctx: Context, psql: Psql) -> None:
-    assert create_databases._name('a"; DROP') == '"a""; DROP"'
+    assert creation._name('a"; DROP') == '"a""; DROP"'
 
 
 def test_a_server_that_is_down_is_pending(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(create_databases, "run", lambda *_, **__: Done(2, "", "no connection"))
+    monkeypatch.setattr(creation, "run", lambda *_, **__: Done(2, "", "no connection"))
     with pytest.raises(Pending, match="does not answer"):
         STEP.check(ctx)
 
@@ -123,7 +125,7 @@ def test_a_host_without_postgresql_is_pending(
     def absent(*_: object, **__: object) -> Done:
         raise KeyError("getpwnam(): name not found: 'backendai-postgresql'")
 
-    monkeypatch.setattr(create_databases, "run", absent)
+    monkeypatch.setattr(creation, "run", absent)
     with pytest.raises(Pending, match="not set up"):
         STEP.check(ctx)
 

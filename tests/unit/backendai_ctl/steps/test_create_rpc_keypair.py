@@ -9,11 +9,13 @@ import pytest
 import tomllib
 from zmq.auth.certs import load_certificate
 
-from backendai_ctl.config.render import CREDENTIALS, render
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.steps.create_rpc_keypair import STEP
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
+from backendai_ctl.rendering.render import CREDENTIALS, render
+from backendai_ctl.steps.create_rpc_keypair import CreateRpcKeypair
+
+STEP = CreateRpcKeypair()
 
 
 def pair(ctx: Context) -> tuple[Path, Path]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from declared import GENERATED
+
 from backendai_ctl.context import Context
-from backendai_ctl.secrets import GENERATED
-from backendai_ctl.site.schema import Cache, Database, Etcd, ManagerDatabase, Site
-from backendai_ctl.steps.create_secrets import STEP, needed
+from backendai_ctl.site.schema import Cache, Database, DatabaseOf, Etcd, Site
+from backendai_ctl.steps.create_secrets import CreateSecrets
+from backendai_ctl.topology.holders import needed
+
+STEP = CreateSecrets()
 
 
 def only(ctx: Context, *names: str) -> Context:
     for component in ctx.facts.components.values():
         if component.name not in names:
-            (ctx.paths.units / component.unit).unlink()
+            (ctx.paths.units / component.unit).unlink(missing_ok=True)
     return ctx
 
 
@@ -44,7 +48,7 @@ def test_never_changed(ctx: Context) -> None:
 def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
     file = Path("/p")
     site = Site(
-        database=Database(mode="external", manager=ManagerDatabase(password_file=file)),
+        database=Database(mode="external", manager=DatabaseOf(password_file=file)),
         cache=Cache(mode="external", password_file=file),
         etcd=Etcd(mode="external", password_file=file),
     )

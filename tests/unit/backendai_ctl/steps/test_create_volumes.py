@@ -11,12 +11,13 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform import systemd, units
 from backendai_ctl.site.schema import Site, Storage, Volume
-from backendai_ctl.steps import units
-from backendai_ctl.steps.create_volumes import STEP
+from backendai_ctl.steps.create_volumes import CreateVolumes
 from backendai_ctl.storage import access, exports, mounts, rpcbind
-from backendai_ctl.storage.volumes import Place
-from backendai_ctl.system import systemd
+from backendai_ctl.topology.places import Place
+
+STEP = CreateVolumes()
 
 
 class Host:
@@ -119,7 +120,9 @@ def test_undo_keeps_folders(facts: Facts, host: Host) -> None:
     assert (facts.paths.volumes / "here/version.txt").exists()
 
 
-@pytest.mark.parametrize(("made", "told"), [("file", "is no folder"), ("folder", "of its own")])
+@pytest.mark.parametrize(
+    ("made", "told"), [("file", "is not a directory"), ("folder", "of its own")]
+)
 def test_what_lies_where_a_volume_shall_be_mounted_is_not_hidden(
     facts: Facts, host: Host, made: str, told: str
 ) -> None:

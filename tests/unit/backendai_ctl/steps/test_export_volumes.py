@@ -9,11 +9,13 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform import systemd
 from backendai_ctl.site.schema import Node, Site, Storage, Volume
 from backendai_ctl.steps import export_volumes
-from backendai_ctl.steps.export_volumes import STEP
+from backendai_ctl.steps.export_volumes import ExportVolumes
 from backendai_ctl.storage import exports, rpcbind
-from backendai_ctl.system import systemd
+
+STEP = ExportVolumes()
 
 Calls = list[list[str]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.steps.services import fingerprint
-from backendai_ctl.system import files
+from backendai_ctl.platform import files
+from backendai_ctl.services.state import fingerprint
 
 
 @pytest.mark.parametrize(

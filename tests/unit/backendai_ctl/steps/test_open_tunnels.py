@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 from loopback_servers import answering
 
-from backendai_ctl import tls
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Facts
+from backendai_ctl.pki import tls
+from backendai_ctl.platform import systemd, units
 from backendai_ctl.site.schema import Cache, Etcd, Sentinel, Site
-from backendai_ctl.steps import open_tunnels, units
-from backendai_ctl.steps.open_tunnels import STEP
-from backendai_ctl.system import systemd
+from backendai_ctl.steps import open_tunnels
+from backendai_ctl.steps.open_tunnels import OpenTunnels
+
+STEP = OpenTunnels()
 
 
 @pytest.fixture(autouse=True)
@@ -146,7 +148,7 @@ def test_a_good_certificate_passes(facts: Facts, ca: Path) -> None:
 def test_a_certificate_for_another_name_is_refused(facts: Facts, ca: Path) -> None:
     with server(ca, "elsewhere.example") as port, pytest.raises(Problem) as caught:
         STEP.check(etcd(facts, ca, port))
-    assert caught.value.what.startswith(
+    assert caught.value.message.startswith(
         f"etcd.endpoints: the certificate of localhost:{port} is refused: Hostname mismatch"
     )
 

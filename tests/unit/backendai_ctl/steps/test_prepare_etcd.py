@@ -13,10 +13,11 @@ from fake_systemd import FakeSystemd, install
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.etcd.users import login_mark
+from backendai_ctl.platform import systemd
 from backendai_ctl.site.schema import Etcd, Site
-from backendai_ctl.steps import services
-from backendai_ctl.steps.prepare_etcd import STEP
-from backendai_ctl.system import systemd
+from backendai_ctl.steps.prepare_etcd import PrepareEtcd
+
+STEP = PrepareEtcd()
 
 UNIT = "backendai-etcd.service"
 
@@ -81,7 +82,7 @@ def test_without_systemd_it_is_set_up_and_the_rest_is_pending(
     monkeypatch.setattr(systemd, "booted", lambda: False)
     with pytest.raises(Pending, match="next boot"):
         STEP.apply(there)
-    assert services.ready_mark(there, "etcd").exists() and etcd.calls == []
+    assert there.paths.ready("etcd").exists() and etcd.calls == []
 
 
 def test_one_of_yours_is_asked_and_not_changed(

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from declared import GENERATED
 
-from backendai_ctl.config.merged import base_path
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.secrets import GENERATED
+from backendai_ctl.rendering.merged import base_path
 from backendai_ctl.site.schema import Network, Site
 from backendai_ctl.steps import render_configs
-from backendai_ctl.steps.render_configs import STEP
+from backendai_ctl.steps.render_configs import RenderConfigs
+
+STEP = RenderConfigs()
 
 
 def file(ctx: Context, name: str = "manager.toml") -> Path:
@@ -38,7 +40,7 @@ def state(ctx: Context) -> dict[Path, tuple[bytes, int]]:
 
 def test_files_and_their_bases_are_for_root_alone(done: Context) -> None:
     found = state(done)
-    assert len(found) == 2 * len(done.facts.components)
+    assert len(found) == 2 * len(done.facts.installed())
     assert {path.stat().st_mode & 0o777 for path in found} == {0o600}
 
 
@@ -151,7 +153,7 @@ def test_no_secret_is_told(done: Context) -> None:
 
 def test_before_there_are_secrets_it_says_what_it_would_write(ctx: Context) -> None:
     assert {change.how for change in STEP.check(ctx)} == {"write it"}
-    assert len(STEP.check(ctx)) == len(ctx.facts.components)
+    assert len(STEP.check(ctx)) == len(ctx.facts.installed())
 
 
 def test_undo_keeps_what_was_edited(done: Context) -> None:

@@ -8,8 +8,9 @@ from fake_etcd import FakeEtcd
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
 from backendai_ctl.etcd import seed
-from backendai_ctl.steps.seed_etcd import STEP
-from backendai_ctl.steps.services import ready_mark
+from backendai_ctl.steps.seed_etcd import SeedEtcd
+
+STEP = SeedEtcd()
 
 
 def test_a_plan_without_secrets_then_nothing_to_do(there: Context, etcd: FakeEtcd) -> None:
@@ -45,7 +46,7 @@ def test_seeding_by_somebody_else_makes_services_start_anew(there: Context, etcd
 def test_etcd_that_is_down_is_pending_with_its_address(there: Context, free_port: int) -> None:
     there.site.etcd.endpoints[:] = [f"127.0.0.1:{free_port}"]
     STEP.undo(there)  # one that was not set up, or was purged, is not asked
-    mark = ready_mark(there, "etcd")
+    mark = there.paths.ready("etcd")
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text("started with this\n")
     for act in (STEP.check, STEP.apply, STEP.undo):

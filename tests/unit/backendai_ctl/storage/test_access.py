@@ -16,9 +16,10 @@ from conftest import Accounts
 from backendai_ctl.context import Context
 from backendai_ctl.errors import OutOfTime, Problem
 from backendai_ctl.facts import Facts
+from backendai_ctl.result import Result
 from backendai_ctl.site.schema import Node, Site, Storage, Volume
 from backendai_ctl.storage import access, mounts
-from backendai_ctl.storage.volumes import Place, places
+from backendai_ctl.topology.places import Place, places
 
 NAS = Volume(kind="nfs", server="nas", export=Path("/srv/a"))
 FINE = {"failed": "", "uid": 1100, "gid": 1100}
@@ -94,16 +95,16 @@ def told(
     monkeypatch: pytest.MonkeyPatch,
     user: dict[str, object],
     root: dict[str, object],
-) -> dict[str, access.Seen]:
+) -> dict[str, Result]:
     answers = {"user": user, "root": root, "clean": {"failed": ""}}
     monkeypatch.setattr(access, "_run", lambda part, *_: answers[part])
-    return {seen.what: seen for seen in access.of_volume(*remote)}
+    return {seen.name: seen for seen in access.of_volume(*remote)}
 
 
 def test_all_is_well(remote: tuple[Context, Place], monkeypatch: pytest.MonkeyPatch) -> None:
     found = told(remote, monkeypatch, FINE, FINE)
     assert {seen.level for seen in found.values()} == {"ok"}
-    assert found["squash"].saw == "root is bai 1100:1100 there"
+    assert found["squash"].message == "root is bai 1100:1100 there"
 
 
 def test_names_of_trials_cannot_be_known_before(
@@ -170,7 +171,7 @@ def test_what_is_wrong_is_named_with_node_and_number(
 ) -> None:
     seen = told(remote, monkeypatch, user, root)[what]
     assert seen.level == level
-    assert saw in seen.saw
+    assert saw in seen.message
     assert hint in seen.hint
 
 
@@ -198,17 +199,17 @@ def test_another_mount_is_not_the_volume(
 ) -> None:
     monkeypatch.setattr(mounts, "now", lambda _place: now)
     (seen,) = access.of_volume(*remote)
-    assert saw in seen.saw and not seen.good
+    assert saw in seen.message and not seen.ok
 
 
 def test_containers_run_as_the_services_user(ctx: Context) -> None:
     path = ctx.paths.config / "agent.toml"
     path.write_text("[container]\nkernel-gid = 1100\n")
-    said = [(seen.level, seen.saw) for seen in access.of_host(ctx)]
+    said = [(seen.level, seen.message) for seen in access.of_host(ctx)]
     assert said == [("ok", "bai is 1100:1100"), ("ok", "containers run as 1100:1100")]
     path.write_text("[container]\nkernel-uid = 1000\n")
-    (seen,) = [seen for seen in access.of_host(ctx) if not seen.good]
-    assert seen.saw == "containers run as 1000, not 1100"
+    (seen,) = [seen for seen in access.of_host(ctx) if not seen.ok]
+    assert seen.message == "containers run as 1000, not 1100"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
@@ -216,5 +217,5 @@ def test_a_user_with_another_number_is_named(ctx: Context, host_accounts: Accoun
     home = host_accounts.state
     host_accounts.set([f"bai:x:995:993::{home}:/usr/sbin/nologin"], ["bai:x:993:"])
     found = access.of_host(ctx)[0]
-    assert (found.level, found.saw) == ("fail", "bai is 995:993, not 1100:1100")
+    assert (found.level, found.message) == ("fail", "bai is 995:993, not 1100:1100")
     assert "uid = 995, gid = 993" in found.hint and "userdel bai" in found.hint

@@ -13,9 +13,10 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform import folders, trees
 from backendai_ctl.site.schema import Node, Site, Storage, Volume
 from backendai_ctl.storage import fates, made, volumes
-from backendai_ctl.system import folders, trees
+from backendai_ctl.topology import places
 
 ME = ("root", os.geteuid(), os.getegid())
 NODES = {
@@ -32,7 +33,7 @@ def host(facts: Facts, node: str = "", **found: Volume) -> Context:
 
 
 def prepare(ctx: Context, *names: str) -> None:
-    for place in volumes.places(ctx):
+    for place in places.places(ctx):
         if place.name in names:
             volumes.prepare(ctx, place)
 

@@ -9,7 +9,7 @@ import pytest
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.site.schema import Volume
 from backendai_ctl.storage import refusals
-from backendai_ctl.storage.volumes import Place
+from backendai_ctl.topology.places import Place
 
 PLACE = Place(
     "home", Volume(kind="nfs", server="nas.invalid", export=Path("/srv/a")), Path("/vfroot/home")
@@ -40,8 +40,8 @@ PLACE = Place(
 def test_what_only_the_operator_can_mend(said: str, told: str, cure: str) -> None:
     problem = refusals.of_mount(PLACE, said)
     assert not isinstance(problem, Pending)
-    assert "volume home (nas.invalid:/srv/a)" in problem.what
-    assert told in problem.what
+    assert "volume home (nas.invalid:/srv/a)" in problem.message
+    assert told in problem.message
     assert cure in problem.hint
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform import systemd
 from backendai_ctl.site.schema import Site, Storage, Volume
 from backendai_ctl.storage import exports, rpcbind
-from backendai_ctl.system import systemd
 
 NAS = Volume(kind="nfs", server="nas", export=Path("/srv/a"))
 OLD = Volume(kind="nfs", server="nas", export=Path("/srv/b"), options="vers=3")

@@ -13,10 +13,11 @@ import pytest
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform import careful
 from backendai_ctl.site.schema import Site, Storage, Volume
 from backendai_ctl.storage import volumes
-from backendai_ctl.storage.volumes import changes, places, prepare
-from backendai_ctl.system import careful
+from backendai_ctl.storage.volumes import changes, prepare
+from backendai_ctl.topology.places import Place, places
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_of_a_version_that_is_none_nothing_is_shown(
     with pytest.raises(Problem, match=r"version\.txt has no version in it") as caught:
         changes(mine, place)
     assert time.monotonic() - began < 2
-    assert "hash" not in caught.value.what and "333" not in caught.value.what
+    assert "hash" not in caught.value.message and "333" not in caught.value.message
     assert volumes.look(mine, place.path).version.startswith(volumes.NO_VERSION)
 
 
@@ -131,7 +132,7 @@ def test_a_file_is_no_volume(mine: Context) -> None:
     (place,) = places(mine)
     mine.paths.volumes.mkdir()
     folder(mine).touch()
-    with pytest.raises(Problem, match=r"volume1\) is no folder"):
+    with pytest.raises(Problem, match=r"volume1\) is not a directory"):
         changes(mine, place)
 
 
@@ -192,7 +193,7 @@ def test_a_remote_folder_that_is_closed_to_root_is_mended_at_its_server(
     for attempt in (changes, prepare):
         with pytest.raises(Problem, match="root of this node may not enter it") as caught:
             attempt(ctx, remote)
-        assert "Errno" not in caught.value.what
+        assert "Errno" not in caught.value.message
         owner = f"{os.geteuid()}:{os.getegid()}"
         assert caught.value.hint.startswith(f"on nas: chown {owner} /srv/a,")
         squash = f"root_squash,anonuid={os.geteuid()},anongid={os.getegid()}"
@@ -205,5 +206,5 @@ def test_a_remote_folder_that_is_closed_to_root_is_mended_at_its_server(
 
 def test_sources_of_remote_volumes() -> None:
     volume = Volume(kind="nfs", server="2001:db8::5", export=Path("/srv/a"))
-    assert volumes.Place("a", volume, Path("/a")).source == "[2001:db8::5]:/srv/a"
-    assert volumes.Place("a", Volume(), Path("/a")).source == ""
+    assert Place("a", volume, Path("/a")).source == "[2001:db8::5]:/srv/a"
+    assert Place("a", Volume(), Path("/a")).source == ""

@@ -1,1 +1,0 @@
-"""Checks of a host before and after installation."""

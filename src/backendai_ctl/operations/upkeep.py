@@ -1,0 +1,59 @@
+"""What has to be done from time to time on a host that nobody looks at; backendai-upkeep.timer asks for it.
+
+It does what passes without a decision, and leaves a site file that was edited meanwhile to `reconfigure`.
+"""
+
+from __future__ import annotations
+
+from backendai_ctl.context import Context
+from backendai_ctl.errors import Pending, Problem
+from backendai_ctl.operations import reconfigure
+from backendai_ctl.services import state
+from backendai_ctl.steps.create_certificates import CreateCertificates
+from backendai_ctl.steps.start_services import StartServices
+
+LATER = "run: backendai-ctl reconfigure"
+
+
+def upkeep(ctx: Context) -> str:
+    """Renew what ends soon, and start anew what it was given to; the line to print, "" for nothing.
+
+    Problem if that cannot be: on a node, whose certificate another one issues; Pending where a service
+    waits for other steps and runs on with the certificate that ends.
+    """
+    changed = _run(ctx, CreateCertificates.name)
+    if not changed:
+        return ""
+    _run(ctx, StartServices.name)
+    if old := _with_old_ones(ctx):
+        raise Pending(
+            f"the certificates are renewed, but {', '.join(old)} did not start with them: other "
+            "changes wait",
+            hint=LATER,
+        )
+    return "the certificates are renewed"
+
+
+def plan(ctx: Context) -> str:
+    """What `upkeep` would do now, in the words of its line; changes nothing."""
+    report = reconfigure.reconfigure(ctx, dry_run=True, only=[CreateCertificates.name])
+    found = report.plan[CreateCertificates.name]
+    if isinstance(found, Problem):
+        raise found
+    return "would renew certificates" if found else ""
+
+
+def _run(ctx: Context, step: str) -> bool:
+    """Run one step if it differs; whether it did something. Problem if it failed."""
+    report = reconfigure.reconfigure(ctx, only=[step])
+    for outcome in report.outcomes.values():
+        if not outcome.ok:
+            raise Problem(outcome.message, hint=outcome.hint)
+    return bool(report.changed)
+
+
+def _with_old_ones(ctx: Context) -> list[str]:
+    """Services that run with other files than they would start with."""
+    components = (ctx.facts.components[name] for name in ctx.facts.installed())
+    found = [state.find(ctx, component) for component in components]
+    return [s.unit for s in found if s.marked not in ("", s.fingerprint) and not s.left_alone]

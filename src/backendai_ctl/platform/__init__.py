@@ -1,0 +1,1 @@
+"""What the host offers: files, programs, units, names, protocols. Knows nothing of a site."""

@@ -1,0 +1,72 @@
+"""One request, with a limit, never by way of a proxy."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from backendai_ctl.platform import deadline
+
+MOST = 1_000_000  # bytes of an answer that are read
+
+
+class _Local(http.client.HTTPConnection):
+    """HTTP over a socket of the file system, as Docker's."""
+
+    def __init__(self, path: Path, limit: float) -> None:
+        super().__init__("localhost", timeout=limit)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+def ask(
+    url: str,
+    *,
+    limit: float = 2.0,
+    tls: ssl.SSLContext | None = None,
+    local: Path | None = None,
+    post: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    most: int | None = MOST,
+) -> tuple[int, str]:
+    """Status and text of what `url` answers, to `post` if given; through the socket `local` if given.
+
+    `limit` is in seconds, for each wait; `most` in bytes. Raises OSError or http.client.HTTPException.
+    """
+    parts, limit = urlsplit(url), deadline.left(limit)
+    connection: http.client.HTTPConnection
+    if local:
+        connection = _Local(local, limit)
+    elif parts.scheme == "https":
+        connection = http.client.HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=limit, context=tls
+        )
+    else:
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=limit)
+    try:
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        sent = {"Connection": "close", **(headers or {})}
+        connection.request("GET" if post is None else "POST", path, post, sent)
+        answer = connection.getresponse()
+        return answer.status, answer.read(most).decode("utf-8", "replace")
+    finally:
+        connection.close()
+
+
+def unchecked() -> ssl.SSLContext:
+    """Encryption without a look at the certificate: to ask our own server how it is.
+
+    Whether its certificate is good is a question of its own; see doctor.
+    """
+    made = ssl.create_default_context()
+    made.check_hostname = False
+    made.verify_mode = ssl.CERT_NONE
+    return made

@@ -1,0 +1,88 @@
+"""Asking systemd, where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from backendai_ctl.errors import Problem
+from backendai_ctl.platform.run import check, run
+
+RUNNING = Path("/run/systemd/system")  # sd_booted(3)
+
+
+def booted() -> bool:
+    """Whether systemd is this host's init. Not so in a chroot, an image build, most containers."""
+    return RUNNING.is_dir()
+
+
+def apart() -> bool:
+    """Whether this process has a network of its own, in which it reaches no service of the host."""
+    try:
+        return not os.path.samefile("/proc/self/ns/net", "/proc/1/ns/net")
+    except OSError:  # no /proc, or none that tells of PID 1
+        return False
+
+
+def outside(argv: Sequence[str], environment: Mapping[str, str], limit: float) -> str:
+    """Run a program as a service of its own, in the network of the host; what it prints.
+
+    Problem if it fails.
+    """
+    given = [f"--setenv={name}={value}" for name, value in environment.items()]
+    return check(
+        ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", *given, "--", *argv],
+        limit=limit,
+    )
+
+
+def systemctl(*words: str, limit: float = 90) -> str:
+    """Run systemctl; Problem if it fails."""
+    done = run(["systemctl", *words], limit=limit)
+    if done.returncode:
+        raise Problem(
+            f"systemctl {' '.join(words)} failed: {done.tail}",
+            hint="see: systemctl --failed; journalctl -b -p warning",
+        )
+    return done.stdout
+
+
+def properties(unit: str, names: Sequence[str]) -> dict[str, str]:
+    """Properties of a unit by name, as `systemctl show` tells them; empty without systemd."""
+    if not booted():
+        return {}
+    done = run(["systemctl", "show", unit, f"--property={','.join(names)}"], limit=30)
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    return {key: value for key, _, value in pairs}
+
+
+def state(unit: str) -> str:
+    """The state of a unit: active, activating, failed, inactive and so on; empty without systemd."""
+    return properties(unit, ["ActiveState"]).get("ActiveState", "")
+
+
+def is_active(unit: str) -> bool:
+    return state(unit) == "active"
+
+
+def enabled(unit: str) -> bool:
+    """Whether a unit is enabled, so that a boot starts it."""
+    return properties(unit, ["UnitFileState"]).get("UnitFileState") == "enabled"
+
+
+def states(units: Sequence[str]) -> dict[str, str]:
+    """The state of each unit, in one call; empty without systemd."""
+    asked = ["systemctl", "is-active", *units]
+    said = run(asked, limit=30).stdout.split() if booted() else []
+    return dict(zip(units, said if len(said) == len(units) else [""] * len(units), strict=True))
+
+
+def not_active(units: Sequence[str]) -> list[str]:
+    """Those that are not active, in one call."""
+    return [unit for unit, state in states(units).items() if state != "active"]
+
+
+def forget_failures(units: Sequence[str]) -> None:
+    """Let units start again that failed too often; those that never ran have nothing to forget."""
+    run(["systemctl", "reset-failed", *units], limit=30)

@@ -1,0 +1,1 @@
+"""Asking services and servers how they are, without logging in."""

@@ -1,1 +1,0 @@
-"""Programs, files and units of the host."""
