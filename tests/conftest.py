@@ -12,6 +12,16 @@ from typing import Any
 
 import pytest
 
+try:
+    import hypothesis
+except ModuleNotFoundError:  # the Python of Pants, which runs tests/unit/packager alone
+    pass
+else:  # the same examples in every run, and no failure because a machine is busy
+    hypothesis.settings.register_profile(
+        "house", derandomize=True, deadline=None, max_examples=60, database=None
+    )
+    hypothesis.settings.load_profile("house")
+
 SUITE = re.compile(r"\b(trixie|bookworm|el9)\b")
 SHOWN = "shown"
 TOLD = 2000  # characters of a failure that are printed at once; the summary has it whole

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +50,9 @@ def find(folder: Path) -> Dist:
     return Dist(folder, debs, rpms)
 
 
-def index(dist: Dist, out: Path, debian: Iterable[Path] = ()) -> Path:
-    """Make repositories ``out/deb`` (flat, for apt) and ``out/rpm`` (for dnf).
-
-    ``debian``: packages of Debian's that ours depend on.
-    """
-    for kind, files in (("deb", (*dist.debs, *debian)), ("rpm", dist.rpms)):
+def index(dist: Dist, out: Path) -> Path:
+    """Make repositories ``out/deb`` (flat, for apt) and ``out/rpm`` (for dnf)."""
+    for kind, files in (("deb", dist.debs), ("rpm", dist.rpms)):
         folder = out / kind
         folder.mkdir(parents=True)
         for file in files:

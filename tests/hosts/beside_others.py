@@ -47,7 +47,7 @@ def install(host: Host, dist: Dist) -> None:
     host.check(call, limit=INSTALL_LIMIT)
     wait_healthy(host)
     report = ctl(host, "doctor")
-    assert report["good"], report
+    assert report["ok"], report
     left = changed(host)
     assert left == [], left
 

@@ -34,7 +34,7 @@ class Bundle:
 
 def find(folder: Path) -> Path:
     """The tar in `folder`; NoArtefacts if there is not just one."""
-    tars = sorted(folder.glob("backendai-*-debian*-*.tar"))
+    tars = sorted(folder.glob("backendai-*-linux-*.tar"))
     if len(tars) != 1:
         found = ", ".join(tar.name for tar in tars) or "no bundle"
         raise NoArtefacts(f"{found} in {folder}: run ./pants package //:bundle first")

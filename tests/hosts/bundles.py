@@ -35,7 +35,10 @@ LATER = "--faked-system-time=20260401T000000!"
 BORN = "--faked-system-time=20260101T000000!"  # of keys; releases are made after that
 SCRIPTS = ("README", "*.sh", "lib/*.sh")
 LIGHT = ("runtime",)  # 16 MB, needs nothing
-SMALL = ("runtime", "common", "ctl", "client", "storage-proxy", "storage-node")
+SMALL = (
+    *("runtime", "common", "ctl", "client", "nfs", "nftables"),
+    *("node-exporter", "storage-proxy", "storage-node"),
+)
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ def make(
         version=version or f"{release['version']}-{revision or release['revision']}",
         number=number,
         date=release["date"][:10],
-        distribution="debian13",
+        distribution="linux",
         architecture="amd64",
         account="bai:1100:1100:/var/lib/backendai",
         servers="backendai-valkey:/var/lib/backendai/valkey",

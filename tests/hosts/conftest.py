@@ -65,15 +65,9 @@ def dist(request: pytest.FixtureRequest) -> artefacts.Dist:
 
 @pytest.fixture(scope="session")
 def repositories(dist: artefacts.Dist, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the packages, and those of Debian 13 that roles need, as repositories."""
-    try:
-        debian = locked.debs(REPOSITORY, "services")
-    except locked.NotInCache as missing:
-        unavailable(str(missing))
+    """A folder with the packages, as repositories."""
     # Large: pytest would keep it for three runs.
-    with once(
-        tmp_path_factory, "repositories", lambda place: artefacts.index(dist, place, debian)
-    ) as made:
+    with once(tmp_path_factory, "repositories", lambda place: artefacts.index(dist, place)) as made:
         yield made
 
 

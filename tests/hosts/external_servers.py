@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from host import Host
 
-from backendai_ctl import tls
+from backendai_ctl.pki import tls
 
 ROOT = "trixie-servers"  # see roots.RECIPES
 ADDRESS = "10.98.0.2"  # of the host with the servers; see host.link

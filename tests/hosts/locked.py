@@ -26,17 +26,6 @@ def wheel(repository: Path, name: str) -> Path:
     return _present(default_cache().root / "files" / entry.sha256 / entry.filename)
 
 
-def debs(repository: Path, name: str) -> tuple[Path, ...]:
-    """The files of one set of debian.lock."""
-    cache = default_cache()
-    try:
-        lock = read_debian_lock(repository / "packaging/locks/debian.lock")
-        used = used_debs(cache, lock.of(name))
-    except Failure as failure:
-        raise NotInCache(str(failure)) from failure
-    return tuple(_present(cache.store.path(deb)) for deb in used.values())
-
-
 def unpack_testsuite(repository: Path, out: Path) -> Path:
     """Unpack CPython's package ``test`` into ``out``, a folder to put on PYTHONPATH.
 

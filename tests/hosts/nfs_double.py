@@ -11,6 +11,7 @@ from host import Host
 from scenario import INSIDE
 
 ROOT = "trixie-nfs"
+HELPER = "/usr/sbin/mount.backendai-nfs"
 SEEN = "/nas"  # where a client's host has the server's folders, as far as the test binds them
 _SERVER = """\
 [Unit]
@@ -49,11 +50,10 @@ def server(host: Host) -> None:
 def client(host: Host) -> None:
     """Let this host mount NFS; its `calls` tell how it was asked to."""
     quiet(host)
-    for name in ("mount.nfs", "mount.nfs4"):
-        host.sh(
-            f"dpkg-divert --quiet --local --rename --add /usr/sbin/{name};"
-            f"install -m 755 {INSIDE}/mount.nfs.double /usr/sbin/{name}"
-        )
+    host.sh(
+        f"dpkg-divert --quiet --local --rename --add {HELPER};"
+        f"install -m 755 {INSIDE}/mount.nfs.double {HELPER}"
+    )
 
 
 def calls(host: Host) -> list[list[str]]:

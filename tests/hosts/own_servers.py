@@ -8,6 +8,7 @@
     valkey(host, "get key")              with the password of the cache
     VALKEY, VALKEY_LOGGED_IN             for shell scripts: without a password, and with
     UNITS, PORTS                         "postgresql" | "valkey" | "etcd" -> its unit; its port for clients
+    BESIDE                               servers of a whole site that its services do without
     DATA                                 the same -> the folder of its data
     ENGINE, ENGINE_SOCKET                folder and socket of the container engine; overlayfs does not lie on
                                          overlayfs, so a host that runs one has a real disk there
@@ -27,6 +28,7 @@ SERVERS = "/opt/backendai/servers"
 STATE = "/var/lib/backendai"
 SECRETS = "/etc/backendai/secrets"
 NAMES = ("postgresql", "valkey", "etcd")
+BESIDE = ("prometheus", "node-exporter")
 UNITS = {name: f"backendai-{name}.service" for name in NAMES}
 PORTS = {"postgresql": 8100, "valkey": 8110, "etcd": 8120}
 ENGINE = f"{STATE}/docker"  # images and containers of backendai-docker
@@ -38,6 +40,7 @@ DATA = {
 }
 
 SUPERUSER = "backendai-postgresql"  # account of the host and role of PostgreSQL
+NFT = f"{SERVERS}/nftables/sbin/nft"
 POSTGRESQL = f"{SERVERS}/postgresql/lib/postgresql/17/bin"
 SOCKET = "/run/backendai/postgresql"
 
@@ -78,7 +81,7 @@ def valkey(host: Host, words: str) -> str:
 
 def main_pid(host: Host, name: str) -> int:
     """The server's own process: that of the unit is the one that keeps it. HostError if none runs."""
-    return int(host.sh(f"pgrep -P $(systemctl show -P MainPID {UNITS[name]})"))
+    return int(host.sh(f"pgrep -P $(systemctl show -P MainPID backendai-{name}.service)"))
 
 
 def start(host: Host, *names: str) -> None:

@@ -66,12 +66,18 @@ RECIPES = {
     "bookworm": Recipe("bookworm"),
     # dnf is written in Python, so the EL-like root has one (as a real EL has).
     "el9": Recipe("trixie", (*BASE, "dnf", "gnupg", "rpm"), script="mkelroot"),
+    # systemd 247, older than any that a release is for. Its dpkg reads no package of ours, its rpm does.
+    "bullseye": Recipe("bullseye", (*BASE, "rpm")),
+    "ubuntu": Recipe("bookworm", (*BASE, "systemd-resolved"), script="mkubuntu"),
     # An NFS server in user space, and a client to ask it: this kernel may have neither.
     "trixie-nfs": Recipe("trixie", (*BASE, "libnfs-utils", "nfs-ganesha", "nfs-ganesha-vfs")),
-    # Servers that are not ours, as others run them with Debian's packages.
+    # Servers that are not ours, as others run them with Debian's packages, and what calls itself docker.
     "trixie-servers": Recipe(
-        "trixie", (*BASE, "etcd-client", "etcd-server", "postgresql", "valkey-server")
+        "trixie",
+        (*BASE, "etcd-client", "etcd-server", "podman-docker", "postgresql", "valkey-server"),
     ),
+    # A firewall that is not ours.
+    "trixie-nftables": Recipe("trixie", (*BASE, "nftables")),
     # A container engine that is not ours.
     "trixie-docker": Recipe("trixie", (*BASE, "docker.io", "docker-cli")),
     # A virtual machine's: tests/vm makes a disk of it.
@@ -88,6 +94,14 @@ RECIPES = {
     "trixie-builder": Recipe("trixie", (*BASE, "git", "python3")),
     "trixie-builder-minimal": Recipe("trixie", (*BASE, "git", "python3-minimal")),
 }
+
+# Releases that os-release alone tells from another on the same root: name -> that root, what it says.
+RELEASES = {
+    "ubuntu22": ("ubuntu", {"ID": "ubuntu", "ID_LIKE": "debian", "VERSION_ID": "22.04"}),
+    "ubuntu24": ("ubuntu", {"ID": "ubuntu", "ID_LIKE": "debian", "VERSION_ID": "24.04"}),
+    "el10": ("el9", {"ID": "eltest", "ID_LIKE": "rhel fedora", "VERSION_ID": "10"}),
+}
+OS_RELEASE = "/usr/lib/os-release"
 
 
 def cache() -> Path:
@@ -111,6 +125,18 @@ def root(name: str) -> Path:
         os.utime(target)
         _forget_unused(name, target)
     return target
+
+
+def place(name: str) -> tuple[Path, dict[Path, str]]:
+    """The root of the host called ``name``, and what lies over files of it: {file: path there}."""
+    if name not in RELEASES:
+        return root(name), {}
+    base, facts = RELEASES[name]
+    found = root(base)
+    facts = {"PRETTY_NAME": f"{name}-like test root", **facts}
+    over = cache() / f"{name}.os-release"
+    over.write_text("".join(f'{key}="{value}"\n' for key, value in facts.items()))
+    return found, {over: OS_RELEASE}
 
 
 def _forget_unused(name: str, used: Path) -> None:

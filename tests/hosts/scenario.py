@@ -57,7 +57,7 @@ def disks(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
 
 
 class Hosts:
-    """Boots hosts by the name of their root (see roots.RECIPES)."""
+    """Boots hosts by the name of their root (see roots.RECIPES) or release (roots.RELEASES)."""
 
     def boot(
         self,
@@ -71,10 +71,11 @@ class Hosts:
         hostname: str = "testhost",
     ) -> AbstractContextManager[Host]:
         """A running host until the ``with`` block ends; see host.boot for the options."""
+        root, over = roots.place(name)
         return boot(
-            roots.root(name),
+            root,
             name=hostname,
-            binds={HERE / "inside": INSIDE, **(binds or {})},
+            binds={HERE / "inside": INSIDE, **over, **(binds or {})},
             writable=writable,
             netns=netns,
             privileged=privileged,

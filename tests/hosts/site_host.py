@@ -1,4 +1,4 @@
-"""A Debian 13 host with a whole site on it: installed from the bundle alone, sealed, kept on disk."""
+"""A host with a whole site on it: installed from the bundle alone, sealed, kept on disk."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SERVICES = (
     "appproxy-worker",
 )
 UNITS = tuple(f"backendai-{name}.service" for name in SERVICES)
-SERVERS = own_servers.NAMES
-ALL_UNITS = (*UNITS, *own_servers.UNITS.values())
+SERVERS = (*own_servers.NAMES, *own_servers.BESIDE)
+ALL_UNITS = (*UNITS, *(f"backendai-{name}.service" for name in SERVERS))
 HEALTHY_LIMIT = 420  # seconds: systemd ends a start that hangs after 180, then comes another
 
 
 @dataclass
 class SiteHost:
-    """A host that can be rebooted; `network` is what left it.
+    """A host that can be rebooted; `network` is what left it, `root` what it is made of.
 
     `checked` and `installation` are what verify.sh and install.sh said.
     """
@@ -42,6 +42,8 @@ class SiteHost:
     folder: Path
     binds: Mapping[Path, str]
     name: str
+    root: str = "trixie"
+    writable: Mapping[Path, str] = field(default_factory=dict)
     host: Host = field(init=False)
     checked: Result = field(init=False)
     installation: Result = field(init=False)
@@ -53,9 +55,9 @@ class SiteHost:
         for place in (docker, disk):
             place.mkdir(parents=True, exist_ok=True)
         self._running = self.hosts.boot(
-            "trixie",
+            self.root,
             binds=self.binds,
-            writable={docker: own_servers.ENGINE},
+            writable={docker: own_servers.ENGINE, **self.writable},
             netns=self.network.netns,
             privileged=True,
             upper=disk,
@@ -92,10 +94,22 @@ class SiteHost:
 
 
 @contextmanager
-def bare_host(bundle: Bundle, folder: Path, name: str = "site") -> Iterator[SiteHost]:
-    """Without anything on it, and the unpacked bundle as the medium."""
+def bare_host(
+    bundle: Bundle,
+    folder: Path,
+    name: str = "site",
+    *,
+    root: str = "trixie",
+    binds: Mapping[Path, str] | None = None,
+    also: Mapping[Path, str] | None = None,
+) -> Iterator[SiteHost]:
+    """Without anything on it, and the unpacked bundle as the medium.
+
+    `binds`: folders it sees; `also`: those it writes to.
+    """
     with sealed(name) as network:
-        site = SiteHost(Hosts(), network, folder, {bundle.unpacked: f"{STICK}/{bundle.name}"}, name)
+        seen = {bundle.unpacked: f"{STICK}/{bundle.name}", **(binds or {})}
+        site = SiteHost(Hosts(), network, folder, seen, name, root, also or {})
         site.up()
         try:
             yield site

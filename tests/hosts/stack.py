@@ -1,13 +1,13 @@
 """A root with everything installed and nothing configured, for scenarios that only need the parts.
 
-It is made once a session: the packages, those of servers too, on a bare Debian 13 root, without a role,
+It is made once a session: the packages, those of servers too, on a Debian 13 root, without a role,
 so that backendai-ctl waits to be told. Every scenario boots its own copy in a second.
 """
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from host import Host, boot
 from scenario import Hosts
 from suites import REPO, family
 
-DEBIAN = ("nftables",)
+ROOT = "trixie-nftables"  # a firewall of the host, which ours lives beside
 COMPONENTS = (
     "manager",
     "agent",
@@ -34,10 +34,20 @@ COMPONENTS = (
     "valkey",
     "etcd",
     "docker",
+    "prometheus",
+    "node-exporter",
+    "registry",
 )
 CONFIGURE_LIMIT = 300  # seconds
 UNTOUCHED = "/etc/backendai/no-configure"  # a boot finishes nothing while it is there
 PYTHON = "/opt/backendai/current/bin/python"
+STEP_NAMES = """
+from backendai_ctl.facts import load
+from backendai_ctl.steps.plan import steps
+known = load()
+here = {*known.installed(), ""}
+print(*(s.name for s in steps(known) if not s.concerns(known) or here & {*s.concerns(known)}))
+"""
 
 
 @dataclass(frozen=True)
@@ -51,9 +61,15 @@ class Stack:
     layers: tuple[Path, ...]
 
     @contextmanager
-    def boot(self, *, name: str = "stack", upper: Path | None = None) -> Iterator[Host]:
-        """A host; what it writes is kept in `upper`, else in memory."""
-        with boot(self.root, name=name, privileged=True, upper=upper) as host:
+    def boot(
+        self,
+        *,
+        name: str = "stack",
+        upper: Path | None = None,
+        binds: Mapping[Path, str] | None = None,
+    ) -> Iterator[Host]:
+        """A host; what it writes is kept in `upper`, else in memory. `binds`: as of host.boot."""
+        with boot(self.root, name=name, privileged=True, upper=upper, binds=binds) as host:
             own_servers.start(host)
             yield host
 
@@ -66,8 +82,8 @@ def configure(host: Host, only: Sequence[str] = ()) -> None:
 
 
 def step_names(host: Host) -> list[str]:
-    code = "from backendai_ctl.steps.plan import NAMES; print(*NAMES)"
-    return host.check([PYTHON, "-I", "-c", code]).stdout.split()
+    """The steps that matter on a host, in their order."""
+    return host.check([PYTHON, "-I", "-c", STEP_NAMES]).stdout.split()
 
 
 def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -> None:
@@ -75,15 +91,15 @@ def make(hosts: Hosts, dist: artefacts.Dist, repositories: Path, folder: Path) -
     disk, root = folder / "disk", folder / "root"
     for place in (disk, root):
         place.mkdir(parents=True)
-    with hosts.boot("trixie", binds={repositories: REPO}, privileged=True, upper=disk) as host:
+    with hosts.boot(ROOT, binds={repositories: REPO}, privileged=True, upper=disk) as host:
         manager = family("trixie", dist)
         manager.add_repository(host)
-        manager.install(host, [*DEBIAN, *(f"backendai-{name}" for name in COMPONENTS)])
+        manager.install(host, [f"backendai-{name}" for name in COMPONENTS])
     _mount(of(folder))
 
 
 def of(folder: Path) -> Stack:
-    return Stack(folder / "root", (folder / "disk/u", roots.root("trixie")))
+    return Stack(folder / "root", (folder / "disk/u", roots.root(ROOT)))
 
 
 def make_configured(stack: Stack, folder: Path) -> None:

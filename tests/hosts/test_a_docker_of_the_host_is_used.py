@@ -83,7 +83,7 @@ def test_doctor_names_the_lines_to_add(host: Host) -> None:
     found = {
         row["name"]: row for row in ctl(host, "doctor")["findings"] if row["group"] == "docker"
     }
-    assert found["server"]["level"] == "ok" and "of this host" in found["server"]["saw"]
+    assert found["server"]["level"] == "ok" and "of this host" in found["server"]["message"]
     assert f'add to {DAEMON}: "live-restore": true' in found["restarts"]["hint"]
     assert '"log-opts": {"max-size": ' in found["logs"]["hint"]
 

@@ -113,8 +113,8 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
     assert len(seen) >= 10 and seen <= emails
     report = json.loads(host.run(["backendai-ctl", "doctor", "--json"]).stdout)
     found = {row["name"]: row for row in report["findings"]}
-    assert "apt purge postgresql valkey-server etcd-server" in found["servers of Debian"]["saw"]
-    assert ctl(host, "reconfigure")["state"] == "done"
+    assert "apt purge postgresql valkey-server etcd-server" in found["servers of Debian"]["message"]
+    assert ctl(host, "reconfigure")["ok"]
     assert debian.states(host) == ["inactive"] * 3
 
 
@@ -214,7 +214,7 @@ def why(result: Result) -> str:
     assert result.returncode == 1, result
     step = json.loads(result.stdout)["steps"]["move-servers"]
     assert step["state"] == "failed", result
-    return f"{step['what']} ({step['hint']})"
+    return f"{step['message']} ({step['hint']})"
 
 
 def interrupted(host: Host, delay: float, act: str) -> Result:

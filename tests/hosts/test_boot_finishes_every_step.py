@@ -32,7 +32,8 @@ roles = ["all-in-one"]
 """
 RULES = "/etc/backendai/firewall.nft"
 # What has nothing to do on a host without volumes elsewhere, servers with TLS, other nodes and groups of
-# its own; nor have the rules for containers, which come with those of nodes, and rows of the first load.
+# its own; nor have the rules for containers, which come with those of nodes, and rows and roles of the first
+# load.
 IDLE = {
     "open-tunnels",
     "move-servers",
@@ -41,6 +42,7 @@ IDLE = {
     "confine-containers",
     "register-images",
     "register-app-proxy",
+    "provision-roles",
 }
 
 

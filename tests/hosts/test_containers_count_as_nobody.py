@@ -198,9 +198,9 @@ def test_who_loads_rules_of_his_own_does_not_take_ours_away(here: Host, how: str
 def test_rules_that_are_gone_are_seen_and_come_back_by_themselves(here: Host) -> None:
     here.sh("nft flush ruleset")
     assert not confined(here)
-    seen = ctl(here, "status", status=1)
+    seen = ctl(here, "status", status=3)  # all of it waits for the first `reconfigure`
     rules = next(part for part in seen["servers"] if part["name"] == "firewall")
-    assert not rules["well"] and "no table inet backendai" in rules["detail"]
+    assert not rules["ok"] and "no table inet backendai" in rules["message"]
     timer = "systemctl show --property=ActiveState,NextElapseUSecMonotonic,UnitFileState"
     shown = here.sh(f"{timer} {WATCH}.timer")
     assert "ActiveState=active" in shown and "UnitFileState=enabled" in shown
@@ -226,7 +226,7 @@ def test_a_name_without_an_address_opens_nothing(here: Host) -> None:
     here.sh(f"sed -i 's/^server = .*/{nas}/' /etc/backendai/site.toml")
     before = here.sh(TABLE)
     said = here.run(["backendai-ctl", "reconfigure", "--only", "confine-containers"])
-    assert said.returncode == 1 and "nas.example: has no address" in said.stdout + said.stderr
+    assert said.returncode == 3 and "nas.example: has no address" in said.stdout + said.stderr
     assert here.sh(TABLE) == before
     here.sh("echo '10.98.0.4 nas.example' >>/etc/hosts")
     assert step(here) == "done"
@@ -306,9 +306,11 @@ def test_no_rules_outlive_their_package(here: Host) -> None:
 def test_taken_back_with_the_agent(here: Host) -> None:
     assert "confine-containers" in here.check(["backendai-ctl", "purge", "--dry-run"]).stdout
     code = (
-        "from backendai_ctl import facts; from backendai_ctl.site.load import load;"
-        "from backendai_ctl.nodes import here; from backendai_ctl.steps.confine_containers import STEP;"
-        "known = facts.load(); STEP.undo(here.context(known, load(known.paths.site_file, known)))"
+        "from backendai_ctl import facts; from backendai_ctl.validation.load import load;"
+        "from backendai_ctl.topology import here;"
+        "from backendai_ctl.steps.confine_containers import ConfineContainers;"
+        "known = facts.load(); ctx = here.context(known, load(known.paths.site_file, known));"
+        "ConfineContainers().undo(ctx)"
     )
     here.check([VENV_PYTHON, "-I", "-c", code])
     assert "backendai" not in here.sh(

@@ -28,6 +28,11 @@ def ctl(host: Host, *words: str) -> Any:
     return json.loads(host.check(["backendai-ctl", "etcd", *words, "--json"]).stdout)
 
 
+def hows(changes: list[dict[str, str]]) -> dict[str, str]:
+    """What happens to each key."""
+    return {change["what"]: change["how"] for change in changes}
+
+
 def put(host: Host, key: str, value: str) -> None:
     etcdctl(host, f"put {key} {shlex.quote(value)}")
 
@@ -80,8 +85,8 @@ def test_edits_stay_deletions_stay_and_the_rest_follows(seeded: Host) -> None:
     put(seeded, f"{SERVICES}config/docker/image/auto_pull", "tag")  # never shipped
     etcdctl(seeded, f"del {SERVICES}volumes/_types/group")
     said = ctl(seeded, "seed")
-    assert set(said["changed"]) == {INFO, "volumes/_types/user", "volumes/gone"}
-    assert said["kept"] == {
+    assert set(hows(said["changes"])) == {INFO, "volumes/_types/user", "volumes/gone"}
+    assert hows(said["kept"]) == {
         CLIENT: "https://localhost:6021 -> https://mine.example",
         "volumes/_types/group": '"" -> (absent)',
     }
@@ -105,13 +110,15 @@ def test_what_the_site_file_says_is_followed_unless_edited(seeded: Host) -> None
 def test_a_plan_has_no_effect_and_a_second_run_writes_nothing(seeded: Host) -> None:
     shipped_before(seeded, {INFO: "used"})
     before = revision(seeded), settings(seeded)
-    assert ctl(seeded, "seed", "--dry-run")["to_change"] == {INFO: "used -> percentage"}
-    assert ctl(seeded, "diff")["to_change"] == {INFO: "used -> percentage"}
+    planned = ctl(seeded, "seed", "--dry-run")
+    assert planned["dry_run"] and hows(planned["changes"]) == {INFO: "used -> percentage"}
+    assert hows(ctl(seeded, "diff")["changes"]) == {INFO: "used -> percentage"}
     assert (revision(seeded), settings(seeded)) == before
     ctl(seeded, "seed")
     after = revision(seeded)
     assert after > before[0]
-    assert ctl(seeded, "seed") == {"changed": {}, "kept": {}}
+    again = ctl(seeded, "seed")
+    assert (again["changes"], again["kept"], again["dry_run"]) == ([], [], False)
     assert revision(seeded) == after
 
 
@@ -121,7 +128,7 @@ def test_undo_restores_what_was_there_and_it_stays(seeded: Host) -> None:
     before = settings(seeded)
     ctl(seeded, "seed")
     assert settings(seeded) != before
-    assert set(ctl(seeded, "undo", "--dry-run")["to_change"]) == {INFO, "volumes/gone"}
+    assert set(hows(ctl(seeded, "undo", "--dry-run")["changes"])) == {INFO, "volumes/gone"}
     ctl(seeded, "undo")
     assert settings(seeded) == before
     ctl(seeded, "seed")
@@ -160,7 +167,7 @@ def test_without_etcd_it_says_so_and_a_later_run_finishes(seeded: Host) -> None:
     seeded.sh(f"systemctl stop {UNITS['etcd']}")
     for words in (["seed"], ["diff"], ["undo"], ["seed", "--dry-run"]):
         result = seeded.run(["backendai-ctl", "etcd", *words])
-        assert result.returncode == 1
+        assert result.returncode == 3
         assert f"etcd at 127.0.0.1:{PORTS['etcd']}: connection refused" in result.stderr
         assert "hint:" in result.stderr
     assert seeded.run(["backendai-ctl", "etcd", "status"]).returncode == 1

@@ -45,8 +45,9 @@ def again(name: str, template: str) -> str:
 
 TAKE_BACK = (
     f"{stacks.PYTHON} -I -c 'from backendai_ctl import facts; from backendai_ctl.context import Context;"
-    " from backendai_ctl.site.load import load; from backendai_ctl.steps.{module} import STEP;"
-    " known = facts.load(); STEP.undo(Context(known, load(known.paths.site_file, known)))'"
+    " from backendai_ctl.validation.load import load; from backendai_ctl.steps.plan import steps;"
+    ' known = facts.load(); (step,) = [step for step in steps(known) if step.name == "{step}"];'
+    " step.undo(Context(known, load(known.paths.site_file, known)))'"
 )
 MANAGER = f"{PSQL} -d backendai -c"
 FORBID = "".join(
@@ -60,7 +61,7 @@ UNDO = {
     ),
     # Servers begin with nothing again: what they keep is made while the fault lasts, too.
     **{
-        f"prepare-{what}": TAKE_BACK.replace("{module}", f"prepare_{what}") + f"; rm -rf {data}"
+        f"prepare-{what}": TAKE_BACK.replace("{step}", f"prepare-{what}") + f"; rm -rf {data}"
         for what, data in (
             ("cache", f"{DATA['valkey']}/*"),
             ("etcd", f"{DATA['etcd']}/*"),
@@ -68,11 +69,11 @@ UNDO = {
             ("engine", f"{ENGINE}/*"),
         )
     },
-    "seed-etcd": TAKE_BACK.replace("{module}", "seed_etcd"),
+    "seed-etcd": TAKE_BACK.replace("{step}", "seed-etcd"),
     "create-secrets": "rm -rf /etc/backendai/secrets/storage-token",
     "create-certificates": "rm -rf /etc/backendai/tls",
     "create-rpc-keypair": "rm -rf /etc/backendai/rpc",
-    "confine-containers": TAKE_BACK.replace("{module}", "confine_containers"),
+    "confine-containers": TAKE_BACK.replace("{step}", "confine-containers"),
     "create-volumes": "rm -rf /vfroot/volume1",
     "create-databases": DROP,
     "migrate-manager-schema": again("backendai", "template0"),
@@ -83,7 +84,9 @@ UNDO = {
     "register-app-proxy": f"{MANAGER} \"UPDATE scaling_groups SET wsproxy_addr = ''\"",
     "permit-volumes": f'{MANAGER} "DROP TABLE IF EXISTS backendai_ctl_permitted; {FORBID}"',
     "register-images": f"{MANAGER} 'DELETE FROM container_registries'",
-    SERVICES: TAKE_BACK.replace("{module}", "start_services"),
+    "serve-beside": TAKE_BACK.replace("{step}", "serve-beside")
+    + "; rm -rf /var/lib/backendai/prometheus/*",
+    SERVICES: TAKE_BACK.replace("{step}", SERVICES),
     "render-configs": "rm -f /etc/backendai/*.toml /etc/backendai/webserver.conf",
 }
 SNAPSHOT = {  # after which step, how
@@ -189,8 +192,9 @@ OF_SERVERS = {  # the fault of a server -> the step that makes it; those that bu
 # Each step's name -> all that it needs, near and far.
 BUILT_ON = """
 import json
+from backendai_ctl.facts import load
 from backendai_ctl.steps.plan import steps
-direct = {step.name: {step.name, *step.needs} for step in steps()}
+direct = {step.name: {step.name, *step.needs} for step in steps(load())}
 for _ in direct:
     direct = {name: set().union(*(direct[need] for need in needs)) for name, needs in direct.items()}
 print(json.dumps({name: sorted(needs) for name, needs in direct.items()}))

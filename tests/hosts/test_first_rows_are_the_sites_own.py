@@ -9,7 +9,7 @@ import pytest
 from host import Host
 from own_servers import PSQL, as_superuser
 
-from backendai_ctl.database.seed import FILES, LEFT_OUT
+from backendai_ctl.database.seed import FILES
 
 FIXTURES = "/usr/share/backendai/fixtures"
 LOAD = ["backendai-ctl", "reconfigure", "--only", "load-initial-data"]
@@ -21,6 +21,8 @@ LEFT JOIN domains d ON d.id = r.scope_id LEFT JOIN groups g ON g.id = r.scope_id
 LEFT JOIN users u ON u.uuid = r.scope_id LEFT JOIN global_entities e ON e.id = r.scope_id
 ORDER BY 1, 3
 """
+# Registries are a step of their own; templates are examples of use.
+LEFT_OUT = ("container-registries-dockerhub", "container-registries-harbor", "session-templates")
 TELLING = ("password", "secret_key", "access_key", "wsproxy_api_token", "email")
 
 
@@ -133,7 +135,7 @@ def provisioned(host: Host) -> str:
 
 def test_everybody_has_the_roles_that_the_release_has_presets_for(host: Host) -> None:
     host.check(LOAD)
-    assert provisioned(host) == "done"
+    assert provisioned(host) == "same", "the first load makes them"
     assert old.sql(host, ROLES, old.NAME).split() == [
         "domain_admin|domain|default",
         "domain_member|domain|default",

@@ -14,7 +14,9 @@ from host import Host, Result
 from scenario import Hosts
 from suites import REPO, family
 
-PACKAGES = tuple(f"backendai-{name}" for name in ("runtime", "common", "ctl", "gateway"))
+PACKAGES = tuple(
+    f"backendai-{name}" for name in ("runtime", "common", "nftables", "ctl", "gateway")
+)
 UNIT = "backendai-gateway.service"
 STATE = "/var/lib/backendai"
 PENDING = f"{STATE}/ctl/pending"

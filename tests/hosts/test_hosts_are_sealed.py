@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import roots
 from host import HostError, link
 from scenario import HERE, REPOSITORY, Hosts
 from suites import SUITES
@@ -33,6 +34,22 @@ def test_el_like_host_keeps_certificates_where_el_does(hosts: Hosts) -> None:
         assert "BEGIN CERTIFICATE" in host.sh("cat /etc/pki/tls/certs/ca-bundle.crt")
         assert "rhel" in host.sh(". /etc/os-release; echo $ID_LIKE")
         assert host.sh("rpm -qf /usr/bin/systemctl").startswith("el-testroot")
+
+
+@pytest.mark.parametrize("name", roots.RELEASES)
+def test_a_likeness_says_which_release_it_is(hosts: Hosts, name: str) -> None:
+    _, facts = roots.RELEASES[name]
+    with hosts.boot(name) as host:
+        assert host.state == "running"
+        said = host.sh('. /etc/os-release; echo "$ID" "$VERSION_ID"')
+        assert said == f"{facts['ID']} {facts['VERSION_ID']}"
+
+
+def test_ubuntu_like_host_has_what_ubuntu_has(hosts: Hosts) -> None:
+    with hosts.boot("ubuntu24") as host:
+        assert host.sh("ls /usr/share/keyrings /etc/apt/trusted.gpg.d | grep debian || :") == ""
+        assert "needrestart" in host.sh("apt-config dump DPkg::Post-Invoke")
+        assert host.sh("readlink /etc/resolv.conf; test -s /etc/resolv.conf").startswith("../run/")
 
 
 def test_command_gets_input_and_gives_output_and_status(hosts: Hosts) -> None:

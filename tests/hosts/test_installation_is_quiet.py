@@ -17,7 +17,10 @@ def test_no_account_is_made_before_it_is_known_to_be_free(installed: Installed) 
     """backendai-ctl makes them when it configures the host: the services', with the number of the site
     file, and one for each server.
     """
-    for name in ("bai", *(f"backendai-{server}" for server in own_servers.NAMES)):
+    for name in (
+        "bai",
+        *(f"backendai-{server}" for server in (*own_servers.NAMES, *own_servers.BESIDE)),
+    ):
         assert installed.host.run(["getent", "passwd", name]).returncode
         assert installed.host.run(["getent", "group", name]).returncode
 

@@ -246,7 +246,7 @@ def test_a_server_whose_disk_fills_up_loses_nothing(host: Host) -> None:
     try:
         fill = f"dd if=/dev/zero of={data}/fill bs=64k 2>/dev/null; true"
         result = old.interrupted(host, "migrating", 0.2, fill)
-        assert result.returncode == 1, result
+        assert result.returncode in (1, 3), result  # 3: the server itself went away
         grow = f"rm {data}/fill; mount -o remount,size=1g {data}"
         host.sh(f"{grow}; systemctl restart {UNIT}")
         assert (old.rows(host), old.schema(host)) == (before, schema)
@@ -267,7 +267,7 @@ def test_two_at_once_migrate_once(host: Host) -> None:
     first, second = (f"{one} >/tmp/{name} 2>&1" for name in ("first", "second"))
     status = "&& echo 0 || echo $?"
     ended = host.sh(f"{first} & {second} {status}; wait $! {status}")
-    assert sorted(ended.split()) == ["0", "1"]
+    assert sorted(ended.split()) == ["0", "3"]
     assert "another backendai-ctl is at work" in host.sh("cat /tmp/first /tmp/second")
     assert host.check(old.MIGRATE).stdout.strip() == "Nothing to do."
     assert old.revision(host) == old.HEAD

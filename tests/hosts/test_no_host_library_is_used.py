@@ -31,8 +31,11 @@ MAY_BE_MAPPED = {
 }
 # Files without code that a server maps beside them: data of its own, shared memory.
 OF_SERVERS = ("/var/lib/backendai/*", "/dev/zero*", "/dev/shm/*", "/SYSV*", "/memfd:*")
-SERVERS = tuple(f"backendai-{name}" for name in own_servers.NAMES)
-PREPARED = ("create-user", "create-secrets", "prepare-cache", "prepare-etcd", "prepare-database")
+SERVERS = (*own_servers.NAMES, *own_servers.BESIDE, "registry")
+PREPARED = (
+    *("create-user", "create-secrets", "prepare-cache", "prepare-etcd", "prepare-database"),
+    "serve-beside",
+)
 # As strange as a host's words for its locale may be: it has neither this one nor any time zone.
 LOCALE = "ko_KR.UTF-8"
 STRANGE = f"[Service]\nEnvironment=LANG={LOCALE} LC_ALL={LOCALE} TZ=Asia/Seoul\n"
@@ -51,11 +54,12 @@ def serving(installed: Installed, hosts: Hosts, repositories: Path) -> Iterator[
     """Another host of the same suite, on which the site's servers run: no time zones, a strange locale."""
     with hosts.boot(installed.suite, binds={repositories: REPO}, hostname="serving") as made:
         made.sh("rm -rf /usr/share/zoneinfo /usr/lib/locale")
-        for unit in own_servers.UNITS.values():
-            made.write(f"/etc/systemd/system/{unit}.d/strange.conf", STRANGE)
+        for name in SERVERS:
+            made.write(f"/etc/systemd/system/backendai-{name}.service.d/strange.conf", STRANGE)
         installed.family.add_repository(made)
+        packages = [f"backendai-{name}" for name in SERVERS]
         # The manager is one that uses them all.
-        installed.family.install(made, ["backendai-ctl", "backendai-manager", *SERVERS])
+        installed.family.install(made, ["backendai-ctl", "backendai-manager", *packages])
         words = [word for step in PREPARED for word in ("--only", step)]
         made.check(["backendai-ctl", "reconfigure", *words], limit=CONFIGURE_LIMIT)
         yield made
@@ -112,7 +116,7 @@ def test_node_maps_nothing_of_the_host(installed: Installed) -> None:
     )
 
 
-@pytest.mark.parametrize("name", own_servers.NAMES)
+@pytest.mark.parametrize("name", SERVERS)
 def test_a_server_maps_nothing_of_the_host(serving: Host, name: str) -> None:
     """Nor does a process that it made, such as one of PostgreSQL's for a client, whatever it loads."""
     if name == "postgresql":

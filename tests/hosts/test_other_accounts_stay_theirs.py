@@ -51,11 +51,11 @@ def refused(host: Host, reason: str) -> None:
     done = host.run(["backendai-ctl", "reconfigure"], limit=LIMIT)
     assert done.returncode == 1 and reason in done.stderr and "[user]" in done.stderr, done
     status = ctl(host, "status", status=1)
-    assert not status["healthy"] and reason in status["unfinished"][0]["what"], status
+    assert not status["ok"] and reason in status["unfinished"][0]["message"], status
     assert "[user]" in status["unfinished"][0]["hint"]
     findings = ctl(host, "doctor", "--preflight", status=1)["findings"]
     (found,) = (row for row in findings if (row["group"], row["name"]) == ("accounts", "user"))
-    assert found["level"] == "fail" and reason in found["saw"] and "[user]" in found["hint"]
+    assert found["level"] == "fail" and reason in found["message"] and "[user]" in found["hint"]
     assert host.sh("ls /etc/backendai") == "site.toml"
     assert host.run(["systemctl", "is-active", UNIT]).stdout.strip() == "inactive"
     assert host.run(["test", "-e", VOLUME]).returncode

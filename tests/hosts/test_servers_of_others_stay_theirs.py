@@ -1,8 +1,8 @@
-"""Promise: PostgreSQL, Valkey and etcd that a host already has stay as they are, and the site is whole.
+"""Promise: servers that a host already has, and its podman, stay as they are, and the site is whole.
 
-They are Debian's, on their usual ports, in use by others while a whole site is installed, configured
-again and removed. Nobody who looks at their settings, their processes, their data or their counts of
-callers can tell.
+PostgreSQL, Valkey and etcd are Debian's, on their usual ports, in use by others while a whole site is
+installed, configured again and removed. Nobody who looks at their settings, their processes, their data
+or their counts of callers can tell.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SERVERS = ("postgresql@17-main", "valkey-server", "etcd")
 SETTINGS = (
     *("/etc/postgresql", "/etc/postgresql-common", "/etc/valkey"),
     *("/etc/default/etcd", "/etc/default/valkey-server"),
+    *("/usr/bin/docker", "/etc/containers"),
 )
 DATA = ("/var/lib/postgresql", "/var/lib/valkey", "/var/lib/etcd")
 DROP_IN = "/etc/systemd/system/{}.service.d/theirs.conf"
@@ -34,6 +35,14 @@ USERS = {
 }
 LOG_CALLERS = "log_connections = on\nlog_statement = all\n"
 DUMP = "cd /; runuser -u postgres -- pg_dumpall | grep -v '^.\\(un\\)\\?restrict '"
+IMAGES = "docker images --no-trunc --format '{{.ID}} {{.Repository}}'"
+# overlayfs does not lie on overlayfs.
+STORAGE = """\
+[storage]
+driver = "vfs"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+"""
 SHOWN = "Id,MainPID,InvocationID,ActiveEnterTimestampMonotonic,NRestarts,FragmentPath,DropInPaths"
 # etcd counts what it is asked, and tells it to who asks without a client.
 METRICS = """
@@ -64,6 +73,7 @@ def content(host: Host) -> dict[str, str]:
     return {
         "postgresql": host.sh(DUMP),
         "valkey": host.sh("valkey-cli dbsize; valkey-cli get theirs; valkey-cli config get '*'"),
+        "podman": host.sh(IMAGES),
         "etcd": host.sh(
             "etcdctl get --prefix '' --write-out=json; etcdctl auth status; etcdctl user list"
         ),
@@ -99,6 +109,10 @@ def host(
             " 'CREATE TABLE things AS SELECT 1 AS id, $$kept$$ AS name'\n"
             "valkey-cli set theirs kept; etcdctl put theirs kept"
         )
+        made.write("/etc/containers/storage.conf", STORAGE)
+        made.sh(
+            "touch /etc/containers/nodocker; tar -c -C /etc os-release | docker import - theirs"
+        )
         for name, call in USERS.items():
             start = f"systemd-run --quiet --unit=user-{name} --working-directory=/"
             made.sh(f"{start} -- {call}")
@@ -120,6 +134,7 @@ def test_a_site_beside_them_is_healthy_and_they_never_notice(
     assert (settings(host), processes(host)) == before
     assert content(host) == data
     assert "things" in data["postgresql"] and "kept" in data["valkey"]
+    assert "theirs" in data["podman"]
 
 
 def test_the_sites_own_servers_are_others_on_ports_of_their_own(host: Host) -> None:
@@ -132,6 +147,12 @@ def test_the_sites_own_servers_are_others_on_ports_of_their_own(host: Host) -> N
     backing = {part["name"]: part["where"] for part in ctl(host, "status")["servers"]}
     for name, port in own_servers.PORTS.items():
         assert str(port) in backing[name], backing
+
+
+def test_what_calls_itself_docker_is_not_taken_for_one(host: Host) -> None:
+    (engine,) = [part for part in ctl(host, "status")["servers"] if part["name"] == "docker"]
+    assert engine["unit"] == "backendai-docker.service" and engine["ok"], engine
+    assert "podman" in host.sh("docker --version")
 
 
 def test_a_restart_of_theirs_is_no_matter_of_ours(host: Host) -> None:

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from devtools.release.bundle import Bundle
+from release_tool.bundle import Bundle
 
 RELEASE = (
     "format=1\nname=backendai\nversion=1-1\nnumber={number}\ndate=2026-01-01\n"
-    "distribution=debian13\narchitecture=amd64\nkey=local\nfingerprint={key}\nunpacked={size}\n"
+    "distribution=linux\narchitecture=amd64\nkey=local\nfingerprint={key}\nunpacked={size}\n"
 )
 
 

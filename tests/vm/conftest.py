@@ -25,7 +25,7 @@ from machine import Disk, unmet  # noqa: E402
 
 from dist import add_option, folder, unavailable  # noqa: E402
 
-PACKAGES = ("runtime", "common", "ctl", "storage-proxy")
+PACKAGES = ("runtime", "common", "ctl", "storage-proxy", "nftables", "nfs")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

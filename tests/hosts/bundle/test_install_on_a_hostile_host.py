@@ -167,7 +167,18 @@ def _refused_unchanged(host: Host, reason: str, **environment: str) -> str:
     return said
 
 
+def _call_itself(host: Host, name: str, version: str) -> None:
+    host.write("/usr/lib/os-release", f'NAME="Like {name}"\nID={name}\nVERSION_ID="{version}"\n')
+
+
 def test_it_is_refused_before_any_change(trixie: Host) -> None:
+    trixie.sh("cp /usr/lib/os-release /var/tmp/")
+    for name, version in (("debian", "11"), ("ubuntu", "20.04")):
+        _call_itself(trixie, name, version)
+        said = _refused_unchanged(trixie, f"Like {name} {version} is too old")
+        assert "install on Debian 12, Ubuntu 22.04, Enterprise Linux 9, or newer" in said
+    trixie.sh("mv /var/tmp/os-release /usr/lib/os-release")
+
     trixie.sh("mount -t tmpfs -o size=100m tmpfs /opt")
     said = _refused_unchanged(trixie, "/opt/backendai needs")
     assert "100 MB are free" in said
@@ -203,6 +214,10 @@ def test_enterprise_linux_too(hosts: Hosts, made: bundles.Bundle) -> None:
         )
         host.write("/etc/yum.repos.d/other.repo", "[other]\nbaseurl=http://mirror.invalid/\n")
         before = _content(host)
+        host.sh("cp /usr/lib/os-release /var/tmp/")
+        _call_itself(host, "rocky", "8.10")
+        refused(install(host, *ROLE), "Like rocky 8.10 is too old")
+        host.sh("mv /var/tmp/os-release /usr/lib/os-release")
         host.sh("mount -t tmpfs -o size=100m tmpfs /opt")
         said = refused(install(host, *ROLE), "dnf cannot install this here")
         assert "more space needed on the /opt filesystem" in said

@@ -34,7 +34,7 @@ BAD_SUM = "Hash Sum mismatch|unexpected size"
 BAD_SIGNATURE = "BADSIG|Message has been manipulated|clearsigned file"
 NO_KEY = "NO_PUBKEY|Missing key"
 FORGED_ROW = "byte of MANIFEST"
-FORGED = "MANIFEST.sig is no valid signature of MANIFEST"
+FORGED = "MANIFEST.sig is not a valid signature of MANIFEST"
 
 
 def changed(path: str) -> str:

@@ -61,7 +61,7 @@ def test_our_units_mount_it_where_it_is_needed(site: Site) -> None:
     assert (source, target) == (f"{ADDRESSES['store']}:{PATH}", PATH)
     assert {"vers=4.2", "hard", "_netdev"} <= set(options.split(","))
     (row,) = ctl(site.mgmt, "storage", "status")["volumes"]
-    assert (row["mounted"], row["state"]) == (True, "ready")
+    assert (row["mounted"], row["ok"]) == (True, True)
     assert site.store.run(["systemctl", "cat", MOUNT]).returncode != 0
     for unit in ("agent", "storage-proxy"):
         host = site.mgmt if unit == "agent" else site.store
@@ -71,8 +71,8 @@ def test_our_units_mount_it_where_it_is_needed(site: Site) -> None:
 def test_one_user_with_one_number_from_both_hosts(site: Site) -> None:
     for host, name in ((site.mgmt, "mgmt"), (site.store, "store")):
         told = ctl(host, "storage", "check")
-        assert (told["node"], told["good"]) == (name, True)
-        rows = {row["what"]: row["saw"] for row in told["findings"]}
+        assert (told["node"], told["ok"]) == (name, True)
+        rows = {row["name"]: row["message"] for row in told["findings"]}
         assert rows["user"] == "bai is 1100:1100"
         assert rows["ids"] == "a file of bai belongs to 1100:1100"
         assert rows["use"] == "bai writes, reads, renames and locks"
@@ -83,7 +83,7 @@ def test_one_user_with_one_number_from_both_hosts(site: Site) -> None:
 
 def test_servers_beside_an_agent_are_closed_to_its_sessions(site: Site) -> None:
     """By the ports that they have; those of Debian's may be of somebody else's servers."""
-    rules = site.mgmt.sh("nft list table inet backendai")
+    rules = site.mgmt.sh(f"{own_servers.NFT} list table inet backendai")
     closed = set[int]()
     for found in re.findall(r"fib daddr type local tcp dport \{ ([^}]+) \} drop", rules):
         for first, _, last in (word.strip().partition("-") for word in found.split(",")):
@@ -107,9 +107,9 @@ def test_a_dead_server_blocks_nothing_and_doctor_names_it(site: Site) -> None:
     assert host.check(apt, limit=120).seconds < 100
     found = storage_findings(host)["mounts"]
     assert found["level"] == "fail"
-    assert f"shared ({ADDRESSES['store']}:{PATH}) is not mounted" in found["saw"]
+    assert f"shared ({ADDRESSES['store']}:{PATH}) is not mounted" in found["message"]
     (row,) = ctl(host, "storage", "status", status=1)["volumes"]
-    assert row["state"] == "not mounted"
+    assert (row["ok"], row["message"]) == (False, "not mounted")
     assert host.sh(f"ls -A {PATH} 2>/dev/null || :") == ""  # nothing was written below the mount
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,16 @@ FOLDER = "shared"
 STRANGER = "10.77.0.99"  # in the networks of users, and no node
 RULES = "/etc/backendai/firewall.nft"
 ETCD = 8120
+# Ports by which nodes tell the management node what they measure.
+FIGURES = {
+    "storage1": (16023, 8131),
+    "compute1": (6003, 8131),
+    "compute2": (6003, 8131),
+}
+UP = (
+    "import urllib.request as r;"
+    " print(r.urlopen('http://127.0.0.1:8130/api/v1/query?query=up').read().decode())"
+)
 FOR_NODES = 30000  # apps in containers: the rules leave it to nodes, no unit filters it
 # Connect to a port of an address from another address; nobody need listen.
 KNOCK = """
@@ -78,8 +89,8 @@ systemctl show 'backendai-[!n]*.service' backendai-nft.service -p Id -p ExecMain
 REVISIONS = """
 from backendai_ctl import facts
 from backendai_ctl.etcd import access
-from backendai_ctl.nodes import here
-from backendai_ctl.site.load import load
+from backendai_ctl.topology import here
+from backendai_ctl.validation.load import load
 known = facts.load()
 ctx = here.context(known, load(known.paths.site_file, known))
 for prefix in access.prefixes(ctx):
@@ -117,7 +128,8 @@ def test_a_node_that_has_not_joined_makes_nothing(nodes: Site) -> None:
         assert "backendai-ctl node join FILE" in nodes.installations[name].stdout
         assert nodes.hosts[name].sh(SECRETS) == ""
     rows = ctl(nodes.mgmt, "node", "list")["nodes"]
-    assert [row["state"] for row in rows] == ["joined", *["has not joined"] * 3]
+    said = [(row["ok"], row["message"]) for row in rows]
+    assert said == [(True, ""), *[(False, "has not joined")] * 3]
 
 
 def test_what_does_not_fit_is_refused_and_nothing_is_written(nodes: Site) -> None:
@@ -234,12 +246,36 @@ def test_only_what_nodes_need_leaves_loopback(nodes: Site) -> None:
     mgmt = ADDRESSES["mgmt"]
     assert {address for address, _ in seen["mgmt"]} == {mgmt}
     assert {(mgmt, port) for port in (8110, 8120, 8090, 10200)} <= seen["mgmt"]
-    assert not {port for _, port in seen["mgmt"]} & {8100, 8121, 8081, 6021, 6022, 4000}
+    inside = {8100, 8121, 8081, 6021, 6022, 4000, 8130, 8131}
+    assert not {port for _, port in seen["mgmt"]} & inside
     stand_in = {(address, port) for address, port in seen["storage1"] if address == "*"}
     assert 2049 in {port for _, port in stand_in}  # the rest is ganesha's, not of the kernel's NFS
-    assert {(ADDRESSES["storage1"], port) for port in (6021, 6022)} == seen["storage1"] - stand_in
+    storage = {(ADDRESSES["storage1"], port) for port in (6021, 6022, *FIGURES["storage1"])}
+    assert storage == seen["storage1"] - stand_in
     for name in ("compute1", "compute2"):
-        assert {(a, p) for a, p in seen[name] if a != "172.17.0.1"} == {(ADDRESSES[name], 6001)}
+        beyond = {(a, p) for a, p in seen[name] if a != "172.17.0.1"}
+        assert beyond == {(ADDRESSES[name], port) for port in (6001, *FIGURES[name])}
+
+
+def test_the_management_node_hears_the_figures_of_every_node(nodes: Site) -> None:
+    wanted = {f"{ADDRESSES[name]}:{port}" for name, ports in FIGURES.items() for port in ports}
+
+    def up() -> dict[str, str]:
+        said = nodes.mgmt.check([VENV_PYTHON, "-I", "-c", UP]).stdout
+        rows = json.loads(said)["data"]["result"]
+        return {row["metric"]["instance"]: row["value"][1] for row in rows}
+
+    until = time.monotonic() + 90
+    while not (set(found := up()) > wanted and set(found.values()) == {"1"}):
+        assert time.monotonic() < until, found
+        time.sleep(3)
+    # Its own services by loopback, or where users reach them; no other node runs a Prometheus.
+    own = {place for place in found if place not in wanted}
+    assert {place.partition(":")[0] for place in own} == {"127.0.0.1", ADDRESSES["mgmt"]}
+    assert len(own) == 6, own
+    for name in FIGURES:
+        unit = "backendai-prometheus.service"
+        assert nodes.hosts[name].run(["systemctl", "cat", unit]).returncode, name
 
 
 def test_servers_answer_the_nodes_and_nobody_else(nodes: Site) -> None:
@@ -256,13 +292,13 @@ def test_servers_answer_the_nodes_and_nobody_else(nodes: Site) -> None:
 
 def test_rules_for_the_firewall_name_the_nodes(nodes: Site) -> None:
     text = nodes.hosts["compute1"].check(["backendai-ctl", "node", "firewall"]).stdout
-    assert "tcp dport { 6001, 30000-31000 } drop" in text
+    assert "tcp dport { 6001, 6003, 8131, 30000-31000 } drop" in text
     assert ADDRESSES["mgmt"] in text
 
 
 def test_sessions_are_kept_from_the_nodes_without_being_asked(nodes: Site) -> None:
     for name in ("compute1", "compute2"):
-        rules = nodes.hosts[name].sh("nft list table inet backendai")
+        rules = nodes.hosts[name].sh(f"{own_servers.NFT} list table inet backendai")
         assert "chain containers" in rules and "chain incoming" not in rules
         assert all(ADDRESSES[node] in rules for node in ("mgmt", "storage1"))
 
@@ -271,7 +307,6 @@ def test_sessions_are_kept_from_the_nodes_without_being_asked(nodes: Site) -> No
 def stranger(nodes: Site) -> Iterator[None]:
     """An address that the site file does not name, on a node; rules are gone afterwards."""
     host, address = nodes.hosts["compute1"], f"{STRANGER}/24"
-    nodes.mgmt.check(["apt-get", "install", "-y", "nftables"], limit=300)
     host.check(["ip", "address", "add", address, "dev", LINK])
     try:
         yield
@@ -304,14 +339,14 @@ def test_loaded_rules_let_in_nodes_alone_and_follow_the_site_file(nodes: Site) -
     assert knock() == ["accepted", "dropped"]
     nodes.mgmt.check([*firewall, "--remove"])
     assert (knock(), step()) == (["accepted", "accepted"], "same")
-    assert "backendai" not in nodes.mgmt.sh("nft list tables")
+    assert "backendai" not in nodes.mgmt.sh(f"{own_servers.NFT} list tables")
 
 
 def test_doctor_is_content_with_every_node(nodes: Site) -> None:
     for host in nodes.hosts.values():
         host.check(["backendai-ctl", "doctor"])
     rows = ctl(nodes.mgmt, "node", "list")["nodes"]
-    assert {row["state"] for row in rows} == {"joined"}
+    assert {row["ok"] for row in rows} == {True}
     assert {row["firewall"] for row in rows} == {False}, "which is warned of"
 
 
@@ -327,8 +362,8 @@ def test_doctor_names_the_node_that_cannot_be_reached(nodes: Site) -> None:
 def edge(nodes: Site) -> Host:
     """The storage node takes a second role in the running site."""
     nodes.change(storage1=("storage", "edge"))
-    states = {row["name"]: row["state"] for row in ctl(nodes.mgmt, "node", "list")["nodes"]}
-    assert states["compute1"] == "its site file is not the one of mgmt"
+    (found,) = [r for r in ctl(nodes.mgmt, "node", "list")["nodes"] if r["name"] == "compute1"]
+    assert (found["ok"], found["message"]) == (False, "its site file is not the one of mgmt")
     nodes.install("storage1")
     nodes.join("storage1")
     return nodes.hosts["storage1"]

@@ -15,7 +15,7 @@ from scenario import Hosts, disks
 from site_host import ALL_UNITS, SERVERS, UNITS, SiteHost, site_host
 from stack import PYTHON
 
-from backendai_ctl import tls
+from backendai_ctl.pki import tls
 from dist import unavailable
 
 STORAGE_CLIENT, COORDINATOR = 6021, 10200
@@ -213,7 +213,7 @@ def test_purge_with_data_leaves_nothing_but_what_is_mounted(preseeded: SiteHost)
     more = f'[storage.volumes.shared]\npath = "{SHARED}"\n'
     host.write("/etc/backendai/site.toml", f"{SITE}\n{more}")
     planned = preseeded.ctl("purge", "--data", "--dry-run")
-    assert any(line.startswith("/srv/fast (volume ") for line in planned["would_remove"])
+    assert any(line.startswith("/srv/fast (volume ") for line in planned["removed"])
     assert f"{SHARED} (volume shared): a mount point" in "\n".join(planned["left"])
     assert f"{ENGINE} is mounted: umount it first" in "\n".join(planned["left"])  # see site_host
     refused = host.run(["backendai-ctl", "purge", "--data"])

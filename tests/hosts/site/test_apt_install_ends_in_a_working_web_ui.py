@@ -63,13 +63,13 @@ def test_apt_says_where_the_web_ui_is_and_no_secret(allinone: SiteHost) -> None:
 
 def test_doctor_says_nothing_twice(allinone: SiteHost) -> None:
     for row in allinone.ctl("doctor")["findings"]:
-        parts = re.split(r"[;,] ", row["saw"])
+        parts = re.split(r"[;,] ", row["message"])
         assert len(set(parts)) == len(parts), row
-        assert not re.search(r"\b([a-z]+) \1\d*\b", row["saw"]), row
+        assert not re.search(r"\b([a-z]+) \1\d*\b", row["message"]), row
 
 
 def test_doctor_counts_and_names_what_is_there(allinone: SiteHost) -> None:
-    found = {row["name"]: row["saw"] for row in allinone.ctl("doctor")["findings"]}
+    found = {row["name"]: row["message"] for row in allinone.ctl("doctor")["findings"]}
     keys = int(allinone.host.check([VENV_PYTHON, "-I", "-c", ETCD_SETTINGS]).stdout)
     assert keys > 5 and f" {keys} settings of the services; " in found["etcd"], found["etcd"]
     said = allinone.host.sh("cat /etc/backendai/agent.toml")

@@ -16,9 +16,10 @@ PYTHON = "/opt/backendai/current/bin/python"
 EXPECTED = """
 import json
 from dataclasses import asdict
-from backendai_ctl import facts, listeners
+from backendai_ctl import facts
+from backendai_ctl.topology import listeners
 from backendai_ctl.context import Context
-from backendai_ctl.site.load import load
+from backendai_ctl.validation.load import load
 known = facts.load()
 ctx = Context(known, load(known.paths.site_file, known))
 rows = listeners.expected(ctx)

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable
 
-import own_servers
 import pytest
 from scenario import REPOSITORY
 from site_host import ALL_UNITS, SERVERS, UNITS, SiteHost
@@ -56,7 +55,7 @@ def test_no_service_runs_as_root_or_may_become_it(allinone: SiteHost) -> None:
     """And each server as an account of its own, whose data nobody else reads."""
     host, accounts = allinone.host, dict.fromkeys(UNITS, 1100)
     for name in SERVERS:
-        accounts[own_servers.UNITS[name]] = int(host.sh(f"id -u backendai-{name}"))
+        accounts[f"backendai-{name}.service"] = int(host.sh(f"id -u backendai-{name}"))
     assert len(set(accounts.values())) == 1 + len(SERVERS) and 0 not in accounts.values()
     for unit, account in accounts.items():
         group = host.sh(f"systemctl show {unit} --property=ControlGroup --value")

@@ -117,33 +117,6 @@ def test_modules_stay_short() -> None:
     assert not long
 
 
-def test_imports_go_one_way() -> None:
-    forbidden = {
-        "bootstrap": ("packager", "pants"),
-        "releasekit": ("bootstrap", "packager", "pants"),
-        "packager": ("bootstrap",),
-        "backendai_ctl": ("ai", "backendai_serve", "bootstrap", "packager", "releasekit"),
-        "backendai_command": (
-            "backendai_ctl",
-            "backendai_serve",
-            "bootstrap",
-            "packager",
-            "releasekit",
-        ),
-        "backendai_serve": ("backendai_ctl", "bootstrap", "packager", "releasekit"),
-        "starter": ("bootstrap", "packager", "releasekit"),
-    }
-    wrong = []
-    for room, others in forbidden.items():
-        for path in sorted((ROOT / "src" / room).rglob("*.py")):
-            for other in others:
-                if re.search(
-                    rf"^\s*(from|import) {other}\b", path.read_text("utf-8"), re.MULTILINE
-                ):
-                    wrong.append(f"{path.relative_to(ROOT)} imports {other}")
-    assert not wrong
-
-
 def test_no_file_names_a_registry_or_a_path_of_a_machine() -> None:
     # Spelled in pieces, so that this file does not match itself.
     hosts = [
