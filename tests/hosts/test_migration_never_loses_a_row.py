@@ -23,7 +23,12 @@ UNIT = UNITS["postgresql"]
 # At once, as in a crash; and it does not come back before it is told.
 STOP_SERVER = f"kill -QUIT $(pgrep -P $(systemctl show -P MainPID {UNIT})); systemctl stop {UNIT}"
 START_SERVER = ["systemctl", "restart", UNIT]  # done when it serves
-FILL = f"dd if=/dev/zero of={old.BACKUPS}/fill bs=64k 2>/dev/null; true"
+# The run and its pg_dump wait meanwhile: else the dump may be done before the disk is full.
+FILL = f"""
+kill -STOP $ctl; pkill -STOP -P $ctl
+dd if=/dev/zero of={old.BACKUPS}/fill bs=64k 2>/dev/null
+pkill -CONT -P $ctl; kill -CONT $ctl
+"""
 
 # What upstream's revisions from 26.8.3 to 26.9.6 do to rows that were there. All else is kept.
 REBUILT = {  # the graph of rights, of which a new form is made
