@@ -2,7 +2,8 @@
 
 The roots are data: the `distributions=[...]` of packaging/components/*/BUILD, and what our own code
 `imports=[...]` in packaging/*/BUILD. Of wheels named by `unpacked_wheel` there only files are taken:
-they are locked without what they require.
+they are locked without what they require. A wheel that lies beside a BUILD file (see
+packager.site_wheels) is no entry of the lock: only what it requires is.
 """
 
 from __future__ import annotations
@@ -49,17 +50,25 @@ def component_roots(root: Path) -> list[str]:
         raise Failure(f"{path}: table [release] has no version", hint='add version = "26.9.6"')
     pins = {canonical(name): version for name, version in _release_table(path, "inputs").items()}
     roots = set()
+    beside = site_wheels(root)
     for build in sorted((root / "packaging/components").glob("*/BUILD")):
         for text in _strings(build, "distributions"):
             name, _, version = text.partition("==")
             plain = split_requirement(name)[0]
-            roots.add(f"{name}=={version or pins.get(plain, release)}")
+            if plain not in beside:
+                roots.add(f"{name}=={version or pins.get(plain, release)}")
     if not roots:
         raise Failure(
             f"{root}/packaging/components/*/BUILD name no distributions",
             hint='give a component distributions=["..."]',
         )
     return sorted({*roots, *own_imports(root)})
+
+
+def site_wheels(root: Path) -> dict[str, Path]:
+    """Wheels beside the BUILD files of components, by the name of their distribution."""
+    found = sorted((root / "packaging/components").glob("*/*.whl"))
+    return {canonical(path.name.partition("-")[0]): path for path in found}
 
 
 def own_imports(root: Path) -> set[str]:
@@ -200,13 +209,19 @@ def main(root: Path, argv: list[str]) -> int:
         sdists = build_sdist_only(cache, pip, build)
         say(f"Resolving {len(roots)} roots (about half a minute)")
         kept = before.packages if given.keep else {}
-        resolved = resolve(pip, RELEASE_PYTHON, roots, *_find_links(cache, sdists), kept=kept)
+        beside = site_wheels(root)
+        wanted = [*roots, *(str(path) for path in beside.values())]
+        resolved = resolve(pip, RELEASE_PYTHON, wanted, *_find_links(cache, sdists), kept=kept)
+        environment = marker_environment(pip)
+        for name in beside:
+            needs, _ = evaluated(pip.library, environment, resolved.pop(name).requires)
+            roots += [need for need in needs if split_requirement(need)[0] not in beside]
         for name, built in sdists.items():
             if name in resolved and resolved[name].version != built.wheel.version:
                 raise Failure(f"{name}: pip chose {resolved[name].version}, not the built wheel")
         plain = [item for name, item in resolved.items() if name not in sdists]
         entries = fetch_sizes(cache, pip, plain, RELEASE_PYTHON)
-        packages = lock_packages(resolved, entries, sdists, pip.library, marker_environment(pip))
+        packages = lock_packages(resolved, entries, sdists, pip.library, environment)
         needed = only_needed(packages, [text.partition("==")[0] for text in roots])
         unpacked = lock_unpacked(root, cache, pip)
     write_lock(path, lock_data(needed, unpacked))

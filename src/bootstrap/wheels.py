@@ -17,23 +17,12 @@ from bootstrap.pip import Pip
 from bootstrap.progress import Progress, at_once
 from releasekit.errors import Failure
 from releasekit.files import Entry
+from releasekit.locks import PLATFORMS
 
 _SHARD = 12
 _AT_ONCE = 3
 _TRIES = 2
 _PAUSE = 3.0  # seconds
-
-# manylinux_2_28 and every older profile of x86_64, by which pip would also call itself: never
-# the host's own, which may be newer than what the release promises.
-PLATFORMS = tuple(
-    f"{name}_x86_64"
-    for name in (
-        *(f"manylinux_2_{minor}" for minor in range(28, 4, -1)),
-        "manylinux2014",
-        "manylinux2010",
-        "manylinux1",
-    )
-)
 
 
 @dataclass(frozen=True)

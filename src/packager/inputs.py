@@ -12,6 +12,7 @@ from pants.engine.fs import (
     CreateDigest,
     Digest,
     DigestContents,
+    DigestEntries,
     DownloadFile,
     FileContent,
     FileDigest,
@@ -24,6 +25,7 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.util.frozendict import FrozenDict
 
+from packager import site_wheels
 from packager.kit import PACKAGE, kit_of
 from packager.options import Packager, Signing
 from packager.release import Release
@@ -52,11 +54,12 @@ class Lock:
 
 @dataclass(frozen=True)
 class LockedFile:
-    """A file of the launcher's cache: `place` is its path there, `size` in bytes."""
+    """A file of the launcher's cache, or of the checkout: `place` is its path there, `size` in bytes."""
 
     place: str
     sha256: str
     size: int
+    in_checkout: bool = False
 
     @property
     def filename(self) -> str:
@@ -64,8 +67,8 @@ class LockedFile:
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> LockedFile:
-        place = f"files/{entry['sha256']}/{entry['filename']}"
-        return cls(place, entry["sha256"], entry["size"])
+        place = entry.get("path") or f"files/{entry['sha256']}/{entry['filename']}"
+        return cls(place, entry["sha256"], entry["size"], in_checkout="path" in entry)
 
     @classmethod
     def of_tool(cls, name: str, entry: dict[str, Any]) -> LockedFile:
@@ -128,16 +131,25 @@ async def read_lock(request: LockFile) -> Lock:
         PathGlobs([path], GlobMatchErrorBehavior.error, description_of_origin="the packager"),
     )
     try:
-        return Lock(request.name, json.loads(contents[0].content))
+        data = json.loads(contents[0].content)
     except ValueError as error:
         raise Failure(
             f"{path}: {error}", hint=f"renew it with scripts/lock-{request.name}"
         ) from error
+    if request.name == "python":
+        wheels = await Get(DigestContents, PathGlobs([site_wheels.PATTERN]))
+        data["packages"].update(site_wheels.entries({w.path: w.content for w in wheels}, data))
+    return Lock(request.name, data)
 
 
 @rule
 async def locked_file(file: LockedFile, packager: Packager) -> FileEntry:
-    """One file of the cache, checked here so that the error names it."""
+    """One file; those of the cache are checked here so that the error names them."""
+    if file.in_checkout:
+        place = await Get(Digest, PathGlobs([file.place]))
+        entries = await Get(DigestEntries, Digest, place)
+        (found,) = (entry for entry in entries if isinstance(entry, FileEntry))
+        return FileEntry(file.filename, found.file_digest)
     if not packager.cache:
         raise Failure("[backendai].cache is not set", hint="start Pants by ./pants, which sets it")
     path = Path(packager.cache, file.place)

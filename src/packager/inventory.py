@@ -243,10 +243,13 @@ async def gather_inventory(
         parts += debian_parts(debian.data, debian_set, packager.cache, package)
     listed = merged(parts)
     wheels = [part for part in listed if part.kind == "pypi" and not part.extent]
+    locked = python.data["packages"]
     said = await MultiGet(
         Get(
             LockedDigest,
-            PartLicenses(tuple(LockedFile.of(vars(part)) for part in wheels), (), "wheels.json"),
+            PartLicenses(
+                tuple(LockedFile.of(locked[part.name]) for part in wheels), (), "wheels.json"
+            ),
         ),
         Get(LockedDigest, PartLicenses((), tuple(sorted({*sets.values()})), "debs.json")),
     )
@@ -257,7 +260,7 @@ async def gather_inventory(
             for package in ours.packages
         ),
         parts=listed,
-        pexes=_pexes(targets, artefacts, python.data["packages"]),
+        pexes=_pexes(targets, artefacts, locked),
     )
     digest = await Get(Digest, MergeDigests(found.digest for found in said))
     spec = InventorySpec(inventory, tuple(path for found in said for path in found.paths))

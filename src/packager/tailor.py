@@ -1,4 +1,7 @@
-"""`./pants tailor`: a component's folder that has templates and no BUILD file is given one to fill in."""
+"""`./pants tailor`: a component's folder without a BUILD file is given one to fill in.
+
+It holds the templates of a service, or the wheel of a plugin.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from pants.engine.fs import PathGlobs, Paths
 from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.unions import UnionRule
 
+from releasekit.locks import canonical
+
 _COMPONENTS = "packaging/components"
 _ASK = ("# Fill it in; `./pants help backendai_component` names the fields.",)
 
@@ -29,9 +34,9 @@ class NewComponentsRequest(PutativeTargetsRequest):
 async def find_new_components(
     request: NewComponentsRequest, _owned: AllOwnedSources
 ) -> PutativeTargets:
-    found = await Get(Paths, PathGlobs, request.path_globs("*.j2", "BUILD"))
+    found = await Get(Paths, PathGlobs, request.path_globs("*.j2", "*.whl", "BUILD"))
     known = {posixpath.dirname(path) for path in found.files if path.endswith("/BUILD")}
-    configs = {posixpath.dirname(path): path for path in sorted(found.files, reverse=True)}
+    firsts = {posixpath.dirname(path): path for path in sorted(found.files, reverse=True)}
     return PutativeTargets(
         PutativeTarget(
             folder,
@@ -43,15 +48,28 @@ async def find_new_components(
                 "name": posixpath.basename(folder),
                 "summary": "",
                 "description": "",
-                "distributions": (f"backend.ai-{posixpath.basename(folder)}",),
-                "command": (),
-                "config": posixpath.basename(config)[: -len(".j2")],
+                **(_of_plugin(first) if first.endswith(".whl") else _of_service(first)),
             },
             comments=_ASK,
         )
-        for folder, config in configs.items()
+        for folder, first in firsts.items()
         if folder not in known and posixpath.dirname(folder) == _COMPONENTS
     )
+
+
+def _of_plugin(wheel: str) -> dict[str, Any]:
+    """It builds on the agent, as accelerators do, until somebody says otherwise."""
+    name = posixpath.basename(wheel).partition("-")[0]
+    return {"distributions": ("backend.ai-agent", canonical(name))}
+
+
+def _of_service(template: str) -> dict[str, Any]:
+    folder, file = posixpath.split(template)
+    return {
+        "distributions": (f"backend.ai-{posixpath.basename(folder)}",),
+        "command": (),
+        "config": file[: -len(".j2")],
+    }
 
 
 def rules() -> Any:

@@ -16,6 +16,18 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~@%!-]*")
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[([^\]]*)\])?")
 
+# manylinux_2_28 and every older profile of x86_64, by which pip would also call itself: never
+# the host's own, which may be newer than what the release promises.
+PLATFORMS = tuple(
+    f"{name}_x86_64"
+    for name in (
+        *(f"manylinux_2_{minor}" for minor in range(28, 4, -1)),
+        "manylinux2014",
+        "manylinux2010",
+        "manylinux1",
+    )
+)
+
 
 @dataclass(frozen=True)
 class Wheel(Entry):

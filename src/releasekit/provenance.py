@@ -31,7 +31,8 @@ def subject(name: str, sha256: str, **annotations: str) -> dict[str, Any]:
 def dependency(
     kind: str, lock: str, key: str, name: str, entry: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """A locked file as a resolved dependency. `key` is its key in the lock."""
+    """A locked file, or one of the checkout, as a resolved dependency. `key` is its key in the lock."""
+    locked = {"lock": f"packaging/locks/{lock}.lock", "key": key}
     return {
         "name": entry["filename"],
         "uri": purl(
@@ -42,7 +43,7 @@ def dependency(
             suite=entry.get("suite", SUITE),
         ),
         "digest": {"sha256": entry["sha256"]},
-        "annotations": {"lock": f"packaging/locks/{lock}.lock", "key": key},
+        "annotations": {"file": entry["path"]} if "path" in entry else locked,
     }
 
 
@@ -70,7 +71,7 @@ def locked(locks: Mapping[str, Mapping[str, Any]], used: Mapping[str, Any]) -> l
     for key in keys:
         entry = used.get(key, debian["packages"][key])
         found.append(dependency("deb", "debian", key, key.split("/", 1)[1], entry))
-    return sorted(found, key=lambda row: (row["annotations"]["lock"], row["annotations"]["key"]))
+    return sorted(found, key=lambda row: [*row["annotations"].values()])
 
 
 def statement(

@@ -11,6 +11,7 @@ from bootstrap.lock_python import (
     lock_data,
     lock_packages,
     own_imports,
+    site_wheels,
     unpacked_roots,
 )
 from bootstrap.resolve import Resolved
@@ -44,6 +45,15 @@ def test_the_roots_come_from_the_components(checkout: Path) -> None:
         "x.manager==26.9.6",
         "y[z]==26.9.6",
     ]
+
+
+def test_a_wheel_beside_the_build_file_is_asked_of_no_index(checkout: Path) -> None:
+    component(checkout, "npu", 'c(distributions=["x.agent", "Acme.Npu"])')
+    wheel = checkout / "packaging/components/npu/acme_npu-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"")
+    assert component_roots(checkout) == ["x.agent==26.9.6"]
+    assert site_wheels(checkout) == {"acme-npu": wheel}
+    assert site_wheels(ROOT) == {}
 
 
 def test_our_own_imports_and_unpacked_wheels_come_from_the_other_build_files(

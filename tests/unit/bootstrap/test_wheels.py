@@ -8,9 +8,10 @@ import pytest
 from bootstrap import wheels
 from bootstrap.cache import Cache
 from bootstrap.pip import Pip
-from bootstrap.wheels import PLATFORMS, Wanted, ensure_wheels, target_flags
+from bootstrap.wheels import Wanted, ensure_wheels, target_flags
 from releasekit.errors import Failure
 from releasekit.files import Entry
+from releasekit.locks import PLATFORMS
 
 Entry_ = Callable[..., Entry]
 

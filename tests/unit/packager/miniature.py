@@ -143,7 +143,11 @@ class Miniature:
     def write(self, files: dict[str, str]) -> None:
         """Write files of the build root, and the locks as they stand."""
         locks = {
-            "packaging/locks/python.lock": {"packages": self.packages, "unpacked": self.unpacked},
+            "packaging/locks/python.lock": {
+                "python": "3.13",
+                "packages": self.packages,
+                "unpacked": self.unpacked,
+            },
             "packaging/locks/debian.lock": self.debian,
         }
         texts = {path: json.dumps(lock) for path, lock in locks.items()}
