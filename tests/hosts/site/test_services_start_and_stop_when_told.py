@@ -1,0 +1,58 @@
+"""Promise: `backendai-ctl start`, `stop` and `restart` do it to what is named, or to all of the site."""
+
+from __future__ import annotations
+
+from own_servers import main_pid
+from site_host import ALL_UNITS, SiteHost
+
+WEB = "backendai-webserver.service"
+ROUND = 600  # seconds
+RULES = "nft --stateless list table inet backendai"
+
+
+def states(site: SiteHost, *units: str) -> set[str]:
+    return set(site.host.run(["systemctl", "is-active", *units]).stdout.split())
+
+
+def test_one_service_is_stopped_and_started_and_the_others_go_on(allinone: SiteHost) -> None:
+    pid = main_pid(allinone.host, "manager")
+    assert allinone.ctl("stop", "webserver")["units"] == [WEB]
+    assert allinone.inactive() == [WEB]
+    assert allinone.host.run(["backendai-ctl", "status"]).returncode == 1
+    assert allinone.ctl("start", "webserver") == {
+        "action": "start",
+        "dry_run": False,
+        "errors": [],
+        "ok": True,
+        "units": [WEB],
+    }
+    assert allinone.inactive() == []  # start waits until it serves
+    assert main_pid(allinone.host, "manager") == pid
+    allinone.ctl("restart", "manager", "webserver")
+    assert allinone.inactive() == []
+    assert main_pid(allinone.host, "manager") != pid
+
+
+def test_the_whole_site_is_stopped_and_started(allinone: SiteHost) -> None:
+    host = allinone.host
+    rules = host.sh(RULES)
+    planned = allinone.ctl("stop", "--dry-run")["units"]
+    assert allinone.inactive() == []  # a dry run stops nothing
+    assert allinone.ctl("stop", limit=ROUND)["units"] == planned
+    assert states(allinone, *ALL_UNITS, "backendai.target") == {"inactive"}
+    assert host.sh(RULES) == rules  # sessions go on, and stay confined
+    nothing = host.run(["backendai-ctl", "restart"])
+    assert nothing.returncode == 3 and "hint: run: backendai-ctl start" in nothing.stderr, nothing
+    allinone.ctl("start", limit=ROUND)
+    assert allinone.inactive() == []
+    allinone.wait_healthy()
+
+
+def test_what_is_not_of_the_site_is_refused(allinone: SiteHost) -> None:
+    for word, name, said in (
+        ("restart", "webservr", "hint: did you mean webserver?"),
+        ("stop", "cron", "no component 'cron' on this host"),
+    ):
+        refused = allinone.host.run(["backendai-ctl", word, name])
+        assert refused.returncode == 2 and said in refused.stderr, refused
+    assert allinone.inactive() == []
