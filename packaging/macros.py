@@ -52,6 +52,11 @@ def backendai_package(
     that let its services start, emptied by a new version; generated: what backendai-ctl made for it,
     as words of the shell (`*` is any name): gone after a purge.
     """
+    for field, text in (("summary", summary), ("description", description)):
+        if not text.strip():
+            raise ValueError(
+                f"{name}: `{field}` is empty\nhint: say for operators what the package is"
+            )
     rendered_file(
         name=f"{name}.lintian",
         template="packaging/templates/lintian-overrides.j2",

@@ -67,8 +67,8 @@ class LockedFile:
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> LockedFile:
-        place = entry.get("path") or f"files/{entry['sha256']}/{entry['filename']}"
-        return cls(place, entry["sha256"], entry["size"], in_checkout="path" in entry)
+        place = entry.get("in_checkout") or f"files/{entry['sha256']}/{entry['filename']}"
+        return cls(place, entry["sha256"], entry["size"], in_checkout="in_checkout" in entry)
 
     @classmethod
     def of_tool(cls, name: str, entry: dict[str, Any]) -> LockedFile:

@@ -27,7 +27,7 @@ Entries = dict[str, dict[str, Any]]
 
 
 def entries(wheels: Mapping[str, bytes], lock: Mapping[str, Any]) -> Entries:
-    """An entry for each wheel, by its distribution's name, as those in `lock` with `path` besides.
+    """An entry for each wheel, by its distribution's name: as those in `lock`, and its path `in_checkout`.
 
     `wheels`: {path in the checkout: content}. Failure names the wheel that does not fit, and why.
     """
@@ -37,7 +37,7 @@ def entries(wheels: Mapping[str, bytes], lock: Mapping[str, Any]) -> Entries:
     for path, content in sorted(wheels.items()):
         name, version = _named(path, python)
         if name in lock["packages"] or name in found:
-            other = found[name]["path"] if name in found else "packaging/locks/python.lock"
+            other = found[name]["in_checkout"] if name in found else "packaging/locks/python.lock"
             raise Failure(
                 f"{path}: {name} is in {other}, too",
                 hint="remove the wheel; a release holds each distribution once",
@@ -46,7 +46,7 @@ def entries(wheels: Mapping[str, bytes], lock: Mapping[str, Any]) -> Entries:
         _check_python(path, said.get("Requires-Python", ""), python)
         needs[path] = _requirements(path, said.get_all("Requires-Dist", []), python)
         found[name] = {
-            "path": path,
+            "in_checkout": path,
             "filename": path.rsplit("/", 1)[1],
             "version": version,
             "sha256": hashlib.sha256(content).hexdigest(),

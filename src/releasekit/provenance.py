@@ -43,7 +43,7 @@ def dependency(
             suite=entry.get("suite", SUITE),
         ),
         "digest": {"sha256": entry["sha256"]},
-        "annotations": {"file": entry["path"]} if "path" in entry else locked,
+        "annotations": {"file": entry["in_checkout"]} if "in_checkout" in entry else locked,
     }
 
 

@@ -25,6 +25,13 @@ def test_an_unknown_field_of_a_component_is_named_with_the_one_that_was_meant(
     assert "c/one/BUILD" in error
 
 
+@pytest.mark.parametrize("field", ["summary", "description"])
+def test_a_package_that_says_nothing_of_itself_is_refused(miniature: Any, field: str) -> None:
+    miniature.write({"c/one/BUILD": component("one", **{field: " "})})
+    error = fails(miniature, "c/one:backendai-one.deb", "deb")
+    assert f"backendai-one: `{field}` is empty" in error and "hint: " in error
+
+
 def test_a_release_of_another_version_than_the_lock_is_refused_before_anything_is_built(
     miniature: Any,
 ) -> None:

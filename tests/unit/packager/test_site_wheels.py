@@ -106,7 +106,7 @@ def test_an_entry_says_where_the_file_is_and_what_it_requires(tmp_path: Path) ->
     )
     assert list(found) == ["acme-base", "acme-npu"]
     entry = found["acme-npu"]
-    assert (entry["path"], entry["version"]) == (path, "1.0")
+    assert (entry["in_checkout"], entry["version"]) == (path, "1.0")
     assert entry["requires"] == ["acme-base", "aiohttp[speedups]"]
     assert entry["size"] > 0 and len(entry["sha256"]) == 64
 

@@ -111,3 +111,14 @@ def test_an_artefact_says_what_it_was_signed_from() -> None:
     }
     row = dependency("npm", "npm", "node_modules/x", "x", entry("x.tgz", "d"))
     assert row["annotations"] == {"lock": "packaging/locks/npm.lock", "key": "node_modules/x"}
+
+
+def test_a_wheel_of_the_checkout_is_named_by_its_path_there() -> None:
+    place = "packaging/components/npu/npu.whl"
+    row = dependency(
+        "pypi", "python", "packages.npu", "npu", entry("npu.whl", "e", in_checkout=place)
+    )
+    assert row["annotations"] == {"file": place}
+    # Where a locked Debian package lies on its mirror is no path of ours.
+    deb = dependency("deb", "debian", "trixie/x", "x", entry("x.deb", "f", path="pool/x.deb"))
+    assert deb["annotations"] == {"lock": "packaging/locks/debian.lock", "key": "trixie/x"}
