@@ -1,7 +1,7 @@
 """`python -I -m backendai_serve [--health URL] -- PROGRAM [ARGUMENT...]`: run a server under systemd.
 
 Servers of Backend.AI do not speak systemd's notification protocol. This process, the main one of its
-unit, does it for the server, its child; see `backendai_serve.keeper`. A Python script runs in this
+unit, does it for the server, its child; see `backendai_serve.supervisor`. A Python script runs in this
 interpreter, with `backendai_serve.patches` in place; any other program is executed.
 """
 
@@ -11,7 +11,7 @@ import os
 import runpy
 import sys
 
-from backendai_serve import keeper, patches
+from backendai_serve import patches, supervisor
 
 USAGE = "usage: python -I -m backendai_serve [--health URL] -- PROGRAM [ARGUMENT...]"
 
@@ -46,9 +46,9 @@ def serve(command: list[str]) -> None:
 
 def main() -> None:
     url, command = parse(sys.argv[1:])
-    server = keeper.fork()
+    server = supervisor.fork()
     if server:
-        sys.exit(keeper.keep(server, url))
+        sys.exit(supervisor.supervise(server, url))
     serve(command)
 
 

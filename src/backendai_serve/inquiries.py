@@ -1,7 +1,7 @@
 """Keeps what the app proxy tells of itself from users' networks.
 
 Coordinator and worker have one port each for users and for their state: versions, addresses of other
-services, how many sessions there are. This host is answered, as its keeper and `backendai-ctl
+services, how many sessions there are. This host is answered, as its supervisor and `backendai-ctl
 status` ask, and whoever shows the token of the coordinator, as the manager does. /metrics has a setting
 of its own (`metric_access_allowed_hosts`).
 """

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from backendai_serve import keeper
+from backendai_serve import supervisor
 
 LOOPBACK = "127.0.0.1"
 CONNECT = 5.0  # seconds for one server to answer
@@ -259,7 +259,7 @@ async def run(routes: list[Route], ready: Callable[[], None]) -> None:
     while not over.is_set():
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(over.wait(), pause)
-        keeper.notify("WATCHDOG=1")
+        supervisor.notify("WATCHDOG=1")
     for follower in followers:
         follower.cancel()
     for server in servers:
@@ -268,7 +268,7 @@ async def run(routes: list[Route], ready: Callable[[], None]) -> None:
 
 def main() -> None:
     routes = load(Path(sys.argv[1]))
-    asyncio.run(run(routes, lambda: keeper.notify("READY=1")))
+    asyncio.run(run(routes, lambda: supervisor.notify("READY=1")))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """As much of PostgreSQL's protocol as tells whether a server takes logins.
 
-The keeper of its unit asks likewise (backendai_serve.health), but in code of its own: it has the standard
+The supervisor of its unit asks likewise (backendai_serve.health), but in code of its own: it has the standard
 library alone, and neither of the two packages imports the other.
 """
 

@@ -28,14 +28,14 @@ def users(site: Site, facts: Facts, volume: str) -> list[str]:
 
 def clients(site: Site, facts: Facts, volume: str) -> list[str]:
     """Names of the nodes that mount a volume which another one keeps."""
-    keeper = server_node(site, site.storage.volumes[volume])
-    return [node for node in users(site, facts, volume) if node != keeper]
+    server = server_node(site, site.storage.volumes[volume])
+    return [node for node in users(site, facts, volume) if node != server]
 
 
 def needed(site: Site, facts: Facts, volume: str, node: str) -> bool:
     """Whether a node keeps a volume or looks into it; always so in a single host."""
-    keeper = server_node(site, site.storage.volumes[volume])
-    return not node or node == keeper or node in users(site, facts, volume)
+    server = server_node(site, site.storage.volumes[volume])
+    return not node or node == server or node in users(site, facts, volume)
 
 
 def _plain(host: str) -> str:

@@ -60,7 +60,7 @@ def test_no_service_runs_as_root_or_may_become_it(allinone: SiteHost) -> None:
     for unit, account in accounts.items():
         group = host.sh(f"systemctl show {unit} --property=ControlGroup --value")
         pids = host.sh(f"cat /sys/fs/cgroup{group}/cgroup.procs").split()
-        assert len(pids) > 1, unit  # the keeper and the server
+        assert len(pids) > 1, unit  # the supervisor and the server
         for pid in pids:
             status = host.run(["cat", f"/proc/{pid}/status"]).stdout
             fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)

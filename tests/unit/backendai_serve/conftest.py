@@ -1,4 +1,4 @@
-"""Small servers to keep, and the socket on which systemd would listen."""
+"""Small servers to supervise, and the socket on which systemd would listen."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class Systemd:
         return found
 
 
-class Kept:
-    """A server with its keeper."""
+class Supervised:
+    """A server with its supervisor."""
 
     def __init__(self, folder: Path, systemd: Systemd) -> None:
         self.status, self.told = folder / "status", folder / "told"
@@ -108,8 +108,8 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path, systemd: Systemd) -> Kept:
-    return Kept(tmp_path, systemd)
+def supervised(tmp_path: Path, systemd: Systemd) -> Supervised:
+    return Supervised(tmp_path, systemd)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Whatever a server says, its keeper has one line for systemd, or knows that it is well."""
+"""Whatever a server says, its supervisor has one line for systemd, or knows that it is well."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ urls = st.sampled_from(
 
 
 def told(url: str, answer: bytes) -> health.Fault | None:
-    """What the keeper makes of a server that says this, whatever it is asked."""
+    """What the supervisor makes of a server that says this, whatever it is asked."""
     with contextlib.ExitStack() as ends:
 
         def connected(_: str) -> socket.socket:

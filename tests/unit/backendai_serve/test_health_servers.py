@@ -1,4 +1,4 @@
-"""What the keeper makes of PostgreSQL and Valkey, by what goes over the wire."""
+"""What the supervisor makes of PostgreSQL and Valkey, by what goes over the wire."""
 
 from __future__ import annotations
 

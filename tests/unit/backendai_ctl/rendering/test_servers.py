@@ -126,7 +126,7 @@ def test_no_rule_trusts_anybody_without_a_password(node: Node, ready: Context) -
 
 
 def test_no_password_is_in_the_clear(ready: Context) -> None:
-    """Valkey is given what it compares with; its keeper alone has the password, to ask how it is."""
+    """Valkey is given what it compares with; its supervisor alone has the password, to ask how it is."""
     password = ready.secrets.get("cache-password")
     digest = hashlib.sha256(password.encode()).hexdigest()
     assert text(ready, "valkey.acl") == f"user default on #{digest} ~* &* +@all\n"

@@ -1,13 +1,13 @@
-"""Keeps a server: passes signals on, tells systemd when it is well, ends when it ends.
+"""Supervises a server: passes signals on, tells systemd when it is well, ends when it ends.
 
 READY=1 goes out with the first good answer of the health URL, then WATCHDOG=1 with every further
 one. A server that says itself why it does not serve now, such as a database that recovers, is at work,
 and killed it would begin again: it may take longer than TimeoutStartSec= to start, and the watchdog
 leaves it alone. One that says nothing gets neither.
 
-Being the main process of the unit, the keeper needs no `NotifyAccess=all`, by which any process of the
-service could speak for it. With KillMode=mixed systemd sends its signal to the keeper alone, and SIGKILL
-to whatever is left once the keeper, and so the server, is gone.
+Being the main process of the unit, the supervisor needs no `NotifyAccess=all`, by which any process of the
+service could speak for it. With KillMode=mixed systemd sends its signal to the supervisor alone, and SIGKILL
+to whatever is left once the supervisor, and so the server, is gone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ AWAITED = {*PASSED_ON, signal.SIGCHLD}
 
 
 def fork() -> int:
-    """Fork the server: its process in the keeper, 0 in the server.
+    """Fork the server: its process in the supervisor, 0 in the server.
 
     The server has a process group of its own, because it may send signals to all of its group.
     """
@@ -48,7 +48,7 @@ def fork() -> int:
     return server
 
 
-def keep(server: int, url: str) -> int:
+def supervise(server: int, url: str) -> int:
     """Stay until the server is gone; its exit status, or 128 and the number of what killed it.
 
     One that ends by the signal with which it was told to stop, as etcd does, ended well: 0. Without a

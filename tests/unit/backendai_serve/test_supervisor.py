@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backendai_serve import health, keeper
+from backendai_serve import health, supervisor
 
 SPEAKER = f'''#!{sys.executable}
 """Answers PING with what a file says; takes a second to stop, and tells how often it was asked then."""
@@ -35,53 +35,55 @@ while True:
 
 
 def test_systemd_hears_of_a_server_when_it_answers_and_as_long_as_it_does(
-    kept: Any, systemd: Any
+    supervised: Any, systemd: Any
 ) -> None:
-    kept.status.write_text("503")
-    with kept.start() as process:
+    supervised.status.write_text("503")
+    with supervised.start() as process:
         assert not any("READY=1" in line for line in systemd.next())
         while "HTTP 503" not in " ".join(systemd.next()):
             pass
-        kept.status.write_text("200")
+        supervised.status.write_text("200")
         first = systemd.until("READY=1")[-1]
         assert "STATUS=healthy" in first
         assert systemd.until("WATCHDOG=1")
-        kept.status.write_text("500")
-        messages = systemd.until(f"STATUS={kept.url}: HTTP 500")
+        supervised.status.write_text("500")
+        messages = systemd.until(f"STATUS={supervised.url}: HTTP 500")
         assert "WATCHDOG=1" not in messages[-1]
-        kept.status.write_text("200")
+        supervised.status.write_text("200")
         again = systemd.until("STATUS=healthy")
         assert "WATCHDOG=1" in again[-1] and "READY=1" not in again[-1]
         process.terminate()
 
 
-def test_signals_reach_the_server_and_its_status_is_the_keepers(kept: Any, systemd: Any) -> None:
-    with kept.start() as process:
+def test_signals_reach_the_server_and_its_status_is_the_supervisors(
+    supervised: Any, systemd: Any
+) -> None:
+    with supervised.start() as process:
         systemd.until("READY=1")
         process.terminate()
         assert process.wait(20) == 3
-    assert kept.told.read_text() == f"signal {int(signal.SIGTERM)}"
+    assert supervised.told.read_text() == f"signal {int(signal.SIGTERM)}"
     systemd.until("STOPPING=1")
 
 
 @pytest.fixture
-def speaker(kept: Any) -> tuple[Any, str]:
+def speaker(supervised: Any) -> tuple[Any, str]:
     """A server that speaks as Valkey does, and its URL; it says nothing yet."""
-    kept.script.write_text(SPEAKER)
-    kept.status.write_text("")
-    return kept, f"redis://127.0.0.1:{kept.port}/"
+    supervised.script.write_text(SPEAKER)
+    supervised.status.write_text("")
+    return supervised, f"redis://127.0.0.1:{supervised.port}/"
 
 
 def test_a_server_gets_longer_to_start_while_it_says_why(speaker: Any, systemd: Any) -> None:
-    kept, url = speaker
-    extension = f"EXTEND_TIMEOUT_USEC={keeper.MORE * 1_000_000}"
-    with kept.start(url=url) as process:
+    supervised, url = speaker
+    extension = f"EXTEND_TIMEOUT_USEC={supervisor.MORE * 1_000_000}"
+    with supervised.start(url=url) as process:
         silent = systemd.until(f"STATUS={url}: the answer is not Valkey's")
-        kept.status.write_text("-LOADING the dataset\r\n")
+        supervised.status.write_text("-LOADING the dataset\r\n")
         loading = systemd.until(f"STATUS={url}: LOADING the dataset")
         assert extension in loading[-1]
         assert systemd.next() == systemd.next() == [extension]
-        kept.status.write_text("+PONG\r\n")
+        supervised.status.write_text("+PONG\r\n")
         ready = systemd.until("READY=1")
         process.terminate()
     for line in ("READY=1", "WATCHDOG=1", "EXTEND_TIMEOUT_USEC"):
@@ -93,17 +95,17 @@ def test_a_server_gets_longer_to_start_while_it_says_why(speaker: Any, systemd: 
 def test_the_watchdog_spares_a_server_that_says_why_and_no_other(
     speaker: Any, systemd: Any
 ) -> None:
-    kept, url = speaker
-    kept.status.write_text("+PONG\r\n")
-    with kept.start(url=url) as process:
+    supervised, url = speaker
+    supervised.status.write_text("+PONG\r\n")
+    with supervised.start(url=url) as process:
         systemd.until("READY=1")
-        kept.status.write_text("-LOADING anew\r\n")
+        supervised.status.write_text("-LOADING anew\r\n")
         assert systemd.until(f"STATUS={url}: LOADING anew")[-1][0] == "WATCHDOG=1"
         assert systemd.next() == systemd.next() == ["WATCHDOG=1"]
-        kept.status.write_text("-BUSY with a script\r\n")
+        supervised.status.write_text("-BUSY with a script\r\n")
         busy = f"STATUS={url}: BUSY with a script"
         assert systemd.until(busy)[-1] == [busy]
-        kept.status.write_text("+PONG\r\n")
+        supervised.status.write_text("+PONG\r\n")
         assert systemd.until("STATUS=healthy")[-1] == ["WATCHDOG=1", "STATUS=healthy"]
         process.terminate()
 
@@ -112,30 +114,30 @@ def test_the_watchdog_spares_a_server_that_says_why_and_no_other(
 def test_a_server_that_was_told_to_stop_is_awaited_and_not_asked(
     number: int, speaker: Any, systemd: Any
 ) -> None:
-    kept, url = speaker
-    kept.status.write_text("+PONG\r\n")
-    with kept.start(url=url) as process:
+    supervised, url = speaker
+    supervised.status.write_text("+PONG\r\n")
+    with supervised.start(url=url) as process:
         systemd.until("READY=1")
         process.send_signal(number)
         assert process.wait(20) == 3
-    assert kept.told.read_text() == f"signal {int(number)}, asked 0 times"
+    assert supervised.told.read_text() == f"signal {int(number)}, asked 0 times"
     assert systemd.until("STOPPING=1")[-1] == ["STOPPING=1", "STATUS=stopping"]
     assert systemd.waiting() == []
 
 
 def test_a_server_that_ends_by_the_signal_it_was_told_to_stop_with_ended_well(
-    kept: Any, systemd: Any
+    supervised: Any, systemd: Any
 ) -> None:
     """As etcd does; else systemd calls it failed whenever somebody stops it."""
     began = f"#!{sys.executable}\nimport os, signal, sys, time\nfrom pathlib import Path\n"
-    kept.script.write_text(f"{began}Path(sys.argv[3]).write_text('up')\ntime.sleep(60)\n")
-    with kept.start() as process:
-        while not kept.told.exists():
+    supervised.script.write_text(f"{began}Path(sys.argv[3]).write_text('up')\ntime.sleep(60)\n")
+    with supervised.start() as process:
+        while not supervised.told.exists():
             time.sleep(0.01)
         process.terminate()
         assert process.wait(20) == 0
-    kept.script.write_text(f"{began}os.kill(os.getpid(), signal.SIGTERM)\n")
-    with kept.start() as process:
+    supervised.script.write_text(f"{began}os.kill(os.getpid(), signal.SIGTERM)\n")
+    with supervised.start() as process:
         assert process.wait(20) == 128 + signal.SIGTERM, "nobody told it to"
 
 
@@ -149,52 +151,52 @@ def test_pauses_grow_while_a_server_says_why_and_stay_below_the_watchdogs(
         pauses.append(seconds)
         return None if len(pauses) <= len(said) else 0
 
-    monkeypatch.setattr(keeper, "_wait", wait)
+    monkeypatch.setattr(supervisor, "_wait", wait)
     monkeypatch.setattr(health, "fault", lambda _url: said[len(pauses) - 1])
     monkeypatch.delenv("WATCHDOG_USEC", raising=False)
-    assert keeper.keep(1, "x") == 0
-    assert pauses[:4] == [0, keeper.POLL, keeper.POLL, keeper.POLL]
-    assert keeper.POLL < pauses[10] < pauses[20] < pauses[-1] == keeper.CALM
+    assert supervisor.supervise(1, "x") == 0
+    assert pauses[:4] == [0, supervisor.POLL, supervisor.POLL, supervisor.POLL]
+    assert supervisor.POLL < pauses[10] < pauses[20] < pauses[-1] == supervisor.CALM
     # systemd hears of it again before the time that it was given is over.
-    assert keeper.CALM + 3 * health.LIMIT < keeper.MORE
+    assert supervisor.CALM + 3 * health.LIMIT < supervisor.MORE
     pauses.clear()
     monkeypatch.setenv("WATCHDOG_USEC", "6000000")
-    assert keeper.keep(1, "x") == 0
+    assert supervisor.supervise(1, "x") == 0
     assert max(pauses) == 2
 
 
-def test_a_server_has_its_own_group_and_no_word_with_systemd(kept: Any, systemd: Any) -> None:
-    with kept.start() as process:
+def test_a_server_has_its_own_group_and_no_word_with_systemd(supervised: Any, systemd: Any) -> None:
+    with supervised.start() as process:
         systemd.until("READY=1")
-        pid, group, has_socket = kept.told.read_text().split()
+        pid, group, has_socket = supervised.told.read_text().split()
         assert pid == group != str(process.pid)
         assert has_socket == "False"
         process.terminate()
 
 
-def test_a_server_that_dies_takes_its_keeper_along(kept: Any, systemd: Any) -> None:
-    with kept.start() as process:
+def test_a_server_that_dies_takes_its_supervisor_along(supervised: Any, systemd: Any) -> None:
+    with supervised.start() as process:
         systemd.until("READY=1")
-        pid = int(kept.told.read_text().split()[0])
+        pid = int(supervised.told.read_text().split()[0])
         subprocess.run(["kill", "-KILL", str(pid)], check=True)
         assert process.wait(20) == 128 + signal.SIGKILL
 
 
-def test_a_server_that_ends_at_once_was_never_ready(kept: Any, systemd: Any) -> None:
-    kept.script.write_text(f"#!{sys.executable}\nimport sys\nsys.exit(0)\n")
-    with kept.start() as process:
+def test_a_server_that_ends_at_once_was_never_ready(supervised: Any, systemd: Any) -> None:
+    supervised.script.write_text(f"#!{sys.executable}\nimport sys\nsys.exit(0)\n")
+    with supervised.start() as process:
         assert process.wait(20) == 0
     assert "READY=1" not in systemd.waiting()
 
 
-def test_the_drop_in_of_the_site_says_where_health_is(kept: Any, systemd: Any) -> None:
-    with kept.start(url="http://127.0.0.1:1/", BACKENDAI_HEALTH=kept.url) as process:
+def test_the_drop_in_of_the_site_says_where_health_is(supervised: Any, systemd: Any) -> None:
+    with supervised.start(url="http://127.0.0.1:1/", BACKENDAI_HEALTH=supervised.url) as process:
         systemd.until("READY=1")
         process.terminate()
 
 
 def test_nothing_is_sent_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    keeper.notify("READY=1")
+    supervisor.notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/socket")
-    keeper.notify("READY=1")
+    supervisor.notify("READY=1")
