@@ -13,8 +13,8 @@ from backendai_ctl.facts import Facts, OwnServer
 from backendai_ctl.platform.run import check, run
 
 GETENT = "getent"
-_LIMIT = 20  # seconds; a directory may be slow
-_LIMIT_OF_ALL = 5  # seconds for the whole list; who is there matters less than whom we ask for
+_TIMEOUT = 20  # seconds; a directory may be slow
+_TIMEOUT_OF_ALL = 5  # seconds for the whole list; who is there matters less than whom we ask for
 _CLOSED = ("nologin", "false")  # shells with which nobody logs in
 
 
@@ -81,10 +81,10 @@ def _group(row: list[str]) -> Group:
 def _rows(database: str, name: str, number: int) -> list[list[str]]:
     width = {"passwd": 7, "group": 4}[database]
     try:
-        listed = run([GETENT, database], limit=_LIMIT_OF_ALL).stdout
+        listed = run([GETENT, database], timeout=_TIMEOUT_OF_ALL).stdout
     except OutOfTime:
         listed = ""
-    asked = run([GETENT, database, name, str(number)], limit=_LIMIT).stdout
+    asked = run([GETENT, database, name, str(number)], timeout=_TIMEOUT).stdout
     return _split(listed, width) + _split(asked, width)
 
 
@@ -173,7 +173,7 @@ def make(facts: Facts) -> None:
         f'u {facts.user} {facts.uid}:{facts.gid} "{facts.user_title}" {facts.paths.state}',
     )
     hint = "see: journalctl -b -p warning; then run: backendai-ctl reconfigure"
-    check(["systemd-sysusers", "--inline", *rows], hint=hint, limit=60)
+    check(["systemd-sysusers", "--inline", *rows], hint=hint, timeout=60)
     owner(facts)
 
 
@@ -199,8 +199,8 @@ def missing_servers(facts: Facts) -> list[OwnServer]:
 
 
 def _named(name: str) -> tuple[Account | None, Group | None]:
-    accounts = _split(run([GETENT, "passwd", name], limit=_LIMIT).stdout, 7)
-    groups = _split(run([GETENT, "group", name], limit=_LIMIT).stdout, 4)
+    accounts = _split(run([GETENT, "passwd", name], timeout=_TIMEOUT).stdout, 7)
+    groups = _split(run([GETENT, "group", name], timeout=_TIMEOUT).stdout, 4)
     return next(map(_account, accounts), None), next(map(_group, groups), None)
 
 
@@ -228,7 +228,7 @@ def make_servers(facts: Facts) -> None:
     ]
     if rows:
         hint = "see: journalctl -b -p warning; then run: backendai-ctl reconfigure"
-        check(["systemd-sysusers", "--inline", *rows], hint=hint, limit=60)
+        check(["systemd-sysusers", "--inline", *rows], hint=hint, timeout=60)
 
 
 def _home(facts: Facts, server: OwnServer) -> str:

@@ -54,7 +54,7 @@ class Pending(Problem):
 
 
 class OutOfTime(Problem):
-    """A step took longer than its limit."""
+    """A step took longer than its timeout."""
 
 
 class Interrupted(Problem):

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LIMIT = 5.0  # seconds to connect, and for an answer
+TIMEOUT = 5.0  # seconds to connect, and for an answer
 MOST = 4096  # bytes of an answer, about
 SHOWN = 200  # characters of what a server says
 USER = "health"  # what PostgreSQL is told where the URL names nobody
@@ -182,13 +182,13 @@ def _connected(authority: str) -> socket.socket:
     host, _, port = authority.rpartition(":")
     if host[:3].upper() == "%2F":
         return _local(f"{host.replace('%2F', '/').replace('%2f', '/')}/.s.PGSQL.{port}")
-    return socket.create_connection((host.strip("[]"), int(port)), LIMIT)
+    return socket.create_connection((host.strip("[]"), int(port)), TIMEOUT)
 
 
 def _local(path: str) -> socket.socket:
     made = socket.socket(socket.AF_UNIX)
     try:
-        made.settimeout(LIMIT)
+        made.settimeout(TIMEOUT)
         made.connect(path)
     except BaseException:
         made.close()
@@ -198,7 +198,7 @@ def _local(path: str) -> socket.socket:
 
 def _read(stream: socket.socket, done: Callable[[bytes], bool]) -> bytes:
     """What comes until it is done, too much, or the end. Raises TimeoutError, OSError."""
-    until = time.monotonic() + LIMIT
+    until = time.monotonic() + TIMEOUT
     data = b""
     while not done(data) and len(data) < MOST:
         stream.settimeout(max(until - time.monotonic(), 0.001))

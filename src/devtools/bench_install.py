@@ -20,7 +20,7 @@ from release_tool.tables import table
 
 GOAL = 0.6  # of the time of the release that it is held against
 MEMORY = Path("/dev/shm")
-LIMIT = 900  # seconds
+TIMEOUT = 900  # seconds
 DOCKER = Path("/var/lib/docker")  # of Debian's engine, which releases before 26.9.6-2 installed
 _ABOUT = """\
 Boot a bare Debian 13 host without network, and measure from `install.sh --role all-in-one` until every
@@ -87,14 +87,14 @@ def measure(tar: Path, disk: Path) -> Measured:
         engine.mkdir()
         with hosts.bare_host(bundle, folder / "site", also={engine: str(DOCKER)}) as site:
             call = [f"{dist.STICK}/{bundle.name}/install.sh", "--role", "all-in-one"]
-            installed = site.host.check(call, limit=LIMIT).seconds
+            installed = site.host.check(call, timeout=TIMEOUT).seconds
             began = time.monotonic()
-            site.host.check(["backendai-ctl", "status", "--wait", "300"], limit=LIMIT)
+            site.host.check(["backendai-ctl", "status", "--wait", "300"], timeout=TIMEOUT)
             healthy = time.monotonic() - began
             events = site.host.check(["cat", "/var/lib/backendai/ctl/journal.jsonl"]).stdout
             debs = came(site.host, f"{dist.STICK}/{bundle.name}/apt/pool")
         with hosts.bare_host(bundle, folder / "floor") as bare:
-            floor = bare.host.check(["dpkg", "--unpack", *debs], limit=LIMIT).seconds
+            floor = bare.host.check(["dpkg", "--unpack", *debs], timeout=TIMEOUT).seconds
     return Measured(tar.stem, installed, healthy, floor, events)
 
 

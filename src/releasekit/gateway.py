@@ -37,7 +37,7 @@ ALLOWED = frozenset({"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC"
 
 _LICENSE_FILE = re.compile(r"(?i)(licen[cs]e|copying|notice)(\.(md|txt))?")
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+?)(?:\.git)?(?:[/#].*)?")
-_TIME_LIMIT = 300  # seconds for one run of Node
+_TIMEOUT = 300  # seconds for one run of Node
 
 
 def build(
@@ -179,7 +179,7 @@ def _run(node: Path, work: Path, script: str, *args: str) -> None:
     command = [str(node.absolute()), f"src/{script}", *args]
     try:
         done = subprocess.run(
-            command, cwd=work, env=environment, capture_output=True, text=True, timeout=_TIME_LIMIT
+            command, cwd=work, env=environment, capture_output=True, text=True, timeout=_TIMEOUT
         )
     except OSError as error:
         raise Failure(
@@ -187,7 +187,7 @@ def _run(node: Path, work: Path, script: str, *args: str) -> None:
             hint="it needs glibc 2.28 or newer and libstdc++",
         ) from error
     except subprocess.TimeoutExpired:
-        raise Failure(f"{script}: not done after {_TIME_LIMIT} seconds", hint="run again") from None
+        raise Failure(f"{script}: not done after {_TIMEOUT} seconds", hint="run again") from None
     if done.returncode != 0:
         raise Failure(f"{script} failed (exit status {done.returncode}):\n{done.stderr.strip()}")
 

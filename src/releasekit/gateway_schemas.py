@@ -14,7 +14,7 @@ from pathlib import Path
 from releasekit.errors import Failure, run_main
 
 SCHEMAS = {"graphene": (), "strawberry": ("--v2",), "public": ("--public",)}
-TIME_LIMIT = 600  # seconds for one dump on a busy machine
+TIMEOUT = 600  # seconds for one dump on a busy machine
 
 CONFIG = """\
 [etcd]
@@ -56,7 +56,7 @@ def dump(pex: Path, name: str, options: tuple[str, ...], home: Path) -> str:
     ]
     # fmt: on
     done = subprocess.run(
-        argv, env=environment, cwd=home, capture_output=True, text=True, timeout=TIME_LIMIT
+        argv, env=environment, cwd=home, capture_output=True, text=True, timeout=TIMEOUT
     )
     if done.returncode or not target.exists() or not target.stat().st_size:
         output = (done.stdout + done.stderr).strip()[-2000:]

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-MAKE_LIMIT = 300  # seconds
+MAKE_TIMEOUT = 300  # seconds
 
 
 class NoArtefacts(Exception):
@@ -73,6 +73,6 @@ def place(source: Path, target: Path) -> None:
 
 def _out(argv: list[str], cwd: Path | None = None) -> str:
     done = subprocess.run(
-        argv, cwd=cwd, capture_output=True, text=True, check=True, timeout=MAKE_LIMIT
+        argv, cwd=cwd, capture_output=True, text=True, check=True, timeout=MAKE_TIMEOUT
     )
     return done.stdout.strip()

@@ -13,8 +13,8 @@ from scenario import Hosts, changed, ctl, disks
 from suites import REPO, family
 
 ROLE = "backendai-all-in-one"
-INSTALL_LIMIT = 1500  # seconds
-HEALTHY_LIMIT = 420
+INSTALL_TIMEOUT = 1500  # seconds
+HEALTHY_TIMEOUT = 420
 
 
 @contextmanager
@@ -36,15 +36,15 @@ def host_of_others(
 
 
 def wait_healthy(host: Host) -> None:
-    wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)]
-    host.check(wait, limit=HEALTHY_LIMIT + 60)
+    wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)]
+    host.check(wait, timeout=HEALTHY_TIMEOUT + 60)
 
 
 def install(host: Host, dist: Dist) -> None:
     """Install the role from the repository; the site is well, and another run would change nothing."""
     family("trixie", dist).add_repository(host)
     call = ["apt-get", "install", "-y", "-q", "--no-install-recommends", ROLE]
-    host.check(call, limit=INSTALL_LIMIT)
+    host.check(call, timeout=INSTALL_TIMEOUT)
     wait_healthy(host)
     report = ctl(host, "doctor")
     assert report["ok"], report
@@ -53,4 +53,4 @@ def install(host: Host, dist: Dist) -> None:
 
 
 def remove(host: Host) -> None:
-    host.check(["apt-get", "purge", "-y", "-q", "backendai-*"], limit=INSTALL_LIMIT)
+    host.check(["apt-get", "purge", "-y", "-q", "backendai-*"], timeout=INSTALL_TIMEOUT)

@@ -20,8 +20,8 @@ from typing import Any
 
 from host import Host
 
-LIMIT = 300  # seconds for everything
-PAGE_LIMIT = 90  # seconds for one page, on a busy machine
+TIMEOUT = 300  # seconds for everything
+PAGE_TIMEOUT = 90  # seconds for one page, on a busy machine
 PROGRAMS = ("chromium", "chromedriver")
 
 
@@ -73,7 +73,7 @@ def visit(
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        timeout=LIMIT,
+        timeout=TIMEOUT,
         env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")},
     )
     if done.returncode:
@@ -102,7 +102,7 @@ def _drive(order: dict[str, Any]) -> dict[str, Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
     try:
-        driver.set_page_load_timeout(PAGE_LIMIT)
+        driver.set_page_load_timeout(PAGE_TIMEOUT)
         return _steps(driver, order)
     except BaseException:
         driver.save_screenshot(f"{order['folder']}/failed.png")
@@ -121,7 +121,7 @@ def _steps(driver: Any, order: dict[str, Any]) -> dict[str, Any]:
     from selenium.webdriver.support.ui import WebDriverWait
 
     drawn_anew = [StaleElementReferenceException, ElementClickInterceptedException]
-    wait = WebDriverWait(driver, PAGE_LIMIT, ignored_exceptions=drawn_anew)
+    wait = WebDriverWait(driver, PAGE_TIMEOUT, ignored_exceptions=drawn_anew)
     seen: dict[str, Any] = {}
     driver.get(order["url"])
     password = wait.until(lambda d: _visible(d, "input[type=password]"))
@@ -172,7 +172,7 @@ def _settled(driver: Any) -> None:
         "return performance.getEntriesByType('resource').length + ':' + document.body.innerText.length"
         " + ':' + document.querySelectorAll('.ant-skeleton-active,.ant-spin-spinning').length"
     )
-    until, before, same = time.monotonic() + PAGE_LIMIT, None, 0
+    until, before, same = time.monotonic() + PAGE_TIMEOUT, None, 0
     while same < 6 and time.monotonic() < until:
         now = driver.execute_script(busy)
         same = same + 1 if now == before else 0

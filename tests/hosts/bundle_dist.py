@@ -10,8 +10,8 @@ from artefacts import NoArtefacts
 from host import Host, Result
 
 STICK = "/media/stick"  # where hosts see the medium that the bundle came on, read-only
-CARRY_LIMIT = 300  # seconds to unpack or to check
-INSTALL_LIMIT = 900  # seconds
+CARRY_TIMEOUT = 300  # seconds to unpack or to check
+INSTALL_TIMEOUT = 900  # seconds
 STRICT = ("apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any")
 
 
@@ -42,16 +42,16 @@ def find(folder: Path) -> Path:
 
 
 def unpack(tar: Path, place: Path) -> None:
-    subprocess.run(["tar", "xf", str(tar), "-C", str(place)], check=True, timeout=CARRY_LIMIT)
+    subprocess.run(["tar", "xf", str(tar), "-C", str(place)], check=True, timeout=CARRY_TIMEOUT)
     place.chmod(0o755)  # pytest's own folders are private, apt reads it as another user
 
 
 def check(host: Host, folder: str, fingerprint: str) -> Result:
     """verify.sh in `folder` of the host: it must find the bundle good."""
     call = [f"{folder}/verify.sh", "--fingerprint", fingerprint]
-    return host.check(call, limit=CARRY_LIMIT)
+    return host.check(call, timeout=CARRY_TIMEOUT)
 
 
 def install(host: Host, folder: str, *words: str) -> Result:
     """install.sh WORDS in `folder` of the host: it must succeed."""
-    return host.check([f"{folder}/install.sh", *words], limit=INSTALL_LIMIT)
+    return host.check([f"{folder}/install.sh", *words], timeout=INSTALL_TIMEOUT)

@@ -29,7 +29,7 @@ MEDIUM = "/medium"  # where hosts see the bundle
 STATE = "/var/lib/backendai/bundles"
 ORIGIN = "Backend.AI"
 SUITE = "stable"
-MAKE_LIMIT = 300  # seconds
+MAKE_TIMEOUT = 300  # seconds
 RELEASED = 1_767_225_600  # the time of signatures: 2026-01-01
 LATER = "--faked-system-time=20260401T000000!"
 BORN = "--faked-system-time=20260101T000000!"  # of keys; releases are made after that
@@ -119,7 +119,9 @@ class Key:
         ]
         # fmt: on
         environment = {**os.environ, "GNUPGHOME": str(self.home)}
-        subprocess.run(argv, env=environment, capture_output=True, timeout=MAKE_LIMIT, check=False)
+        subprocess.run(
+            argv, env=environment, capture_output=True, timeout=MAKE_TIMEOUT, check=False
+        )
 
     def stop(self) -> None:
         subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=False)
@@ -128,7 +130,9 @@ class Key:
     def _gpg(self, *words: str, data: bytes = b"", at: str = BORN) -> bytes:
         batch = [] if "--command-fd=0" in words else ["--batch"]
         argv = ["gpg", "--homedir", str(self.home), *batch, "--quiet", at, *words]
-        done = subprocess.run(argv, input=data, check=True, capture_output=True, timeout=MAKE_LIMIT)
+        done = subprocess.run(
+            argv, input=data, check=True, capture_output=True, timeout=MAKE_TIMEOUT
+        )
         return done.stdout
 
 
@@ -239,5 +243,5 @@ def _rpm(root: Path, rpms: Sequence[Path], key: Key, signer: Signer) -> None:
 
 def _out(argv: Sequence[str], folder: Path | None = None) -> bytes:
     return subprocess.run(
-        argv, cwd=folder, check=True, capture_output=True, timeout=MAKE_LIMIT
+        argv, cwd=folder, check=True, capture_output=True, timeout=MAKE_TIMEOUT
     ).stdout

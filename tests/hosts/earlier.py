@@ -16,7 +16,7 @@ from pathlib import Path
 from artefacts import Dist
 
 MAGIC = b"!<arch>\n"
-LIMIT = 120  # seconds for one package
+TIMEOUT = 120  # seconds for one package
 OURS = re.compile(r"(backendai-[a-z-]+ \(?= ?)[0-9][^),\s]*")
 
 
@@ -86,6 +86,6 @@ def _rpm(rpm: Path, version: str, folder: Path) -> Path:
 
 
 def _out(argv: list[str]) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 0, done
     return done.stdout

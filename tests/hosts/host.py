@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 TESTHOST = Path(__file__).resolve().parent / "testhost"
-BOOT_LIMIT = 180  # seconds; 1-2 are normal, a loaded machine needs more
-LIFE_LIMIT = 7200  # seconds a host lives at most; those of a whole site serve many tests
-STOP_LIMIT = 30
-COMMAND_LIMIT = 120
+BOOT_TIMEOUT = 180  # seconds; 1-2 are normal, a loaded machine needs more
+LIFETIME = 7200  # seconds a host lives at most; those of a whole site serve many tests
+STOP_TIMEOUT = 30
+COMMAND_TIMEOUT = 120
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "HOME": "/root",
@@ -78,9 +78,9 @@ class Host:
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         properties: Sequence[str] = (),
-        limit: float = COMMAND_LIMIT,
+        timeout: float = COMMAND_TIMEOUT,
     ) -> Result:
-        """Run ``argv`` in the host and wait for it, at most ``limit`` seconds.
+        """Run ``argv`` in the host and wait for it, at most ``timeout`` seconds.
 
         ``properties`` are settings of the command's unit, such as ``BindPaths=A:B``.
         Raises HostError when the time is over; any exit status is a Result.
@@ -98,14 +98,14 @@ class Host:
         ) as client:
             late = False
             try:
-                out, err = client.communicate(stdin or "", timeout=limit)
+                out, err = client.communicate(stdin or "", timeout=timeout)
             except subprocess.TimeoutExpired:
                 late = True
                 out, err = self._abandon(unit, client)
         seconds = time.monotonic() - began
         result = Result(tuple(argv), client.returncode, out, err, seconds)
         if late:
-            raise HostError(f"{self.name}: not done after {limit} s, killed\n{result}")
+            raise HostError(f"{self.name}: not done after {timeout} s, killed\n{result}")
         return result
 
     def check(self, argv: Sequence[str], **options: object) -> Result:
@@ -134,7 +134,7 @@ class Host:
         if self.process.stdin:
             self.process.stdin.close()
         try:
-            self.process.wait(STOP_LIMIT)
+            self.process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -147,9 +147,9 @@ class Host:
         # The client ends by itself once its unit is gone. Killed first, it would stay behind
         # as an unreaped process of the host and delay its shutdown.
         call = [*self._enter(), "systemctl", "kill", "--signal=KILL", unit]
-        subprocess.run(call, capture_output=True, timeout=STOP_LIMIT, check=False)
+        subprocess.run(call, capture_output=True, timeout=STOP_TIMEOUT, check=False)
         try:
-            return client.communicate(timeout=STOP_LIMIT)
+            return client.communicate(timeout=STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             client.kill()
             return client.communicate()
@@ -165,7 +165,7 @@ def boot(
     netns: str | None = None,
     privileged: bool = False,
     upper: Path | None = None,
-    life: int = LIFE_LIMIT,
+    life: int = LIFETIME,
 ) -> Iterator[Host]:
     """A host on ``root`` (an unpacked tree, never changed), up until the block ends.
 
@@ -233,7 +233,7 @@ def link(names: Sequence[str] = ("hosta", "hostb")) -> Iterator[dict[str, str]]:
 
 def _wait_ready(name: str, process: subprocess.Popen[str]) -> Host:
     assert process.stdout and process.stderr
-    ready, _, _ = select.select([process.stdout], [], [], BOOT_LIMIT)
+    ready, _, _ = select.select([process.stdout], [], [], BOOT_TIMEOUT)
     line = process.stdout.readline() if ready else ""
     words = line.split()
     if len(words) != 3 or words[0] != "ready":

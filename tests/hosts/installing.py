@@ -8,11 +8,11 @@ from host import Host, Result
 SOURCE = "/etc/apt/sources.list.d/backendai.sources"
 KEYRING = "/usr/share/keyrings/backendai-archive-keyring.gpg"
 PYTHON = "/opt/backendai/runtime/bin/python3.13"
-LIMIT = 300  # seconds
+TIMEOUT = 300  # seconds
 
 
-def install(host: Host, *words: str, limit: float = LIMIT) -> Result:
-    return host.run([f"{MEDIUM}/install.sh", *words], limit=limit)
+def install(host: Host, *words: str, timeout: float = TIMEOUT) -> Result:
+    return host.run([f"{MEDIUM}/install.sh", *words], timeout=timeout)
 
 
 def refused(result: Result, reason: str) -> str:

@@ -107,7 +107,7 @@ def leftovers(host: Host) -> list[str]:
     return [*found.stdout.split(), *marks.split()]
 
 
-def interrupted(host: Host, phase: str, delay: float, act: str, limit: float = 120) -> Result:
+def interrupted(host: Host, phase: str, delay: float, act: str, timeout: float = 120) -> Result:
     """Migrate; once the record says `phase`, after `delay` seconds, do `act` ($ctl is its pid).
 
     Status 99: the phase was never reached, and nothing was injected.
@@ -124,4 +124,4 @@ def interrupted(host: Host, phase: str, delay: float, act: str, limit: float = 1
         {act}
         wait $ctl
     """
-    return host.run(["/bin/sh", "-c", script], limit=limit)
+    return host.run(["/bin/sh", "-c", script], timeout=timeout)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from host import Host
 from site_of_nodes import Site
 
-LOST_LIMIT = 120  # seconds: upstream's heartbeat time-out is 40, looked at every 5
-BACK_LIMIT = 300
+LOST_TIMEOUT = 120  # seconds: upstream's heartbeat time-out is 40, looked at every 5
+BACK_TIMEOUT = 300
 _SHOWN = ("ActiveState", "MainPID", "NRestarts", "InvocationID")
 
 
@@ -39,14 +39,14 @@ def cut(site: Site, agents: Sequence[str], seconds: float) -> Outage:
     began = time.monotonic()
     with site.switch.cut("mgmt"):
         for name in agents:
-            site.agent(name, "LOST", LOST_LIMIT)
+            site.agent(name, "LOST", LOST_TIMEOUT)
         lost = time.monotonic() - began
         while (left := began + seconds - time.monotonic()) > 0:
             assert {name: running(site.hosts[name]) for name in agents} == before
             time.sleep(min(5.0, left))
     ended = time.monotonic()
     for name in agents:
-        site.agent(name, "ALIVE", BACK_LIMIT)
+        site.agent(name, "ALIVE", BACK_TIMEOUT)
     back = time.monotonic() - ended
     assert {name: running(site.hosts[name]) for name in agents} == before
     return Outage(ended - began, lost, back)

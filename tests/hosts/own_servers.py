@@ -89,4 +89,4 @@ def start(host: Host, *names: str) -> None:
 
     Where the steps of one are not done, nothing happens.
     """
-    host.check(["systemctl", "start", *(UNITS[name] for name in names or NAMES)], limit=180)
+    host.check(["systemctl", "start", *(UNITS[name] for name in names or NAMES)], timeout=180)

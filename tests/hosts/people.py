@@ -38,7 +38,7 @@ mutation ($input: CreateUserV2Input!) {
 PROJECTS = (
     'query ($type: [String]) { groups(domain_name: "default", type: $type) { id name type } }'
 )
-START_LIMIT = 240  # seconds; 10 to 15 are normal
+START_TIMEOUT = 240  # seconds; 10 to 15 are normal
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Person:
     email: str
     password: str
 
-    def run(self, *words: str, limit: float = 120) -> Result:
+    def run(self, *words: str, timeout: float = 120) -> Result:
         """`backend.ai WORDS` as this person."""
         env = {
             "HOME": self.home,
@@ -58,11 +58,13 @@ class Person:
             "BACKEND_ENDPOINT": "https://localhost:8090",
         }
         call, login = ["backend.ai", *words], f"{self.email}\n{self.password}\n"
-        return self.host.run(call, user=ACCOUNT, env=env, cwd=self.home, limit=limit, stdin=login)
+        return self.host.run(
+            call, user=ACCOUNT, env=env, cwd=self.home, timeout=timeout, stdin=login
+        )
 
-    def client(self, *words: str, limit: float = 120) -> str:
+    def client(self, *words: str, timeout: float = 120) -> str:
         """What `backend.ai WORDS` says; it must succeed."""
-        done = self.run(*words, limit=limit)
+        done = self.run(*words, timeout=timeout)
         assert done.returncode == 0, done
         return done.stdout
 
@@ -81,7 +83,7 @@ class Person:
         """What a browser gets; see tests/hosts/inside/web_user.py."""
         login = {"email": self.email, "password": self.password}
         call = [PYTHON, f"{INSIDE}/web_user.py"]
-        done = self.host.check(call, stdin=json.dumps({**login, **order}), limit=300)
+        done = self.host.check(call, stdin=json.dumps({**login, **order}), timeout=300)
         told: dict[str, Any] = json.loads(done.stdout)
         return told
 
@@ -98,7 +100,9 @@ class Person:
         """A session of one core, until the block ends; its number."""
         size = ["-r", "cpu=1", "-r", "mem=256m", "--no-reuse"]
         image = f"local/{IMAGE}"
-        self.client("session", "create", image, "--name", name, *size, *words, limit=START_LIMIT)
+        self.client(
+            "session", "create", image, "--name", name, *size, *words, timeout=START_TIMEOUT
+        )
         try:
             (row,) = [row for row in self.items("session", "list") if row["name"] == name]
             assert row["status"] == "RUNNING", row
@@ -169,13 +173,13 @@ def load_image(host: Host, labels: Mapping[str, str] = LABELS) -> None:
     words = " ".join(f"--change '{change}'" for change in changes)
     host.sh(
         f"tar -c -C {IMAGE_ROOT} . -C / .{RUNTIME} | backendai-ctl docker import {words} - {IMAGE}",
-        limit=300,
+        timeout=300,
     )
     env = {
         "DOCKER_HOST": f"unix://{own_servers.ENGINE_SOCKET}",
         "BACKEND_CONFIG_FILE": "/etc/backendai/manager.toml",
     }
-    host.check(["backend.ai", "mgr", "image", "rescan", "local"], env=env, limit=180)
+    host.check(["backend.ai", "mgr", "image", "rescan", "local"], env=env, timeout=180)
 
 
 def inside(host: Host, session: str, program: str, *words: str, stay: bool = False) -> str:
@@ -191,4 +195,4 @@ def inside(host: Host, session: str, program: str, *words: str, stay: bool = Fal
     text = (HERE / "inside" / program).read_text()
     call = ["backendai-ctl", "docker", "exec", "--user", user, *(["-d"] if stay else []), container]
     python = LABELS["runtime-path"]
-    return host.check([*call, python, "-c", text, *words], limit=180).stdout
+    return host.check([*call, python, "-c", text, *words], timeout=180).stdout

@@ -23,7 +23,7 @@ from pathlib import Path
 from bootstrap.mirrors import find_mirrors
 
 HERE = Path(__file__).resolve().parent
-BUILD_LIMIT = 900  # seconds for one root; about 60 are normal
+BUILD_TIMEOUT = 900  # seconds for one root; about 60 are normal
 UNUSED_DAYS = 30
 ATTEMPTS = 3  # mirrors drop connections
 
@@ -219,11 +219,11 @@ def _run(argv: list[str]) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=BUILD_LIMIT,
+            timeout=BUILD_TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        raise RootError(f"{argv[0]} took longer than {BUILD_LIMIT} s") from late
+        raise RootError(f"{argv[0]} took longer than {BUILD_TIMEOUT} s") from late
     if done.returncode:
         tail = "\n".join(done.stdout.splitlines()[-20:])
         raise RootError(f"{argv[0]} exited {done.returncode}:\n{tail}")

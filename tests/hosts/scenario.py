@@ -27,7 +27,7 @@ VENV_PYTHON = "/opt/backendai/current/bin/python"
 SITE = "/opt/backendai/current/lib/python3.13/site-packages"
 SITE_PATH = "/etc/backendai/site.toml"
 EMAIL = "admin@localhost.localdomain"  # of the first administrator, where the site file names none
-RECONFIGURE_LIMIT = 400  # seconds
+RECONFIGURE_TIMEOUT = 400  # seconds
 TOOLS = ("systemd-nspawn", "unshare", "nsenter", "mmdebstrap", "apt-ftparchive", "createrepo_c")
 
 
@@ -105,9 +105,9 @@ def install(hosts: Hosts, suite: str, dist: Dist, binds: Mapping[Path, str]) -> 
         yield Installed(suite, host, manager, host.files(), units)
 
 
-def ctl(host: Host, *words: str, limit: float = RECONFIGURE_LIMIT, status: int = 0) -> Any:
+def ctl(host: Host, *words: str, timeout: float = RECONFIGURE_TIMEOUT, status: int = 0) -> Any:
     """What `backendai-ctl WORDS --json` says; it must end with this exit status."""
-    done = host.run(["backendai-ctl", *words, "--json"], limit=limit)
+    done = host.run(["backendai-ctl", *words, "--json"], timeout=timeout)
     assert done.returncode == status, done
     return json.loads(done.stdout)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import own_servers
-from bundle_dist import CARRY_LIMIT, STICK, Bundle, check, install
+from bundle_dist import CARRY_TIMEOUT, STICK, Bundle, check, install
 from host import Host, Result
 from scenario import Hosts, ctl
 from sealed import Sealed, sealed
@@ -27,7 +27,7 @@ SERVICES = (
 UNITS = tuple(f"backendai-{name}.service" for name in SERVICES)
 SERVERS = (*own_servers.NAMES, *own_servers.BESIDE)
 ALL_UNITS = (*UNITS, *(f"backendai-{name}.service" for name in SERVERS))
-HEALTHY_LIMIT = 420  # seconds: systemd ends a start that hangs after 180, then comes another
+HEALTHY_TIMEOUT = 420  # seconds: systemd ends a start that hangs after 180, then comes another
 
 
 @dataclass
@@ -74,9 +74,9 @@ class SiteHost:
         self.down()
         return self.up()
 
-    def ctl(self, *words: str, limit: float = 300) -> Any:
+    def ctl(self, *words: str, timeout: float = 300) -> Any:
         """What `backendai-ctl WORDS --json` says; the command must succeed."""
-        return ctl(self.host, *words, limit=limit)
+        return ctl(self.host, *words, timeout=timeout)
 
     def inactive(self) -> list[str]:
         """Units of the site, those of its servers too, that are not active."""
@@ -86,7 +86,8 @@ class SiteHost:
     def wait_healthy(self) -> None:
         """Until `backendai-ctl status` has nothing to say."""
         self.host.check(
-            ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=HEALTHY_LIMIT + 60
+            ["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)],
+            timeout=HEALTHY_TIMEOUT + 60,
         )
 
     def secret(self, name: str) -> str:
@@ -149,7 +150,7 @@ def site_host(
             else:
                 here = f"/var/tmp/{bundle.name}"
                 host.check(
-                    ["tar", "xf", f"{STICK}/{medium.name}"], cwd="/var/tmp", limit=CARRY_LIMIT
+                    ["tar", "xf", f"{STICK}/{medium.name}"], cwd="/var/tmp", timeout=CARRY_TIMEOUT
                 )
             site.checked = check(host, here, bundle.fact("fingerprint"))
             site.installation = install(host, here, *words)

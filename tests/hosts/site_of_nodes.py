@@ -15,7 +15,7 @@ import nfs_double
 import own_servers
 from bundle_dist import STICK, Bundle, install
 from host import Host, Result
-from scenario import RECONFIGURE_LIMIT, SITE_PATH, Hosts, ctl
+from scenario import RECONFIGURE_TIMEOUT, SITE_PATH, Hosts, ctl
 from switch import Switch, switched
 
 NETWORK = "10.77.0.0/24"
@@ -37,8 +37,8 @@ ROLES = {
 }
 FILE = "/var/tmp/this.node"
 PASSPHRASE = "/var/tmp/passphrase"
-ALIVE_LIMIT = 180
-HEALTHY_LIMIT = 240
+ALIVE_TIMEOUT = 180
+HEALTHY_TIMEOUT = 240
 Roles = Mapping[str, Sequence[str]]
 
 
@@ -119,10 +119,10 @@ class Site:
 
     def healthy(self, *names: str) -> None:
         """Until `status` has nothing to say on these hosts; all of them if none is named."""
-        wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)]
+        wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)]
         with ThreadPoolExecutor() as together:
             jobs = [self.hosts[name] for name in names or self.hosts]
-            list(together.map(lambda host: host.check(wait, limit=HEALTHY_LIMIT + 60), jobs))
+            list(together.map(lambda host: host.check(wait, timeout=HEALTHY_TIMEOUT + 60), jobs))
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         """Rows of the manager's database."""
@@ -130,9 +130,11 @@ class Site:
         rows: list[dict[str, Any]] = json.loads(own_servers.sql(self.mgmt, wrapped, "backendai"))
         return rows
 
-    def agent(self, name: str, status: str = "ALIVE", limit: float = ALIVE_LIMIT) -> dict[str, Any]:
+    def agent(
+        self, name: str, status: str = "ALIVE", timeout: float = ALIVE_TIMEOUT
+    ) -> dict[str, Any]:
         """The row of a node's agent once it has a status; AssertionError if not in time."""
-        until = time.monotonic() + limit
+        until = time.monotonic() + timeout
         while True:
             rows = self.sql(f"SELECT * FROM agents WHERE id = 'i-{name}'")
             if rows and rows[0]["status"] == status:
@@ -144,7 +146,7 @@ class Site:
 def join(host: Host, *words: str) -> Result:
     """`node join` with the file and passphrase that were carried to the host."""
     call = ["backendai-ctl", "node", "join", FILE, "--passphrase-file", PASSPHRASE, *words]
-    return host.run(call, limit=RECONFIGURE_LIMIT)
+    return host.run(call, timeout=RECONFIGURE_TIMEOUT)
 
 
 @contextmanager

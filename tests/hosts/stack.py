@@ -38,7 +38,7 @@ COMPONENTS = (
     "node-exporter",
     "registry",
 )
-CONFIGURE_LIMIT = 300  # seconds
+CONFIGURE_TIMEOUT = 300  # seconds
 UNTOUCHED = "/etc/backendai/no-configure"  # a boot finishes nothing while it is there
 PYTHON = "/opt/backendai/current/bin/python"
 STEP_NAMES = """
@@ -78,7 +78,7 @@ def configure(host: Host, only: Sequence[str] = ()) -> None:
     """Run the steps of backendai-ctl; all but the start of the services, if none is named."""
     wanted = only or [name for name in step_names(host) if name != "start-services"]
     words = [word for name in wanted for word in ("--only", name)]
-    host.check(["backendai-ctl", "reconfigure", *words], limit=CONFIGURE_LIMIT)
+    host.check(["backendai-ctl", "reconfigure", *words], timeout=CONFIGURE_TIMEOUT)
 
 
 def step_names(host: Host) -> list[str]:

@@ -12,7 +12,7 @@ from artefacts import Dist
 from host import Host, Result
 
 REPO = "/repo"  # where hosts see the repositories
-INSTALL_LIMIT = 600  # seconds
+INSTALL_TIMEOUT = 600  # seconds
 DEBIAN = ("bookworm", "trixie")
 SUITES = (*DEBIAN, "el9")
 # Debian 12 lies between the newest and the most different: what runs on every suite runs there with --all.
@@ -75,18 +75,18 @@ class Debian(Family):
 
     def install(self, host: Host, names: Sequence[str] = ()) -> Result:
         call = ["apt-get", "install", "-y", "-q", "--no-install-recommends"]
-        return host.check([*call, *(names or self.names)], limit=INSTALL_LIMIT)
+        return host.check([*call, *(names or self.names)], timeout=INSTALL_TIMEOUT)
 
     def install_files(self, host: Host) -> Result:
-        return host.check(["dpkg", "-i", *self.files], limit=INSTALL_LIMIT)
+        return host.check(["dpkg", "-i", *self.files], timeout=INSTALL_TIMEOUT)
 
     def verify(self, host: Host) -> str:
         audit = host.check(["dpkg", "--audit"]).stdout
-        result = host.run(["dpkg", "--verify", *self.names], limit=INSTALL_LIMIT)
+        result = host.run(["dpkg", "--verify", *self.names], timeout=INSTALL_TIMEOUT)
         return f"{audit}{result.stdout}{result.stderr}".strip()
 
     def purge(self, host: Host) -> Result:
-        return host.check(["dpkg", "--purge", *self.names], limit=INSTALL_LIMIT)
+        return host.check(["dpkg", "--purge", *self.names], timeout=INSTALL_TIMEOUT)
 
     def installed(self, host: Host) -> Sequence[str]:
         return host.sh("dpkg-query -W -f '${Package}\\n' 'backendai-*' 2>/dev/null || :").split()
@@ -112,17 +112,17 @@ class Rpm(Family):
 
     def install(self, host: Host, names: Sequence[str] = ()) -> Result:
         call = ["dnf", "-y", "-q", "--releasever=9", "--setopt=install_weak_deps=False", "install"]
-        return host.check([*call, *(names or self.names)], limit=INSTALL_LIMIT)
+        return host.check([*call, *(names or self.names)], timeout=INSTALL_TIMEOUT)
 
     def install_files(self, host: Host) -> Result:
-        return host.check(["rpm", "-i", "--nosignature", *self.files], limit=INSTALL_LIMIT)
+        return host.check(["rpm", "-i", "--nosignature", *self.files], timeout=INSTALL_TIMEOUT)
 
     def verify(self, host: Host) -> str:
-        result = host.run(["rpm", "-V", *self.names], limit=INSTALL_LIMIT)
+        result = host.run(["rpm", "-V", *self.names], timeout=INSTALL_TIMEOUT)
         return f"{result.stdout}{result.stderr}".strip()
 
     def purge(self, host: Host) -> Result:
-        return host.check(["rpm", "-e", *self.names], limit=INSTALL_LIMIT)
+        return host.check(["rpm", "-e", *self.names], timeout=INSTALL_TIMEOUT)
 
     def installed(self, host: Host) -> Sequence[str]:
         return host.check(["rpm", "-qa", "--qf", "%{NAME}\\n", "backendai-*"]).stdout.split()

@@ -13,7 +13,7 @@ PACKAGES = tuple(f"backendai-{name}" for name in ("runtime", "common", "ctl", "g
 UNIT = "backendai-gateway.service"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/slow.conf"
 PENDING = "/var/lib/backendai/ctl/pending"
-BOOT_LIMIT = 40  # seconds, on a machine that does other things too
+BOOT_TIMEOUT = 40  # seconds, on a machine that does other things too
 
 
 def slow(host: Host, seconds: int) -> None:
@@ -40,12 +40,12 @@ def test_multi_user_is_reached_while_a_service_still_starts(
         host.check(["systemctl", "stop", "backendai.target", UNIT])  # the target waits for none
         assert state(host, UNIT) == "inactive"
         slow(host, 5)
-        host.check(["systemctl", "start", "backendai.target"], limit=60)
+        host.check(["systemctl", "start", "backendai.target"], timeout=60)
         assert state(host, UNIT) == "active"
 
         slow(host, 150)
         host.sh(f"touch {PENDING}")  # what is not configured yet is no reason to wait either
         host.check(["systemctl", "stop", "multi-user.target", "backendai.target"])
-        host.check(["systemctl", "start", "multi-user.target"], limit=BOOT_LIMIT)
+        host.check(["systemctl", "start", "multi-user.target"], timeout=BOOT_TIMEOUT)
         for unit in (UNIT, "backendai-reconfigure.service"):
             assert state(host, unit) == "activating", unit

@@ -49,7 +49,7 @@ def host(
         hosts, ROOT, "/var/lib/docker", repositories, tmp_path_factory
     ) as made:
         made.write(DAEMON, '{"bip": "172.29.0.1/24"}\n')
-        made.sh(f"systemctl restart docker; {CONTAINER}", limit=300)
+        made.sh(f"systemctl restart docker; {CONTAINER}", timeout=300)
         yield made
 
 

@@ -76,12 +76,12 @@ def test_it_is_confined_as_every_service(here: Host) -> None:
 def test_it_is_back_after_a_kill_with_what_it_keeps(here: Host) -> None:
     before = here.sh(f"find {DATA} -type f | sort")
     here.check(["systemctl", "kill", "--signal=KILL", UNIT])
-    here.check(["systemctl", "start", UNIT], limit=120)
+    here.check(["systemctl", "start", UNIT], timeout=120)
     assert here.sh(f"find {DATA} -type f | sort") == before
 
 
 def test_undone_nothing_but_its_data_is_left(here: Host) -> None:
-    here.check(["backendai-ctl", "purge"], limit=200)
+    here.check(["backendai-ctl", "purge"], timeout=200)
     assert here.sh(f"systemctl is-active {UNIT} || :") == "inactive"
     assert here.sh("ls /etc/backendai") == "secrets"
     assert here.sh(f"ls {DATA}") == "docker"

@@ -104,7 +104,7 @@ def test_it_is_looked_after_like_every_other(host: Host) -> None:
 
 
 def test_it_goes_without_a_trace_of_its_service(host: Host) -> None:
-    host.check(["apt-get", "purge", "-y", "-q", PACKAGE], limit=300)
+    host.check(["apt-get", "purge", "-y", "-q", PACKAGE], timeout=300)
     assert host.run(["systemctl", "cat", UNIT]).returncode != 0
     assert not host.sh(f"ls /etc/backendai | grep {NAME} || :").strip()
     assert DATABASE in rows_of(host, DATABASES)  # data stays

@@ -74,7 +74,7 @@ def before(
 @pytest.fixture
 def host(before: Path) -> Iterator[Host]:
     with boot(before, name="moves", privileged=True) as made:
-        made.check(["systemctl", "start", *UNITS, STAND_IN], limit=120)
+        made.check(["systemctl", "start", *UNITS, STAND_IN], timeout=120)
         yield made
 
 
@@ -83,7 +83,7 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
     assert was.rows and was.keys == KEYS
     planned = ctl(host, "reconfigure", "--dry-run")["plan"]["move-servers"]
     assert len(planned["changes"]) == 3, planned
-    said = host.check(MOVE, limit=300).stderr
+    said = host.check(MOVE, timeout=300).stderr
     assert "is stopped, its data stays in /var/lib/postgresql" in said, said
     assert of_site(host) == was
     assert debian.states(host) == ["inactive"] * 3
@@ -101,8 +101,8 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
     # And the site lives in its new servers, with the rows that it had.
     host.sh(f"systemctl stop {STAND_IN}; systemctl disable {STAND_IN} 2>/dev/null || :")
     host.sh(f"rm {NO_CONFIGURE} {MARK} /etc/systemd/system/{STAND_IN}; systemctl daemon-reload")
-    host.run(["backendai-ctl", "reconfigure"], limit=600)
-    host.check(["backendai-ctl", "status", "--wait", "240"], limit=300)
+    host.run(["backendai-ctl", "reconfigure"], timeout=600)
+    host.check(["backendai-ctl", "status", "--wait", "240"], timeout=300)
     assert own.sql(host, "SELECT version_num FROM alembic_version", "backendai") == old.HEAD
     assert own.etcdctl(host, "get --print-value-only /sorna/local/config/redis/addr") == (
         "127.0.0.1:8110"
@@ -131,7 +131,7 @@ def test_a_run_that_is_killed_is_finished_by_the_next(host: Host, delay: float) 
     was = of_debian(host)
     killed = interrupted(host, delay, "kill -9 $ctl")
     assert killed.returncode in (0, 137), killed
-    host.check(MOVE, limit=300)
+    host.check(MOVE, timeout=300)
     assert of_site(host) == was
     assert json.loads(host.sh(f"cat {RECORD}"))["state"] == "done"
     assert debian.states(host) == ["inactive"] * 3
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_the_services_with_the_servers_that_they_had(host: Ho
     host.sh("systemctl restart valkey-server")  # ours had its file's name for a while
     assert of_debian(host) == was
     host.sh(f"rm {backups}/fill")
-    host.check(MOVE, limit=300)
+    host.check(MOVE, timeout=300)
     assert of_site(host) == was
 
 
@@ -164,12 +164,12 @@ def test_what_others_have_in_them_stays_served(host: Host) -> None:
     host.sh(f"{ETCDCTL} put /shop/key theirs")
     host.sh(f"{CLI} -n 12 set shop theirs")
     was = of_debian(host)
-    said = host.check(MOVE, limit=300).stderr
+    said = host.check(MOVE, timeout=300).stderr
     assert "PostgreSQL of Debian goes on: it has other databases: shop" in said, said
     assert "etcd of Debian goes on: it has other keys: /shop/key" in said
     assert "Valkey of Debian goes on: its database 12 has keys" in said
     assert of_site(host) == was
-    host.check(["systemctl", "restart", *UNITS], limit=120)  # as a boot would
+    host.check(["systemctl", "restart", *UNITS], timeout=120)  # as a boot would
     assert debian.sql(host, "SELECT id FROM orders", "shop") == "1"
     assert host.sh(f"{ETCDCTL} get --print-value-only /shop/key") == "theirs"
     assert host.sh(f"{CLI} -n 12 get shop") == "theirs"
@@ -181,7 +181,7 @@ def test_a_server_that_is_gone_is_told_and_nothing_starts_empty(host: Host) -> N
     # As `apt remove` leaves it: its data and its init script stay.
     host.sh("systemctl stop postgresql@17-main; rm /usr/lib/postgresql/17/bin/postgres")
     for _ in range(2):
-        refused = why(host.run(["backendai-ctl", "reconfigure", "--json"], limit=300))
+        refused = why(host.run(["backendai-ctl", "reconfigure", "--json"], timeout=300))
         assert "is not installed any more" in refused and "apt install postgresql" in refused
     assert host.run(["test", "-e", "/var/lib/backendai/postgresql/17"]).returncode != 0
     assert host.sh(f"systemctl is-active {STAND_IN}") == "active"
@@ -190,12 +190,12 @@ def test_a_server_that_is_gone_is_told_and_nothing_starts_empty(host: Host) -> N
 def test_somebody_who_still_writes_to_the_database_is_named(host: Host) -> None:
     waits = "sleep 300 | psql -d backendai"  # PostgreSQL sees at once that it is gone
     host.sh(f"systemd-run --quiet --collect --unit=other --uid=postgres sh -c '{waits}'")
-    failed = why(host.run(MOVE, limit=300))
+    failed = why(host.run(MOVE, timeout=300))
     assert "still in use by psql as postgres" in failed and "backendai-ctl reconfigure" in failed
     host.sh(
         f"systemctl stop other; until systemctl is-active --quiet {STAND_IN}; do sleep 0.1; done"
     )
-    host.check(MOVE, limit=300)
+    host.check(MOVE, timeout=300)
 
 
 def _stand_in(host: Host) -> None:
@@ -229,7 +229,7 @@ def interrupted(host: Host, delay: float, act: str) -> Result:
         {act}
         wait $ctl
     """
-    return host.run(["/bin/sh", "-c", script], limit=300)
+    return host.run(["/bin/sh", "-c", script], timeout=300)
 
 
 def of_debian(host: Host) -> Content:

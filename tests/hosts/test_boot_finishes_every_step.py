@@ -17,7 +17,7 @@ from host import Host
 UNIT = "backendai-reconfigure.service"
 ADDRESS = "10.98.0.1"
 CTL = "/var/lib/backendai/ctl"
-LIMIT = 600  # seconds
+TIMEOUT = 600  # seconds
 SITE = f"""\
 [site]
 address = "{ADDRESS}"
@@ -68,7 +68,7 @@ class Boot:
 def boot(host: Host) -> Boot:
     """Run the boot's unit, as after packages or settings changed."""
     host.sh(f"mkdir -p {CTL}; : >{CTL}/pending; rm -f {CTL}/journal.jsonl")
-    host.check(["systemctl", "start", UNIT], limit=LIMIT)
+    host.check(["systemctl", "start", UNIT], timeout=TIMEOUT)
     said = host.sh(f"journalctl -o cat -u {UNIT}")
     assert host.run(["test", "-e", f"{CTL}/pending"]).returncode, said
     steps = json.loads(host.sh(f"cat {CTL}/result.json"))["steps"]

@@ -180,8 +180,8 @@ def confined(host: Host) -> bool:
     return not knock(host, f"{STORE}:2049", f"{HERE}:6022")
 
 
-def confined_again(host: Host, limit: float) -> None:
-    until = time.monotonic() + limit
+def confined_again(host: Host, timeout: float) -> None:
+    until = time.monotonic() + timeout
     while not confined(host):
         assert time.monotonic() < until, host.sh(f"systemctl status '{WATCH}*' || :")
         time.sleep(0.5)

@@ -10,8 +10,8 @@ from cpython_selection import EVERYWHERE, EXCLUDED, ONCE
 from scenario import CPYTHON_TESTS, INSIDE, PYTHON, Installed
 
 FULL_SUITE = "trixie"
-LIMIT = 1200  # seconds for all
-FILE_LIMIT = 300  # seconds for one file
+TIMEOUT = 1200  # seconds for all
+FILE_TIMEOUT = 300  # seconds for one file
 MAY_SKIP = 3  # files that have nothing to do on a host (test_curses: no terminal)
 WORK = "/tmp/cpython"
 PLACE = "/opt/backendai/runtime/lib/python3.13/test"
@@ -42,7 +42,7 @@ def test_chosen_tests_pass(
                 "-j3",
                 "-W",
                 "--rerun",
-                f"--timeout={FILE_LIMIT}",
+                f"--timeout={FILE_TIMEOUT}",
                 *ignored,
                 *chosen,
             ],
@@ -50,7 +50,7 @@ def test_chosen_tests_pass(
             cwd=f"{WORK}/home",
             env={"HOME": f"{WORK}/home", "TMPDIR": f"{WORK}/home"},
             properties=[f"BindPaths={WORK}/tests/test:{PLACE}"],
-            limit=LIMIT,
+            timeout=TIMEOUT,
         )
     finally:
         # the mount point too, if systemd had to make it

@@ -19,7 +19,7 @@ import stack as stacks
 from host import Host, Result
 from own_servers import DATA, ENGINE, PSQL, UNITS
 
-RUN_LIMIT = 420  # seconds for one run of backendai-ctl
+RUN_TIMEOUT = 420  # seconds for one run of backendai-ctl
 KILL_AFTER = (0.15, 0.6, 1.8)  # seconds after a step began; a new kill each time
 KILL_START_AFTER = (0.6, 6.0)  # services take their time
 SQL = f"{PSQL} -d postgres -c"
@@ -100,7 +100,7 @@ def only(step: str) -> list[str]:
 
 def reconfigure(host: Host, step: str, prefix: str = "") -> Result:
     call = f"{prefix} backendai-ctl reconfigure {' '.join(only(step))} --json"
-    return host.run(["/bin/sh", "-c", call], limit=RUN_LIMIT)
+    return host.run(["/bin/sh", "-c", call], timeout=RUN_TIMEOUT)
 
 
 def state(result: Result, step: str) -> str:
@@ -115,12 +115,12 @@ def state(result: Result, step: str) -> str:
 @contextmanager
 def stopped(host: Host, unit: str) -> Iterator[None]:
     """The server is down and cannot be started: a run would start one that only was stopped."""
-    host.check(["systemctl", "mask", "--runtime", "--now", unit], limit=180)
+    host.check(["systemctl", "mask", "--runtime", "--now", unit], timeout=180)
     try:
         yield
     finally:
         host.check(["systemctl", "unmask", "--runtime", unit])
-        host.check(["systemctl", "start", unit], limit=180)
+        host.check(["systemctl", "start", unit], timeout=180)
 
 
 def server_down(name: str) -> Callable[[Host, str], str]:
@@ -142,7 +142,7 @@ def disk_full(host: Host, step: str) -> str:
     finally:
         host.sh("rm -f /.ballast /tmp/.ballast")
         units = " ".join(UNITS.values())
-        host.sh(f"systemctl reset-failed; systemctl restart {units}", limit=300)
+        host.sh(f"systemctl reset-failed; systemctl restart {units}", timeout=300)
 
 
 def no_systemd(host: Host, step: str) -> str:
@@ -154,7 +154,7 @@ def killed(host: Host, step: str) -> str:
     """kill -9 of the run and of all that it started, at several moments."""
     seen = []
     for delay in KILL_START_AFTER if step == SERVICES else KILL_AFTER:
-        host.sh(UNDO.get(step, ":"), cwd="/", limit=120)
+        host.sh(UNDO.get(step, ":"), cwd="/", timeout=120)
         lines = "/var/lib/backendai/ctl/journal.jsonl"
         count = f'grep -cs \'"step": "{step}"\' {lines} || :'
         before = host.sh(count)
@@ -238,10 +238,10 @@ def test_every_step_survives_every_fault(
         for step, names in met.items():
             rows[step], began = {}, time.monotonic()
             for name in names:
-                host.sh(UNDO.get(step, ":"), cwd="/", limit=120)
+                host.sh(UNDO.get(step, ":"), cwd="/", timeout=120)
                 under = FAULTS[name](host, step)
                 rows[step][name] = f"{under}; {recovered(host, step)}"
-            host.sh(SNAPSHOT.get(step, ":"), cwd="/", limit=60)
+            host.sh(SNAPSHOT.get(step, ":"), cwd="/", timeout=60)
             print(f"{step}: {rows[step]}, {time.monotonic() - began:.0f} s", flush=True)
         show(table(rows))
         lost = [row for row in rows.values() if any("NO" in cell for cell in row.values())]

@@ -43,10 +43,10 @@ SERVICES = (
     "appproxy-coordinator",
     "appproxy-worker",
 )
-CONFIGURE_LIMIT = 400  # seconds
-HEALTHY_LIMIT = 60
+CONFIGURE_TIMEOUT = 400  # seconds
+HEALTHY_TIMEOUT = 60
 # Upstream looks once a minute, and answers with that, unless it is made to look.
-FAILOVER_LIMIT = 25
+FAILOVER_TIMEOUT = 25
 FRESH = 3  # seconds
 # What each service that looks at its servers says about when it looked, asked now; one a line.
 LOOKED = """
@@ -127,17 +127,17 @@ class Site:
 
     def configure(self, text: str) -> None:
         self.write(text)
-        self.host.check(["backendai-ctl", "reconfigure"], limit=CONFIGURE_LIMIT)
+        self.host.check(["backendai-ctl", "reconfigure"], timeout=CONFIGURE_TIMEOUT)
 
     def ctl(self, *words: str) -> Any:
-        return ctl(self.host, *words, limit=120)
+        return ctl(self.host, *words, timeout=120)
 
     def finding(self, name: str) -> Any:
         """What doctor finds of that name."""
         return next(row for row in self.ctl("doctor")["findings"] if row["name"] == name)
 
     def wait_healthy(self) -> None:
-        self.host.check(["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=120)
+        self.host.check(["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)], timeout=120)
 
     def started(self) -> str:
         """When each service of the site was started last."""
@@ -162,7 +162,7 @@ class Site:
 
     def wait_moved(self, old: int, new: int) -> None:
         """Until the services are connected to port `new` of the servers, and none to `old`."""
-        until, found = time.monotonic() + 2 * HEALTHY_LIMIT, set[int]()
+        until, found = time.monotonic() + 2 * HEALTHY_TIMEOUT, set[int]()
         while (old in found or new not in found) and time.monotonic() < until:
             found = {port for _, port in self.connections()}
         assert new in found and old not in found
@@ -206,7 +206,7 @@ def test_a_bad_certificate_is_refused_by_its_key(
     site.write(SITE.replace(right, wrong))
     only = ["open-tunnels", *(["migrate-manager-schema"] if "db" in said + right else [])]
     words = [word for name in only for word in ("--only", name)]
-    done = site.host.run(["backendai-ctl", "reconfigure", *words], limit=120)
+    done = site.host.run(["backendai-ctl", "reconfigure", *words], timeout=120)
     text = " ".join(f"{done.stdout} {done.stderr}".split())
     assert done.returncode == 1 and said in text, text
 
@@ -282,7 +282,7 @@ def test_a_member_of_etcd_may_stop(site: Site) -> None:
     site.wait_healthy()
     assert site.ctl("etcd", "diff")["changes"] == []
     site.host.check(
-        ["systemctl", "restart", "backendai-manager", "backendai-storage-proxy"], limit=240
+        ["systemctl", "restart", "backendai-manager", "backendai-storage-proxy"], timeout=240
     )
     site.wait_healthy()
     site.wait_moved(MEMBERS[1], MEMBERS[2])
@@ -303,7 +303,7 @@ def test_the_primary_is_found_now_and_after_a_failover(site: Site) -> None:
     assert report["ok"], report
     row = next(r for r in report["findings"] if r["name"] == "manager's database")
     assert f"at db.test:{STANDBY}" in row["message"], row
-    site.host.check(["backendai-ctl", "db", "backup", "--database", "manager"], limit=120)
+    site.host.check(["backendai-ctl", "db", "backup", "--database", "manager"], timeout=120)
     assert {step["state"] for step in site.ctl("reconfigure")["steps"].values()} == {"same"}
     assert site.started() == before
 
@@ -318,7 +318,7 @@ def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:
     external_servers.stop(site.servers, "valkey-one")
     site.wait_moved(6379, 6380)
     site.wait_healthy()
-    assert time.monotonic() - began < FAILOVER_LIMIT
+    assert time.monotonic() - began < FAILOVER_TIMEOUT
     cache = site.finding("cache")
     assert cache["level"] == "ok" and f"{ADDRESS}:6380" in cache["message"], cache
     assert site.started() == before

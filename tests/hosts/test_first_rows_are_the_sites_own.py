@@ -165,7 +165,7 @@ def test_everybody_has_the_roles_that_the_release_has_presets_for(host: Host) ->
 
 def test_a_database_of_an_older_release_has_them_after_the_migration(host: Host) -> None:
     old.reset(host)
-    host.check(old.MIGRATE, limit=300)
+    host.check(old.MIGRATE, timeout=300)
     provisioned(host)
     domains, members = old.sql(
         host,

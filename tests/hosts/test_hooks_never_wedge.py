@@ -21,7 +21,7 @@ UNIT = "backendai-gateway.service"
 STATE = "/var/lib/backendai"
 PENDING = f"{STATE}/ctl/pending"
 CTL = "/opt/backendai/26.9.6/bin/backendai-ctl"
-LIMIT = 300  # seconds
+TIMEOUT = 300  # seconds
 # Of what steps write outside of our folders.
 OUTSIDE = (
     "/etc/systemd/system/vfroot-volume1.automount",
@@ -82,7 +82,7 @@ def exists(host: Host, path: str) -> bool:
 def reinstall(host: Host, before: str = "true") -> Result:
     """Install the gateway again, in a mount namespace in which `before` was done."""
     script = f"{before}; exec dpkg -i {REPO}/deb/backendai-gateway_*.deb"
-    return host.check(["unshare", "--mount", "/bin/sh", "-euc", script], limit=LIMIT)
+    return host.check(["unshare", "--mount", "/bin/sh", "-euc", script], timeout=TIMEOUT)
 
 
 def pending(done: Result) -> str:
@@ -95,7 +95,7 @@ def pending(done: Result) -> str:
 def finish(host: Host) -> None:
     """What the next boot does."""
     assert exists(host, PENDING)
-    host.check(["systemctl", "start", "backendai-reconfigure.service"], limit=LIMIT)
+    host.check(["systemctl", "start", "backendai-reconfigure.service"], timeout=TIMEOUT)
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -118,20 +118,20 @@ def test_a_removal_that_is_called_off_is_undone(host: Host, what: str) -> None:
         assert not active(host)
     finish(host)
     # The scripts had no dpkg around them that would have handled their trigger at its end.
-    host.check(["dpkg", "--triggers-only", "--pending"], limit=LIMIT)
+    host.check(["dpkg", "--triggers-only", "--pending"], timeout=TIMEOUT)
     assert host.sh(f"systemctl is-enabled {UNIT} backendai.target") == "enabled\nenabled"
 
 
 def test_a_removal_that_fails_is_undone_in_the_same_run(host: Host) -> None:
     prerm = "/var/lib/dpkg/info/backendai-gateway.prerm"
     host.check(["sed", "-i", "s/^exit 0$/exit 1/", prerm])
-    done = host.run(["dpkg", "--remove", "backendai-gateway"], limit=LIMIT)
+    done = host.run(["dpkg", "--remove", "backendai-gateway"], timeout=TIMEOUT)
     host.check(["sed", "-i", "s/^exit 1$/exit 0/", prerm])
     assert done.returncode and "backendai: this host is configured" in done.stdout, done
 
 
 def test_installing_the_handler_alone_again_finishes_in_the_same_run(host: Host) -> None:
-    host.sh(f"dpkg -i {REPO}/deb/backendai-ctl_*.deb", limit=LIMIT)
+    host.sh(f"dpkg -i {REPO}/deb/backendai-ctl_*.deb", timeout=TIMEOUT)
 
 
 def test_the_same_version_again_goes_through(host: Host) -> None:
@@ -145,7 +145,7 @@ def test_another_version_restarts_the_service(host: Host) -> None:
         f"cd /var/tmp; dpkg-deb -R {REPO}/deb/backendai-gateway_*.deb x;"
         " sed -i 's/^Version: .*/Version: 26.9.6-0/' x/DEBIAN/control;"
         " dpkg-deb -Znone -b x older.deb; dpkg -i older.deb; rm -r x older.deb",
-        limit=LIMIT,
+        timeout=TIMEOUT,
     )
     assert active(host)
     assert host.check(["systemctl", "show", "-p", "MainPID", UNIT]).stdout != main
@@ -165,7 +165,7 @@ def test_a_container_whose_systemd_does_not_answer_is_fine(host: Host) -> None:
 def test_a_full_disk_is_told(host: Host) -> None:
     full = f"mount -t tmpfs -o size=8k none {STATE}; dd if=/dev/zero of={STATE}/x 2>/dev/null || :"
     assert "No space left on device" in pending(reinstall(host, full))
-    host.check(["backendai-ctl", "reconfigure"], limit=LIMIT)
+    host.check(["backendai-ctl", "reconfigure"], timeout=TIMEOUT)
 
 
 def test_a_kill_half_way_leaves_the_mark(host: Host) -> None:
@@ -176,7 +176,7 @@ def test_a_kill_half_way_leaves_the_mark(host: Host) -> None:
 
 def test_removal_stops_the_service_and_keeps_settings(host: Host) -> None:
     secret = host.sh("sha256sum /etc/backendai/gateway.json")
-    host.check(["dpkg", "--remove", "backendai-gateway"], limit=LIMIT)
+    host.check(["dpkg", "--remove", "backendai-gateway"], timeout=TIMEOUT)
     assert host.sh("systemctl list-units --no-legend 'backendai-gateway*'") == ""
     assert host.sh("sha256sum /etc/backendai/gateway.json") == secret
     reinstall(host)
@@ -185,24 +185,24 @@ def test_removal_stops_the_service_and_keeps_settings(host: Host) -> None:
 def test_a_host_that_was_configured_stays_so_without_role_and_site_file(host: Host) -> None:
     """apt takes the role along with one component of it; another that comes back has to start."""
     host.sh("mv /etc/backendai/site.toml /var/tmp/")
-    host.check(["dpkg", "--remove", "backendai-gateway"], limit=LIMIT)
+    host.check(["dpkg", "--remove", "backendai-gateway"], timeout=TIMEOUT)
     assert "not configured" not in reinstall(host).stdout
     assert active(host)
-    host.sh("mv /var/tmp/site.toml /etc/backendai/; backendai-ctl reconfigure", limit=LIMIT)
+    host.sh("mv /var/tmp/site.toml /etc/backendai/; backendai-ctl reconfigure", timeout=TIMEOUT)
 
 
 def test_purge_removes_what_was_made_and_keeps_data(host: Host) -> None:
     secrets = host.sh("cd /etc/backendai/secrets; sha256sum *")
     for path in OUTSIDE:
         host.write(path, "# Written by backendai-ctl from site.toml\n")
-    host.check(["dpkg", "--purge", *reversed(PACKAGES)], limit=LIMIT)
+    host.check(["dpkg", "--purge", *reversed(PACKAGES)], timeout=TIMEOUT)
     assert [path for path in OUTSIDE if exists(host, path)] == []
     left = host.sh("find /etc/backendai /etc/systemd -name '*backendai*' -o -name '*.json'")
     assert left == "/etc/backendai"
     assert not exists(host, f"{STATE}/ctl")
     assert host.sh("cd /etc/backendai/secrets; sha256sum *") == secrets
     files = " ".join(f"{REPO}/deb/{name}_*.deb" for name in PACKAGES)
-    host.sh(f"dpkg -i {files}", limit=LIMIT)
+    host.sh(f"dpkg -i {files}", timeout=TIMEOUT)
     assert host.sh("cd /etc/backendai/secrets; sha256sum *") == secrets
 
 
@@ -219,7 +219,7 @@ def test_rpm_configures_at_the_end_of_its_transaction(
         rules = "backendai-nft.service"
         made.write(f"/etc/systemd/system/{rules}", RULES)
         made.sh(f"systemctl daemon-reload; systemctl enable --now {rules}")
-        made.check(["rpm", "-e", *PACKAGES], limit=LIMIT)
+        made.check(["rpm", "-e", *PACKAGES], timeout=TIMEOUT)
         for asked, said in (("is-active", "inactive"), ("is-enabled", "disabled")):
             assert made.sh(f"systemctl {asked} {rules} || :") == said
         assert made.sh("systemctl is-system-running") == "running"

@@ -65,7 +65,7 @@ def test_command_gets_input_and_gives_output_and_status(hosts: Hosts) -> None:
 def test_command_that_hangs_is_ended(hosts: Hosts) -> None:
     with hosts.boot("trixie") as host:
         with pytest.raises(HostError, match="not done after 1 s"):
-            host.run(["sleep", "1000"], limit=1)
+            host.run(["sleep", "1000"], timeout=1)
         assert host.run(["pgrep", "-x", "sleep"]).returncode == 1
 
 

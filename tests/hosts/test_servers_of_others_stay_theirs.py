@@ -102,7 +102,7 @@ def host(
         made.write("/etc/postgresql/17/main/conf.d/theirs.conf", LOG_CALLERS)
         for name in SERVERS:
             made.write(DROP_IN.format(name), "[Service]\nEnvironment=THEIRS=yes\n")
-        made.sh(f"systemctl daemon-reload; systemctl restart {' '.join(SERVERS)}", limit=120)
+        made.sh(f"systemctl daemon-reload; systemctl restart {' '.join(SERVERS)}", timeout=120)
         made.sh(
             "cd /; runuser -u postgres -- createdb theirs\n"
             "runuser -u postgres -- psql -q -d theirs -c"
@@ -159,7 +159,7 @@ def test_a_restart_of_theirs_is_no_matter_of_ours(host: Host) -> None:
     units = list(own_servers.UNITS.values())
     shown = ["systemctl", "show", "--property=Id,InvocationID,ActiveState", *units]
     before = host.check(shown).stdout
-    host.sh(f"systemctl restart {' '.join(SERVERS)}", limit=120)
+    host.sh(f"systemctl restart {' '.join(SERVERS)}", timeout=120)
     beside_others.wait_healthy(host)
     assert host.check(shown).stdout == before
 

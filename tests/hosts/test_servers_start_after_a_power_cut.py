@@ -21,7 +21,7 @@ from host import Host, boot
 from own_servers import ETCDCTL_AS, NAMES, PSQL, UNITS, VALKEY_LOGGED_IN
 from scenario import disks
 
-UP_LIMIT = 180  # seconds
+UP_TIMEOUT = 180  # seconds
 WRITING = 6  # seconds
 KEPT = "before every cut"
 # One write after the other; what was confirmed is noted.
@@ -66,7 +66,7 @@ class Machine:
 
     def wait(self) -> None:
         """Until the servers run; nobody starts them here."""
-        until = time.monotonic() + UP_LIMIT
+        until = time.monotonic() + UP_TIMEOUT
         asked = ["systemctl", "is-active", *UNITS.values()]
         while self.host.run(asked).stdout.split() != ["active"] * len(UNITS):
             assert time.monotonic() < until, self.host.sh(
@@ -111,7 +111,7 @@ def test_a_cut_amid_writes_loses_nothing_that_was_confirmed(machine: Machine) ->
         )
         host.check(["systemd-run", "--quiet", "--", "/bin/sh", "-c", loop.replace("$", "$$")])
     host.check(["systemd-run", "--quiet", "--", "/bin/sh", "-c", LONG])
-    until = time.monotonic() + UP_LIMIT
+    until = time.monotonic() + UP_TIMEOUT
     notes = [machine.folder / f"var/tmp/{name}" for name in NAMES]
     while not all(note.exists() and note.stat().st_size > 20 for note in notes):
         assert time.monotonic() < until
@@ -176,7 +176,7 @@ def test_processes_that_are_killed_come_back_by_themselves(machine: Machine, who
             host.sh(f"kill -9 {before[name]}")
         else:
             host.check(["systemctl", "kill", f"--kill-whom={whom}", "--signal=KILL", unit])
-    until = time.monotonic() + UP_LIMIT
+    until = time.monotonic() + UP_TIMEOUT
     while set(before.values()) & set(map(int, host.sh("pgrep .").split())):
         assert time.monotonic() < until
         time.sleep(0.1)

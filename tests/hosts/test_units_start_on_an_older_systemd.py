@@ -11,12 +11,12 @@ import own_servers
 import pytest
 from host import Host
 from scenario import Hosts, disks
-from site_host import HEALTHY_LIMIT, UNITS
+from site_host import HEALTHY_TIMEOUT, UNITS
 from stack import COMPONENTS
 from suites import REPO
 
 PACKAGES = ("runtime", "common", "nftables", *COMPONENTS, "all-in-one")
-INSTALL_LIMIT = 600  # seconds
+INSTALL_TIMEOUT = 600  # seconds
 UNKNOWN = "journalctl -b --no-pager -o cat | sed -n 's/.*Unknown key name .\\([A-Za-z]*\\).*/\\1/p'"
 # Why they do no harm: see tests/unit/quality/test_units_fit_systemd_249.py.
 IGNORED = {"PrivateIPC", "RestartSteps", "RestartMaxDelaySec"}
@@ -38,7 +38,8 @@ def test_a_whole_site_runs(
         assert host.sh("systemctl --version").startswith("systemd 247 ")
         _install(host)
         host.check(
-            ["backendai-ctl", "status", "--wait", str(HEALTHY_LIMIT)], limit=HEALTHY_LIMIT + 60
+            ["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)],
+            timeout=HEALTHY_TIMEOUT + 60,
         )
         host.check(["backendai-ctl", "doctor"])
         shown = host.sh(f"systemctl is-active {' '.join(UNITS)}").split()
@@ -49,5 +50,5 @@ def test_a_whole_site_runs(
 def _install(host: Host) -> None:
     """Without asking whether the host is what they are for; it is not."""
     files = " ".join(f"{REPO}/rpm/backendai-{name}-[0-9]*.rpm" for name in PACKAGES)
-    done = host.sh(f"rpm -i --nodeps --nosignature {files}", limit=INSTALL_LIMIT)
+    done = host.sh(f"rpm -i --nodeps --nosignature {files}", timeout=INSTALL_TIMEOUT)
     assert "backendai: this host is configured" in done, done

@@ -16,7 +16,7 @@ import site
 import sys
 import warnings
 
-LIMIT = 240  # seconds for one group on a busy machine
+TIMEOUT = 240  # seconds for one group on a busy machine
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def in_a_fork(modules: list[str], packages: str, journal: str) -> dict[str, str]
     """Import modules in a child; one that hangs or kills the child is reported as such."""
     child = os.fork()
     if not child:
-        # a module may replace handlers and threads, but not the limit of its group
-        signal.alarm(LIMIT)
+        # a module may replace handlers and threads, but not the timeout of its group
+        signal.alarm(TIMEOUT)
         try:
             with open(journal, "w", encoding="utf-8", buffering=1) as stream:
                 for name in modules:

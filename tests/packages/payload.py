@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-LIMIT = 300  # seconds for one call of a tool
+TIMEOUT = 300  # seconds for one call of a tool
 
 Visitor = Callable[[str, bytes], None]
 
@@ -131,12 +131,12 @@ def stream(argv: list[str], source: Path | None = None) -> Iterator[IO[bytes]]:
         yield process.stdout
         while process.stdout.read(1 << 20):  # padding after the end of the archive
             pass
-        assert process.wait(LIMIT) == 0, f"{' '.join(argv)} failed"
+        assert process.wait(TIMEOUT) == 0, f"{' '.join(argv)} failed"
     if stdin:
         stdin.close()
 
 
 def output(argv: list[str]) -> str:
     """The standard output of a tool."""
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=LIMIT)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=TIMEOUT)
     return done.stdout.rstrip("\n")

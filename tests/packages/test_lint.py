@@ -24,7 +24,7 @@ import dist as artefacts
 HERE = Path(__file__).resolve().parent
 TEMPLATE = artefacts.REPOSITORY / "packaging/templates/lintian-overrides.j2"
 CONFIG = HERE / "rpmlint.toml"
-LIMIT = 900  # seconds for one package on a busy machine
+TIMEOUT = 900  # seconds for one package on a busy machine
 WORKERS = 2  # linters run on one core each
 
 Outputs = Mapping[str, str]
@@ -45,7 +45,7 @@ def run(argv: list[str], **environment: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=LIMIT,
+        timeout=TIMEOUT,
     )
     return done.stdout
 

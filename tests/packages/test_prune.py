@@ -30,7 +30,7 @@ from releasekit.prune import Rule, load, rule_for
 
 HERE = Path(__file__).resolve().parent
 TABLE = artefacts.REPOSITORY / "packaging/common/prune.toml"
-LIMIT = 1800  # seconds for one environment on a busy machine
+TIMEOUT = 1800  # seconds for one environment on a busy machine
 MODULE = re.compile(
     r"(?P<path>.+?)(/__init__)?(\.py|\.abi3\.so|\.cpython-313-x86_64-linux-gnu\.so)"
 )
@@ -161,7 +161,7 @@ def probe(interpreter: Path, site: Path, groups: Mapping[str, list[str]]) -> Out
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         check=True,
-        timeout=LIMIT,
+        timeout=TIMEOUT,
     )
     found: Outcomes = json.loads((home / "out").read_text("utf-8"))
     return found

@@ -16,7 +16,7 @@ import pytest
 import dist as artefacts
 
 PROGRAMS = ("chromium", "chromedriver")
-LIMIT = 180  # seconds for everything, on a busy machine
+TIMEOUT = 180  # seconds for everything, on a busy machine
 SIZES = {"light": (1280, 2400), "dark": (1280, 2400), "narrow": (420, 1600)}
 
 
@@ -46,7 +46,7 @@ def seen(
         input=json.dumps(order),
         capture_output=True,
         text=True,
-        timeout=LIMIT,
+        timeout=TIMEOUT,
         env={
             **os.environ,
             "HOME": str(folder),

@@ -19,7 +19,7 @@ Packages = Mapping[str, Package]
 
 ALSO = {"backendai-docker": ("backendai-containerd",)}  # units beside its own
 COMMANDS = {"backendai-nfs": ("/usr/sbin/mount.backendai-nfs",)}  # links that others look for there
-LIMIT = 60  # seconds for one program on a busy machine
+TIMEOUT = 60  # seconds for one program on a busy machine
 
 pytestmark = pytest.mark.parametrize("package", SERVER_PACKAGES)
 
@@ -110,7 +110,7 @@ def test_every_symbol_of_a_program_is_found_in_our_libraries(
             env=asked,
             capture_output=True,
             text=True,
-            timeout=LIMIT,
+            timeout=TIMEOUT,
         )
         said = done.stdout + done.stderr
         assert done.returncode == 0 and not re.search("undefined symbol|not found", said), said

@@ -16,7 +16,7 @@ from bootstrap.cache import default_cache
 from releasekit.locks import Wheel, read_python_lock
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 120  # seconds, of a program: the first one compiles what it imports
+TIMEOUT = 120  # seconds, of a program: the first one compiles what it imports
 PROGRAM = "from backendai_serve import patches\npatches.install()\n"
 UNCHANGED = "import sys\n"
 
@@ -77,7 +77,7 @@ class Upstream:
             capture_output=True,
             text=True,
             check=False,
-            timeout=LIMIT,
+            timeout=TIMEOUT,
         )
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout

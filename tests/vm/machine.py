@@ -1,7 +1,7 @@
 """A throw-away virtual machine: QEMU without KVM, no network, a disk that may be booted again.
 
     disk = Disk.made(tree, folder)
-    output = disk.boot(script, limit=900)
+    output = disk.boot(script, timeout=900)
 
 A boot takes about a minute. The script runs as root once the system is up; what it says comes back by
 a port of its own, and its exit status with it.
@@ -87,7 +87,7 @@ class Disk:
         subprocess.run(make, check=True)
         return disk
 
-    def boot(self, script: str, *, limit: int) -> str:
+    def boot(self, script: str, *, timeout: int) -> str:
         """Boot, run a script, power off; what it said. MachineError if it fails or takes longer."""
         folder = self.image.parent
         payload, out, console = folder / "payload.tar", folder / "out", folder / "console"
@@ -98,10 +98,10 @@ class Disk:
         out.unlink(missing_ok=True)
         began = time.monotonic()
         try:
-            subprocess.run(self._call(payload, out, console), timeout=limit, check=False)
+            subprocess.run(self._call(payload, out, console), timeout=timeout, check=False)
         except subprocess.TimeoutExpired:
             raise MachineError(
-                f"not done after {limit} s\n{_tail(out)}\n{_tail(console)}"
+                f"not done after {timeout} s\n{_tail(out)}\n{_tail(console)}"
             ) from None
         said = out.read_text("utf-8", errors="replace") if out.exists() else ""
         status = re.search(r"^payload: (\d+)$", said, re.MULTILINE)

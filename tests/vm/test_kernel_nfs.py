@@ -13,7 +13,7 @@ import pytest
 from machine import Disk
 
 STORE, CLIENT = "10.79.0.1", "10.79.0.2"
-LIMIT = 1500  # seconds for a boot and its script
+TIMEOUT = 1500  # seconds for a boot and its script
 SITE_OF_THE_STORE = f"""\
 [site]
 address = "{STORE}"
@@ -121,7 +121,7 @@ def parts(said: str) -> dict[str, tuple[int, str]]:
 
 @pytest.fixture(scope="module")
 def first(disk: Disk) -> dict[str, tuple[int, str]]:
-    said = disk.boot(FIRST, limit=LIMIT)
+    said = disk.boot(FIRST, timeout=TIMEOUT)
     print(said)
     return parts(said)
 
@@ -171,7 +171,7 @@ def test_nothing_of_ours_hangs_on_a_server_that_hangs(first: dict[str, tuple[int
 def test_a_boot_without_the_server_completes_and_heals(
     disk: Disk, first: dict[str, tuple[int, str]]
 ) -> None:
-    said = disk.boot(SECOND, limit=LIMIT)
+    said = disk.boot(SECOND, timeout=TIMEOUT)
     print(said)
     second = parts(said)
     assert second["up"][1].split() == ["active", "active", "active"]

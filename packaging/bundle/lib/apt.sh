@@ -56,7 +56,7 @@ APT::Install-Suggests "false";
 APT::Sandbox::User "$2";
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
-DPkg::Lock::Timeout "$lock_limit";
+DPkg::Lock::Timeout "$lock_timeout";
 Dpkg::Use-Pty "0";
 Dpkg::Options:: "--force-confdef";
 Dpkg::Options:: "--force-confold";

@@ -43,8 +43,8 @@ same_file() { [ "$(sha256sum <"$1")" = "$(sha256sum <"$2")" ]; }
 
 # --- who else is at work on packages
 
-lock_limit=${BACKENDAI_LOCK_LIMIT:-600} # seconds
-case $lock_limit in *[!0-9]*) wrong "BACKENDAI_LOCK_LIMIT: '$lock_limit' is not a number of seconds" "such as 600" ;; esac
+lock_timeout=${BACKENDAI_LOCK_TIMEOUT:-600} # seconds
+case $lock_timeout in *[!0-9]*) wrong "BACKENDAI_LOCK_TIMEOUT: '$lock_timeout' is not a number of seconds" "such as 600" ;; esac
 
 holder() { # `PID COMMAND` of a process that holds one of the locks; nothing: nobody does
   for file in $locks; do
@@ -66,11 +66,11 @@ holder() { # `PID COMMAND` of a process that holds one of the locks; nothing: no
 check_locks() { # Waits for an apt or dnf that is at work
   waited=0
   while busy=$(holder) && [ -n "$busy" ]; do
-    [ "$waited" -lt "$lock_limit" ] ||
+    [ "$waited" -lt "$lock_timeout" ] ||
       refuse "process ${busy%% *} has been at work on packages for ${waited} s: ${busy#* }" \
-        "let it end, or end it if it hangs, and run this again; BACKENDAI_LOCK_LIMIT=SECONDS waits longer"
+        "let it end, or end it if it hangs, and run this again; BACKENDAI_LOCK_TIMEOUT=SECONDS waits longer"
     [ $((waited % 20)) -ne 0 ] ||
-      say "Waiting for process ${busy%% *}, which is at work on packages: ${busy#* } ($waited of at most $lock_limit s)"
+      say "Waiting for process ${busy%% *}, which is at work on packages: ${busy#* } ($waited of at most $lock_timeout s)"
     sleep 1
     waited=$((waited + 1))
   done

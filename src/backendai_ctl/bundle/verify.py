@@ -17,7 +17,7 @@ from backendai_ctl.platform.run import run
 KEYRING = Path("/usr/share/keyrings/backendai-archive-keyring.gpg")
 NEWEST = Path("/var/lib/backendai/bundles/newest")  # written by install.sh
 SIGNER = Path(__file__).with_name("signer.sh")
-LIMIT = 1800.0  # seconds: a slow stick and a large release
+TIMEOUT = 1800.0  # seconds: a slow stick and a large release
 _LARGEST = 1 << 16  # bytes of RELEASE
 
 
@@ -63,7 +63,7 @@ def verify(tar: Path, *, allow_older: bool = False) -> Verdict:
 
 def _signer(tar: Path, signature: Path) -> tuple[str, str]:
     paths = [str(path.absolute()) for path in (KEYRING, signature, tar)]
-    done = run(["/bin/sh", str(SIGNER), "check", *paths], limit=LIMIT)
+    done = run(["/bin/sh", str(SIGNER), "check", *paths], timeout=TIMEOUT)
     verdict, tool, detail = [*done.stdout.strip().split(" ", 2), "", "", ""][:3]
     if done.returncode == 0 and verdict == "good" and re.fullmatch(r"[0-9A-F]{40}", detail):
         return detail, tool

@@ -33,7 +33,7 @@ from backendai_ctl.topology import layout
 
 log = logging.getLogger(__name__)
 _CONFINED = "Docker gives what they send on this host's own address"
-LIMIT = 20.0  # seconds for all checks that ask over the network
+TIMEOUT = 20.0  # seconds for all checks that ask over the network
 UNCONFIGURED = "not configured yet: backendai-ctl reconfigure"
 
 
@@ -156,7 +156,7 @@ def run(ctx: Context, *, preflight: bool) -> list[Finding]:
         return [*findings, *(_finding(check, skip(UNCONFIGURED)) for check in served)]
     jobs = {check.name: partial(_look, check, ctx) for check in served}
     late = fail("no answer in time", "see: backendai-ctl status")
-    return [*findings, *_in_order(served, together(jobs, limit=LIMIT, late=late))]
+    return [*findings, *_in_order(served, together(jobs, timeout=TIMEOUT, late=late))]
 
 
 def _in_order(checks: Sequence[Check], results: dict[str, Result]) -> list[Finding]:

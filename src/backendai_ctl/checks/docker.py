@@ -115,7 +115,7 @@ def _judged(ctx: Context, judge: Callable[[Engine, dict[str, Any]], Result]) -> 
 
 
 def _info(engine: Engine) -> dict[str, Any]:
-    status, body = http.ask("http://localhost/info", limit=5, local=engine.socket)
+    status, body = http.ask("http://localhost/info", timeout=5, local=engine.socket)
     if status != 200:
         raise ConnectionError(f"HTTP {status}")
     data: dict[str, Any] = json.loads(body)

@@ -14,7 +14,7 @@ from backendai_ctl.probes import servers
 from backendai_ctl.result import Result, fail, ok, skip, worst
 from backendai_ctl.topology.places import places
 
-LIMIT = 4.0  # seconds for one server
+TIMEOUT = 4.0  # seconds for one server
 ALL = 12.0  # and for all of them
 NFS = 2049
 
@@ -22,17 +22,17 @@ NFS = 2049
 def reach(ctx: Context) -> Result:
     """Every external database, cache and etcd, and every NFS server."""
     jobs: dict[str, Callable[[], Result]] = {
-        f"{server.name} at {server.address}": partial(_ask, partial(server.ask, LIMIT))
+        f"{server.name} at {server.address}": partial(_ask, partial(server.ask, TIMEOUT))
         for server in servers.external(ctx)
     }
     for place in places(ctx):
         if place.remote:
             host = place.volume.server or ""
-            job = partial(servers.handshake, host, NFS, None, LIMIT)
+            job = partial(servers.handshake, host, NFS, None, TIMEOUT)
             jobs[f"NFS server {host}"] = partial(_ask, job)
     if not jobs:
         return skip("the site file names no server elsewhere")
-    found = together(jobs, limit=ALL, late=fail("no answer in time"))
+    found = together(jobs, timeout=ALL, late=fail("no answer in time"))
     results = [replace(one, message=f"{name}: {one.message}") for name, one in found.items()]
     return worst(results, fine="; ".join(result.message for result in results))
 

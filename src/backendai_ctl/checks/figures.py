@@ -13,7 +13,7 @@ from backendai_ctl.result import Result, fail, ok, skip, warn
 from backendai_ctl.services.state import turned_off
 from backendai_ctl.topology import layout, listeners, metrics, own_servers
 
-LIMIT = 4.0  # seconds for an answer
+TIMEOUT = 4.0  # seconds for an answer
 SILENT = "/api/v1/query?query=up%3D%3D0"  # what told nothing when it was asked last
 
 
@@ -24,7 +24,7 @@ def server(name: str) -> Callable[[Context], Result]:
         found = ctx.facts.servers[name]
         if turned_off(ctx, found, systemd.properties(found.unit, ["ActiveState", "UnitFileState"])):
             return skip("off: its operator disabled it")
-        said = health.ask(listeners.health_url(ctx, found), LIMIT)
+        said = health.ask(listeners.health_url(ctx, found), TIMEOUT)
         if said.ok:
             return ok("answers")
         if wrong := own_servers.trouble(ctx, name):
@@ -39,7 +39,7 @@ def targets(ctx: Context) -> Result:
     asked = ctx.facts.servers[layout.METRICS]
     url = listeners.metrics_url(ctx, asked).removesuffix("/metrics") + SILENT
     try:
-        status, body = http.ask(url, limit=LIMIT)
+        status, body = http.ask(url, timeout=TIMEOUT)
     except (OSError, HTTPException) as failure:
         return skip(f"{layout.METRICS}: {servers.reason(failure)}")
     if status != 200:

@@ -97,7 +97,7 @@ def reach(ctx: Context) -> Result:
     if not wanted:
         return ok("nothing here calls other nodes, but for the servers below")
     jobs = {f"{host}:{port}": partial(_connect, host, port) for _, _, _, (host, port) in wanted}
-    said = together(jobs, limit=CONNECT + 1, late="no answer in time")
+    said = together(jobs, timeout=CONNECT + 1, late="no answer in time")
     results = []
     for node, component, what, (host, port) in wanted:
         if wrong := said[f"{host}:{port}"]:

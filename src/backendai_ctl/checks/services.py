@@ -24,7 +24,7 @@ from backendai_ctl.result import Result, fail, ok, skip, warn, worst
 from backendai_ctl.services.state import turned_off
 from backendai_ctl.topology import listeners, own_servers, tunnels
 
-LIMIT = 4.0  # seconds to connect and log in
+TIMEOUT = 4.0  # seconds to connect and log in
 OLDEST_POSTGRESQL = 13
 OLDEST_VALKEY = 6
 DEFAULT_QUOTA = 2 * 2**30  # bytes; at this size etcd refuses to write, where nobody sets another
@@ -50,7 +50,7 @@ def component(name: str) -> Callable[[Context], Result]:
         state = shown.get("ActiveState", "")
         if state not in ("active", ""):
             return fail(f"{found.unit} is {state}", "see: backendai-ctl status")
-        said = health.ask(listeners.health_url(ctx, found), LIMIT)
+        said = health.ask(listeners.health_url(ctx, found), TIMEOUT)
         if not said.ok:
             return fail(said.message, f"see: backendai-ctl logs {name}")
         return ok(f"healthy {said.version}".strip())
@@ -66,9 +66,9 @@ def database(which: Database) -> Callable[[Context], Result]:
             return skip(f"no {which.component} on this host")
         target = Target(ctx, which)
         place = target.where.removeprefix("database ")
-        limit = LIMIT * (1 + len(target.members))
+        timeout = TIMEOUT * (1 + len(target.members))
         try:
-            return asyncio.run(asyncio.wait_for(_database(target), limit))
+            return asyncio.run(asyncio.wait_for(_database(target), timeout))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
             return _unwell(ctx, "postgresql", f"{place}: {servers.reason(failure)}")
 
@@ -76,7 +76,7 @@ def database(which: Database) -> Callable[[Context], Result]:
 
 
 async def _database(target: Target) -> Result:
-    connection, (host, port) = await dial(target, LIMIT)
+    connection, (host, port) = await dial(target, TIMEOUT)
     place = f"{target.dbname} at {host}:{port}"
     try:
         epoch = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -103,7 +103,7 @@ def cache(ctx: Context) -> Result:
     if not any(ctx.here(name) for name in ctx.facts.using("valkey")):
         return skip("no component of this host uses it")
     try:
-        host, port = servers.master(ctx, LIMIT)
+        host, port = servers.master(ctx, TIMEOUT)
         return _cache(ctx, host, port)
     except servers.FAILURES as failure:
         return _unwell(ctx, "valkey", servers.reason(failure))
@@ -117,7 +117,7 @@ def _unwell(ctx: Context, server: str, saw: str, hint: str = "") -> Result:
 
 
 def _cache(ctx: Context, host: str, port: int) -> Result:
-    with servers.log_in(ctx, host, port, LIMIT) as server:
+    with servers.log_in(ctx, host, port, TIMEOUT) as server:
         server.call("PING")
         told = str(server.call("INFO", "server"))
         memory = str(server.call("INFO", "memory"))
@@ -176,7 +176,7 @@ def tunnel(ctx: Context) -> Result:
         return skip("no server of the site file needs it")
     shown = ", ".join(f"{route.section} by {route.address}" for route in routes)
     try:
-        servers.tunnel(ctx, LIMIT)
+        servers.tunnel(ctx, TIMEOUT)
     except servers.FAILURES as failure:
         return fail(f"{shown}: {servers.reason(failure)}", LOOK.format("tunnel"))
     return ok(shown)

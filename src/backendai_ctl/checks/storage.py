@@ -1,4 +1,4 @@
-"""Checks of volumes. None hangs on a dead server: the kernel's tables, and trials with a limit."""
+"""Checks of volumes. None hangs on a dead server: the kernel's tables, and trials with a timeout."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def status(ctx: click.Context) -> None:
     """
     known = context(ctx)
     jobs = {place.name: lambda p=place: _look(known, p) for place in places(known)}
-    found = together(jobs, limit=_LOOK + 1, late=Look("hangs", error="no answer in time"))
+    found = together(jobs, timeout=_LOOK + 1, late=Look("hangs", error="no answer in time"))
     rows = [_row(place, found[place.name]) for place in places(known)]
 
     def text(console: Console) -> None:

@@ -15,7 +15,7 @@ from backendai_ctl.database.reasons import of_error
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.platform import deadline
 
-CONNECT_LIMIT = 15  # seconds
+CONNECT_TIMEOUT = 15  # seconds
 _AWAY = (
     OSError,
     TimeoutError,
@@ -49,7 +49,7 @@ class Connection:
         """Connect, again if need be. Pending if the server is away, NotMade, Problem."""
         target = self.target
         try:
-            self._link, self.member = self._runner.run(dial(target, CONNECT_LIMIT))
+            self._link, self.member = self._runner.run(dial(target, CONNECT_TIMEOUT))
         except (
             asyncpg.InvalidPasswordError,
             asyncpg.InvalidAuthorizationSpecificationError,
@@ -100,8 +100,8 @@ class Connection:
             ) from error
 
 
-async def dial(target: Target, limit: float) -> tuple[asyncpg.Connection, tuple[str, int]]:
-    """Connect to the primary among the members, `limit` seconds each; which one it is.
+async def dial(target: Target, timeout: float) -> tuple[asyncpg.Connection, tuple[str, int]]:
+    """Connect to the primary among the members, `timeout` seconds each; which one it is.
 
     Raises OSError, TimeoutError and the driver's errors.
     """
@@ -115,7 +115,7 @@ async def dial(target: Target, limit: float) -> tuple[asyncpg.Connection, tuple[
                 password=target.password,
                 database=target.dbname,
                 ssl=target.tls,
-                timeout=deadline.left(limit),
+                timeout=deadline.left(timeout),
                 target_session_attrs="primary",
                 server_settings={"application_name": APPLICATION, "tcp_keepalives_idle": "60"},
             )

@@ -122,7 +122,7 @@ def psql(ctx: Context, sql: str, dbname: str = "postgres") -> str:
     )
     env = {"PGOPTIONS": f"-c search_path={_SEARCH}"}
     try:
-        done = run(call, user=ctx.facts.servers[SERVER].user, stdin=sql, env=env, limit=60)
+        done = run(call, user=ctx.facts.servers[SERVER].user, stdin=sql, env=env, timeout=60)
     except LookupError as error:
         raise Pending(
             "the site's own PostgreSQL was not set up on this host", hint=_START

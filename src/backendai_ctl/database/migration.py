@@ -264,7 +264,7 @@ class Migration:
             why = str(error) or "its time was out"
             why = error.message if isinstance(error, Problem) else why
             try:
-                with deadline.anew(programs.LIMIT):  # a restore, although time may be out
+                with deadline.anew(programs.TIMEOUT):  # a restore, although time may be out
                     self.db.close()
                     self.db.open()
                     lock(self.db)

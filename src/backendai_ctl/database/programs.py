@@ -29,7 +29,7 @@ from backendai_ctl.platform import files
 from backendai_ctl.platform.run import Done, run
 from backendai_ctl.site.values import bracketed
 
-LIMIT = 6 * 3600  # seconds, for a dump, a restore or a migration of a large database
+TIMEOUT = 6 * 3600  # seconds, for a dump, a restore or a migration of a large database
 
 _CHANGED = """\
 import json, sys; from backendai_serve.__main__ import serve
@@ -115,7 +115,7 @@ class Programs:
         said = Said()
         call = ["pg_dump", *self._connection(), "--format=custom", self.target.dbname]
         with started(self.target.ctx, call, said, stdout=out, env=self._libpq()) as process:
-            return reason(said.all(), process.returncode) if process.wait(LIMIT) else ""
+            return reason(said.all(), process.returncode) if process.wait(TIMEOUT) else ""
 
     def load(self, opening: str, dump: Path) -> str:
         """Run `opening`, then a dump, in one transaction; what went wrong, or nothing.
@@ -138,11 +138,11 @@ class Programs:
             with contextlib.suppress(BrokenPipeError):  # psql stopped, and said why
                 writer.stdin.write(f"BEGIN;\n{opening}\n".encode())
                 shutil.copyfileobj(reader.stdout, writer.stdin, 1 << 20)
-                if reader.wait(LIMIT) == 0:
+                if reader.wait(TIMEOUT) == 0:
                     writer.stdin.write(b"\nCOMMIT;\n")
                 writer.stdin.close()
             reader.stdout.close()
-            well = writer.wait(LIMIT) == 0 == reader.wait(LIMIT)
+            well = writer.wait(TIMEOUT) == 0 == reader.wait(TIMEOUT)
             return "" if well else reason(said.all(), writer.returncode or reader.returncode)
 
     def _connection(self) -> list[str]:
@@ -159,7 +159,7 @@ class Programs:
     def _run(self, *argv: str, env: dict[str, str]) -> Done:
         home = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder)}
         call = bound(self.target.ctx, argv)
-        return run(call, env={**self.target.libpq(), **home, **env}, limit=LIMIT)
+        return run(call, env={**self.target.libpq(), **home, **env}, timeout=TIMEOUT)
 
 
 @contextmanager
@@ -221,7 +221,7 @@ def verify(ctx: Context, dump: Path) -> str:
         dump.open("rb") as archive,
         started(ctx, _reading(), said, stdin=archive, stdout=subprocess.DEVNULL) as process,
     ):
-        return reason(said.all(), process.returncode) if process.wait(LIMIT) else ""
+        return reason(said.all(), process.returncode) if process.wait(TIMEOUT) else ""
 
 
 def dump_version(ctx: Context) -> int:
@@ -249,7 +249,7 @@ def _extract(ctx: Context, dump: Path, call: list[str]) -> str:
         dump.open("rb") as archive,
         started(ctx, call, said, stdin=archive, stdout=subprocess.PIPE) as process,
     ):
-        out: bytes = process.communicate(timeout=LIMIT)[0]
+        out: bytes = process.communicate(timeout=TIMEOUT)[0]
     if process.returncode:
         why = reason(said.all(), process.returncode)
         raise Problem(f"{dump}: {why}", hint="use another dump")

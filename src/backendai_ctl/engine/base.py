@@ -24,7 +24,7 @@ class Step(ABC):
     title: ClassVar[str]  # what the operator reads while it runs
     needs: ClassVar[tuple[str, ...]] = ()  # names of steps that must have succeeded
     components: ClassVar[tuple[str, ...]] = ()  # see `concerns`
-    limit: ClassVar[int]  # seconds
+    timeout: ClassVar[int]  # seconds
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:  # of some it depends on them
         """Names of the components that it is for; (): it matters always, and to all of them."""

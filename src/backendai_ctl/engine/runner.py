@@ -46,7 +46,7 @@ def plan(steps: Sequence[Step], ctx: Context) -> dict[str, list[Change] | Proble
     found: dict[str, list[Change] | Problem] = {}
     for step in ordered([s for s in steps if concerned(s, ctx)]):
         try:
-            with limited(step):
+            with within_timeout(step):
                 found[step.name] = step.check(ctx)
         except Problem as problem:
             found[step.name] = problem
@@ -83,7 +83,7 @@ def execute(
 def _one(step: Step, ctx: Context, journal: Journal, before: Callable[[], None]) -> Outcome:
     began = time.monotonic()
     try:
-        with limited(step):
+        with within_timeout(step):
             changes = step.check(ctx)
             if not changes:
                 return Outcome("same")
@@ -136,14 +136,14 @@ def _note(journal: Journal, step: str, outcome: Outcome) -> None:
 
 
 class Alarm(BaseException):
-    """The time of a step is out, and it still waits: what only `limited` catches."""
+    """The time of a step is out, and it still waits: what only `within_timeout` catches."""
 
 
 @contextmanager
-def limited(step: Step) -> Iterator[None]:
+def within_timeout(step: Step) -> Iterator[None]:
     """The block may take as long as the step; OutOfTime if it takes longer.
 
-    Whatever waits in it ends by its own limit, which the deadline cuts; the alarm is for what does not.
+    Whatever waits in it ends by its own timeout, which the deadline cuts; the alarm is for what does not.
     """
 
     def late(_number: int, _frame: FrameType | None) -> None:
@@ -153,14 +153,15 @@ def limited(step: Step) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, late)
     try:
         try:
-            signal.alarm(step.limit + GRACE)
-            with deadline.within(step.limit):
+            signal.alarm(step.timeout + GRACE)
+            with deadline.within(step.timeout):
                 yield
         finally:
             signal.alarm(0)  # it may come until here
     except Alarm:
         raise OutOfTime(
-            f"{step.name} was not done after {step.limit} s", hint="run: backendai-ctl reconfigure"
+            f"{step.name} was not done after {step.timeout} s",
+            hint="run: backendai-ctl reconfigure",
         ) from None
     finally:
         signal.alarm(0)
@@ -169,7 +170,7 @@ def limited(step: Step) -> Iterator[None]:
 
 def undo(step: Step, ctx: Context) -> None:
     """Take back what a step made, within its time."""
-    with limited(step):
+    with within_timeout(step):
         step.undo(ctx)
 
 

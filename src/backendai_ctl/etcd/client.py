@@ -17,7 +17,7 @@ from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.platform import http
 from backendai_ctl.probes.servers import reason
 
-LIMIT = 5.0  # seconds, for each wait on the network
+TIMEOUT = 5.0  # seconds, for each wait on the network
 # Codes of gRPC that the gateway hands on.
 _UNAVAILABLE, _UNAUTHENTICATED = 14, 16
 _NO_AUTH = "authentication is not enabled"
@@ -59,13 +59,13 @@ class Client:
         user: str = "",
         password: str = "",
         tls: ssl.SSLContext | None = None,
-        limit: float = LIMIT,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.endpoints = list(endpoints)
         self.user = user
         self._password = password
         self._tls = tls
-        self._limit = limit
+        self._timeout = timeout
         self._token: str | None = None  # "": etcd wants none
 
     def call(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,11 +153,11 @@ class Client:
         """What one member says of itself: version, dbSize, leader ... It needs no login."""
         return self._ask(endpoint, "maintenance/status", {})
 
-    def defragment(self, endpoint: str, limit: float) -> None:
+    def defragment(self, endpoint: str, timeout: float) -> None:
         """Have one member give free pages back; it answers nobody else meanwhile."""
         if self._token is None:
             self.login()
-        self._ask(endpoint, "maintenance/defragment", {}, limit)
+        self._ask(endpoint, "maintenance/defragment", {}, timeout)
 
     def alarms(self) -> list[dict[str, str]]:
         """The alarms that are on: memberID, alarm (NOSPACE, CORRUPT)."""
@@ -189,13 +189,13 @@ class Client:
         )
 
     def _ask(
-        self, endpoint: str, path: str, body: Mapping[str, Any], limit: float | None = None
+        self, endpoint: str, path: str, body: Mapping[str, Any], timeout: float | None = None
     ) -> dict[str, Any]:
         login = {"Authorization": self._token} if self._token else {}
         try:
             status, text = http.ask(
                 f"{'https' if self._tls else 'http'}://{endpoint}/v3/{path}",
-                limit=limit or self._limit,
+                timeout=timeout or self._timeout,
                 tls=self._tls,
                 post=json.dumps(body),
                 headers={"Content-Type": "application/json", **login},

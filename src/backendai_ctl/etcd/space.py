@@ -11,7 +11,7 @@ from backendai_ctl.etcd.client import Client, Refused
 
 _COMPACTED = "has been compacted"
 _NOSPACE = "NOSPACE"
-LIMIT = 300.0  # seconds for one member, which writes its whole file anew
+TIMEOUT = 300.0  # seconds for one member, which writes its whole file anew
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def defragment(ctx: Context) -> list[Defragmented]:
     done = []
     for endpoint in endpoints:
         before = _size(client, endpoint)
-        client.defragment(endpoint, LIMIT)
+        client.defragment(endpoint, TIMEOUT)
         done.append(Defragmented(endpoint, before, _size(client, endpoint)))
     alarms = client.alarms()
     for alarm in alarms:

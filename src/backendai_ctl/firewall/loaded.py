@@ -27,7 +27,7 @@ EARLIER = "backendai-firewall.service"
 NOTE = Path("/run/backendai-nft/loaded")
 STATUS = Path("/proc/self/status")
 _CAP_NET_ADMIN = 12
-LIMIT = 20  # seconds for nft
+TIMEOUT = 20  # seconds for nft
 _CTL = "/usr/bin/backendai-ctl"  # a link, which is there through an upgrade, whatever it leads to
 # Others empty the whole ruleset when they start: nftables.service, firewalld.service on some hosts.
 _OTHERS = "nftables.service firewalld.service"
@@ -142,7 +142,7 @@ def amiss(ctx: Context) -> str:
     if made is None:
         return "no rules were made"
     shown = run(
-        [str(nft(ctx)), "--stateless", "list", "table", *ruleset.TABLE.split()], limit=LIMIT
+        [str(nft(ctx)), "--stateless", "list", "table", *ruleset.TABLE.split()], timeout=TIMEOUT
     )
     if shown.returncode:
         return f"the kernel has no table {ruleset.TABLE}"
@@ -174,7 +174,7 @@ def load(ctx: Context, *, of_nodes: bool | None = None) -> None:
     systemd.systemctl("--no-reload", "enable", UNIT, WATCH, TIMER)
     if systemd.booted():
         systemd.forget_failures([UNIT])
-        if run(["systemctl", "reload-or-restart", UNIT], limit=90).returncode:
+        if run(["systemctl", "reload-or-restart", UNIT], timeout=90).returncode:
             raise Problem(
                 f"the rules were not loaded: {_said()}", hint="is nf_tables in this kernel?"
             )
@@ -191,7 +191,7 @@ def _retire() -> None:
         systemd.systemctl("--no-reload", "disable", EARLIER)
         units.remove([_earlier()])
         if systemd.booted():
-            run(["systemctl", "stop", EARLIER], limit=90)  # fails where it did not run
+            run(["systemctl", "stop", EARLIER], timeout=90)  # fails where it did not run
 
 
 def unload(ctx: Context) -> bool:

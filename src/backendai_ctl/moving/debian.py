@@ -12,7 +12,7 @@ from backendai_ctl.moving.evidence import Former
 from backendai_ctl.platform import systemd
 from backendai_ctl.probes import servers
 
-START_LIMIT = 60  # seconds from the start of a unit to an answer
+START_TIMEOUT = 60  # seconds from the start of a unit to an answer
 _AGAIN = "backendai-ctl reconfigure"
 
 
@@ -68,8 +68,8 @@ def awake(former: Former) -> None:
             hint=f"apt install {known.package}: it finds what is left in {known.data}; then run: "
             f"{_AGAIN}. If that is gone: backendai-ctl purge, {_AGAIN}, backendai-ctl db restore",
         )
-    systemd.systemctl("start", known.unit, limit=180)
-    until = time.monotonic() + START_LIMIT
+    systemd.systemctl("start", known.unit, timeout=180)
+    until = time.monotonic() + START_TIMEOUT
     while why := _asleep(former):
         if time.monotonic() > until:
             raise Problem(
@@ -86,7 +86,7 @@ def installed(name: str) -> bool:
 def rest(unit: str) -> None:
     """Stop a unit, now and at every boot, if it is there."""
     if systemd.properties(unit, ["LoadState"]).get("LoadState") == "loaded":
-        systemd.systemctl("disable", "--now", unit, limit=240)
+        systemd.systemctl("disable", "--now", unit, timeout=240)
 
 
 def answers(former: Former) -> bool:

@@ -137,7 +137,7 @@ def retire(ctx: Context, former: Former, alive: bool) -> str:
             return f"it is none that Debian manages (cluster_name {cluster!r})"
         _by_hand(start)
         systemd.systemctl("daemon-reload")
-        systemd.systemctl("stop", f"postgresql@{cluster.replace('/', '-')}.service", limit=240)
+        systemd.systemctl("stop", f"postgresql@{cluster.replace('/', '-')}.service", timeout=240)
     undo()
     return ""
 

@@ -36,7 +36,7 @@ def stop(ctx: Context, names: tuple[str, ...]) -> None:
             files.write(ctx.paths.ready(component.name), "", mode=0o600)
     if running:
         ctx.say("  stop the services")
-        systemd.systemctl("stop", *(c.unit for c in here if c.name in running), limit=240)
+        systemd.systemctl("stop", *(c.unit for c in here if c.name in running), timeout=240)
 
 
 def start(ctx: Context, former: Context) -> None:

@@ -17,7 +17,7 @@ from backendai_ctl.services import serving
 from backendai_ctl.topology import layout
 
 UNIT = "valkey-server.service"
-LIMIT = 1800  # seconds for all content to arrive, and to be in the append-only file
+TIMEOUT = 1800  # seconds for all content to arrive, and to be in the append-only file
 IDLE = 60  # seconds without any progress
 _AGAIN = "backendai-ctl reconfigure"
 _OURS = range(11)  # numbers of Backend.AI's databases
@@ -153,7 +153,7 @@ def _new(ctx: Context) -> resp.Connection:
 
 
 def _log_in(host: str, port: int, password: str, whose: str) -> resp.Connection:
-    server = resp.Connection(host, port, limit=60)
+    server = resp.Connection(host, port, timeout=60)
     try:
         server.call("AUTH", password)
     except resp.Refused as refused:
@@ -187,7 +187,7 @@ def _wait(
         now = time.monotonic()
         moved = now if watched != seen and "master_sync_read_bytes" in watched else moved
         seen = watched
-        if now - moved > IDLE or now - began > LIMIT:
+        if now - moved > IDLE or now - began > TIMEOUT:
             raise Problem(
                 f"the site's Valkey: {what}",
                 hint=f"see: backendai-ctl logs valkey; free some disk space; then run: {_AGAIN}",

@@ -19,7 +19,7 @@ from backendai_ctl.platform import files, resp
 from backendai_ctl.probes import servers
 from backendai_ctl.topology import layout
 
-LIMIT = 3.0  # seconds
+TIMEOUT = 3.0  # seconds
 AGAIN = (
     "run on {origin}: backendai-ctl node export {node}; "
     "then on {node}: backendai-ctl node join {node}.node"
@@ -95,7 +95,7 @@ def key(ctx: Context) -> str:
 
 
 def _connect(ctx: Context) -> resp.Connection:
-    return servers.log_in(ctx, *servers.master(ctx, LIMIT), LIMIT)
+    return servers.log_in(ctx, *servers.master(ctx, TIMEOUT), TIMEOUT)
 
 
 def _parse(text: object) -> Told | None:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 SWITCH = "BACKENDAI_NO_CONFIGURE"  # in the environment of the package manager
 TRIED = "tried\n"  # in the mark: this transaction has had its attempt
 CALL = ("/usr/bin/backendai-ctl", "hook", "triggered", "--json")
-CALL_LIMIT = 3600  # seconds, as backendai-reconfigure.service has
+CALL_TIMEOUT = 3600  # seconds, as backendai-reconfigure.service has
 LATER = "finished at the next boot, or now by: backendai-ctl reconfigure"
 
 Load = Callable[[], Context]
@@ -115,7 +115,7 @@ def _by_systemd(mark: Path, environment: Mapping[str, str]) -> str:
     """The line of the same call in the host's own network, which is this transaction's attempt."""
     switch = {SWITCH: environment[SWITCH]} if SWITCH in environment else {}
     try:
-        said = json.loads(systemd.outside(CALL, switch, CALL_LIMIT))
+        said = json.loads(systemd.outside(CALL, switch, CALL_TIMEOUT))
     except Problem:
         files.write(mark, TRIED, mode=0o644)
         raise

@@ -26,7 +26,7 @@ from backendai_ctl.steps.create_user import CreateUser
 from backendai_ctl.topology import listeners, own_servers
 
 ASK = 1.5  # seconds for one answer
-LIMIT = 1.8  # seconds for all of them
+TIMEOUT = 1.8  # seconds for all of them
 Shown = Mapping[str, str]  # properties of a unit
 Root = tuple[Problem, tuple[str, ...]]  # why, and which components it concerns; (): all
 _ACCOUNT = CreateUser.name
@@ -109,7 +109,7 @@ def gather(ctx: Context) -> Status:
     jobs: dict[str, Callable[[], Shown | Health | Problem]] = {**units, **asked}
     jobs[_ACCOUNT] = partial(_account, ctx)
     late: Shown | Health | Problem = health.LATE
-    found = together(jobs, limit=LIMIT, late=late)
+    found = together(jobs, timeout=TIMEOUT, late=late)
     shown = {unit: got for unit in units if isinstance(got := found[unit], dict)}
     said = {name: got for name in asked if isinstance(got := found[name], Health)}
     unfinished = _unfinished(last)
@@ -181,8 +181,8 @@ def _optional(ctx: Context) -> list[servers.Backing]:
 def _asked(ctx: Context, server: OwnServer) -> servers.Backing:
     url = listeners.health_url(ctx, server)
 
-    def ask(limit: float) -> str:
-        said = health.ask(url, limit)
+    def ask(timeout: float) -> str:
+        said = health.ask(url, timeout)
         if not said.ok:
             raise ConnectionError(said.message)
         return "answers"
@@ -195,7 +195,7 @@ def _firewall(ctx: Context) -> list[servers.Backing]:
     if not ruleset.needed(ctx) or not systemd.booted() or not loaded.may_look():
         return []
 
-    def ask(_limit: float) -> str:
+    def ask(_timeout: float) -> str:
         if why := loaded.amiss(ctx):
             raise ConnectionError(f"{why}; run: backendai-ctl reconfigure")
         return "answers"

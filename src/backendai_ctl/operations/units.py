@@ -12,7 +12,7 @@ from backendai_ctl.steps.start_services import HEALTHY_WITHIN, TARGET
 from backendai_ctl.topology import backing
 
 WORDS = ("start", "stop", "restart")
-LIMIT = 2 * HEALTHY_WITHIN  # seconds
+TIMEOUT = 2 * HEALTHY_WITHIN  # seconds
 
 
 def named(ctx: Context, names: Sequence[str], *, more: dict[str, str] | None = None) -> list[str]:
@@ -72,10 +72,10 @@ def act(ctx: Context, word: str, names: Sequence[str], *, dry_run: bool) -> list
     if not units:
         raise Pending("no service of this host runs", hint="run: backendai-ctl start")
     if word == "stop":
-        systemd.systemctl(word, *units, limit=LIMIT)
+        systemd.systemctl(word, *units, timeout=TIMEOUT)
         return units
     systemd.forget_failures(units)
-    systemd.systemctl(word, *units, limit=LIMIT)
+    systemd.systemctl(word, *units, timeout=TIMEOUT)
     # systemd counts a unit as started whose conditions keep it down, and a target whatever is in it.
     if down := systemd.not_active(units if units != [TARGET] else _enabled(ctx)):
         raise Problem(f"not running: {', '.join(down)}", hint="see: backendai-ctl status")

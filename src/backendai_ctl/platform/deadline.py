@@ -1,6 +1,6 @@
 """How long what is going on may take: set for a step, kept by everything in it that waits.
 
-What waits asks `left` for its own limit, and so ends, with its own words and after its own cleaning up,
+What waits asks `left` for its own timeout, and so ends, with its own words and after its own cleaning up,
 before the engine's alarm has to end it.
 """
 
@@ -17,10 +17,10 @@ _SHORTEST = 0.1  # seconds: no wait at all means another thing to sockets
 _until: ContextVar[float | None] = ContextVar("until", default=None)
 
 
-def left(limit: float) -> float:
-    """`limit`, or the seconds that are left if those are fewer."""
+def left(timeout: float) -> float:
+    """`timeout`, or the seconds that are left if those are fewer."""
     until = _until.get()
-    return limit if until is None else max(_SHORTEST, min(limit, until - time.monotonic()))
+    return timeout if until is None else max(_SHORTEST, min(timeout, until - time.monotonic()))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One request, with a limit, never by way of a proxy."""
+"""One request, with a timeout, never by way of a proxy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST = 1_000_000  # bytes of an answer that are read
 class _Local(http.client.HTTPConnection):
     """HTTP over a socket of the file system, as Docker's."""
 
-    def __init__(self, path: Path, limit: float) -> None:
-        super().__init__("localhost", timeout=limit)
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self.path = path
 
     def connect(self) -> None:
@@ -30,7 +30,7 @@ class _Local(http.client.HTTPConnection):
 def ask(
     url: str,
     *,
-    limit: float = 2.0,
+    timeout: float = 2.0,
     tls: ssl.SSLContext | None = None,
     local: Path | None = None,
     post: str | None = None,
@@ -39,18 +39,18 @@ def ask(
 ) -> tuple[int, str]:
     """Status and text of what `url` answers, to `post` if given; through the socket `local` if given.
 
-    `limit` is in seconds, for each wait; `most` in bytes. Raises OSError or http.client.HTTPException.
+    `timeout` is in seconds, for each wait; `most` in bytes. Raises OSError or http.client.HTTPException.
     """
-    parts, limit = urlsplit(url), deadline.left(limit)
+    parts, timeout = urlsplit(url), deadline.left(timeout)
     connection: http.client.HTTPConnection
     if local:
-        connection = _Local(local, limit)
+        connection = _Local(local, timeout)
     elif parts.scheme == "https":
         connection = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=limit, context=tls
+            parts.hostname or "", parts.port, timeout=timeout, context=tls
         )
     else:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=limit)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         sent = {"Connection": "close", **(headers or {})}

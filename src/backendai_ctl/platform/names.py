@@ -1,4 +1,4 @@
-"""Addresses of names, within a limit: a DNS server that is away lets callers wait for half a minute."""
+"""Addresses of names, with a timeout: a DNS server that is away lets callers wait for half a minute."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 
 from backendai_ctl.platform.together import together
 
-LIMIT = 5.0  # seconds
+TIMEOUT = 5.0  # seconds
 
 
 def resolve(name: str) -> list[str]:
@@ -19,7 +19,7 @@ def resolve(name: str) -> list[str]:
 def resolve_all(names: Iterable[str]) -> dict[str, list[str]]:
     """As `resolve`, of several at once."""
     none: list[str] = []
-    return together({name: partial(_look, name) for name in names}, limit=LIMIT, late=none)
+    return together({name: partial(_look, name) for name in names}, timeout=TIMEOUT, late=none)
 
 
 def _look(name: str) -> list[str]:

@@ -21,13 +21,13 @@ _NOT_NOW = (b"57P01", b"57P02", b"57P03")
 _MOST = 4096  # bytes
 
 
-def ask(host: str, port: int, limit: float) -> None:
-    """Ask whether it has TLS, and, if it has none, begin to log in; each wait takes `limit` seconds at most.
+def ask(host: str, port: int, timeout: float) -> None:
+    """Ask whether it has TLS, and, if it has none, begin to log in; each wait takes `timeout` seconds.
 
     Raises OSError, and ConnectionError with its own words where it takes no logins now.
     """
-    with socket.create_connection((host, port), timeout=deadline.left(limit)) as stream:
-        stream.settimeout(limit)
+    with socket.create_connection((host, port), timeout=deadline.left(timeout)) as stream:
+        stream.settimeout(timeout)
         stream.sendall(_SSL_REQUEST)
         answer = stream.recv(16)  # PostgreSQL sends one byte; SSH, say, begins with S as well
         if answer not in (b"S", b"N"):

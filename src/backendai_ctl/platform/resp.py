@@ -17,12 +17,12 @@ class Refused(Exception):
 
 
 class Connection:
-    """A connection to one server; `limit` in seconds for each wait. Raises OSError."""
+    """A connection to one server; `timeout` in seconds for each wait. Raises OSError."""
 
     def __init__(
-        self, host: str, port: int, *, limit: float = 3.0, tls: ssl.SSLContext | None = None
+        self, host: str, port: int, *, timeout: float = 3.0, tls: ssl.SSLContext | None = None
     ) -> None:
-        plain = socket.create_connection((host, port), timeout=deadline.left(limit))
+        plain = socket.create_connection((host, port), timeout=deadline.left(timeout))
         try:
             self._socket = tls.wrap_socket(plain, server_hostname=host) if tls else plain
         except BaseException:

@@ -1,4 +1,4 @@
-"""Running programs: with a limit, a clean environment, and no secret in argv or environment."""
+"""Running programs: with a timeout, a clean environment, and no secret in argv or environment."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def run(
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str = "/",
-    limit: float = 120,
+    timeout: float = 120,
 ) -> Done:
     """Run a program to its end, as `user` if we are root; standard input is empty by default.
 
-    Raises OutOfTime after `limit` seconds, or when the time of the step is out (its whole process
+    Raises OutOfTime after `timeout` seconds, or when the time of the step is out (its whole process
     group is killed, also when we are interrupted), Problem if the program does not exist. Any exit
     status is a result.
     """
-    limit, began = deadline.left(limit), time.monotonic()
+    timeout, began = deadline.left(timeout), time.monotonic()
     switch = {"user": user, "group": user, "extra_groups": []} if user and os.geteuid() == 0 else {}
     try:
         process = subprocess.Popen(
@@ -70,12 +70,12 @@ def run(
             f"{argv[0]} is not installed", hint=f"install the package that has {argv[0]}"
         ) from error
     try:
-        out, err = process.communicate(stdin or "", timeout=limit)
+        out, err = process.communicate(stdin or "", timeout=timeout)
     except subprocess.TimeoutExpired as error:
         _kill(process)
-        log.debug("%s: killed after %.1f s", shlex.join(argv), limit)
+        log.debug("%s: killed after %.1f s", shlex.join(argv), timeout)
         raise OutOfTime(
-            f"{argv[0]} was not done after {limit:.0f} s", hint="run: backendai-ctl reconfigure"
+            f"{argv[0]} was not done after {timeout:.0f} s", hint="run: backendai-ctl reconfigure"
         ) from error
     except BaseException:
         _kill(process)

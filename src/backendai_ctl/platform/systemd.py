@@ -25,7 +25,7 @@ def apart() -> bool:
         return False
 
 
-def outside(argv: Sequence[str], environment: Mapping[str, str], limit: float) -> str:
+def outside(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> str:
     """Run a program as a service of its own, in the network of the host; what it prints.
 
     Problem if it fails.
@@ -33,13 +33,13 @@ def outside(argv: Sequence[str], environment: Mapping[str, str], limit: float) -
     given = [f"--setenv={name}={value}" for name, value in environment.items()]
     return check(
         ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", *given, "--", *argv],
-        limit=limit,
+        timeout=timeout,
     )
 
 
-def systemctl(*words: str, limit: float = 90) -> str:
+def systemctl(*words: str, timeout: float = 90) -> str:
     """Run systemctl; Problem if it fails."""
-    done = run(["systemctl", *words], limit=limit)
+    done = run(["systemctl", *words], timeout=timeout)
     if done.returncode:
         raise Problem(
             f"systemctl {' '.join(words)} failed: {done.tail}",
@@ -52,7 +52,7 @@ def properties(unit: str, names: Sequence[str]) -> dict[str, str]:
     """Properties of a unit by name, as `systemctl show` tells them; empty without systemd."""
     if not booted():
         return {}
-    done = run(["systemctl", "show", unit, f"--property={','.join(names)}"], limit=30)
+    done = run(["systemctl", "show", unit, f"--property={','.join(names)}"], timeout=30)
     pairs = (line.partition("=") for line in done.stdout.splitlines())
     return {key: value for key, _, value in pairs}
 
@@ -74,7 +74,7 @@ def enabled(unit: str) -> bool:
 def states(units: Sequence[str]) -> dict[str, str]:
     """The state of each unit, in one call; empty without systemd."""
     asked = ["systemctl", "is-active", *units]
-    said = run(asked, limit=30).stdout.split() if booted() else []
+    said = run(asked, timeout=30).stdout.split() if booted() else []
     return dict(zip(units, said if len(said) == len(units) else [""] * len(units), strict=True))
 
 
@@ -85,4 +85,4 @@ def not_active(units: Sequence[str]) -> list[str]:
 
 def forget_failures(units: Sequence[str]) -> None:
     """Let units start again that failed too often; those that never ran have nothing to forget."""
-    run(["systemctl", "reset-failed", *units], limit=30)
+    run(["systemctl", "reset-failed", *units], timeout=30)

@@ -1,4 +1,4 @@
-"""Asking several things at once, with one limit for all of them."""
+"""Asking several things at once, with one timeout for all of them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def together(jobs: Mapping[str, Callable[[], T]], *, limit: float, late: T) -> dict[str, T]:
-    """The results of all jobs by name; `late` for one that is not done after `limit` seconds.
+def together(jobs: Mapping[str, Callable[[], T]], *, timeout: float, late: T) -> dict[str, T]:
+    """The results of all jobs by name; `late` for one that is not done after `timeout` seconds.
 
     A job that hangs is left behind and ends with the process. An exception of a job is raised.
     """
@@ -25,7 +25,7 @@ def together(jobs: Mapping[str, Callable[[], T]], *, limit: float, late: T) -> d
         except BaseException as failure:
             failures.append(failure)
 
-    until = time.monotonic() + limit
+    until = time.monotonic() + timeout
     # Daemons: those of concurrent.futures are waited for at exit, however long they hang.
     threads = [
         threading.Thread(target=copy_context().run, args=(work, *item), daemon=True)

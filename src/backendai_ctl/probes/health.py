@@ -23,12 +23,12 @@ class Health:
 LATE = Health(False, "no answer in time")
 
 
-def ask(url: str, limit: float = 2.0) -> Health:
+def ask(url: str, timeout: float = 2.0) -> Health:
     """Ask a component of this host; never raises for what the network or it does."""
     if not url:
         return Health(True, "has no health URL")
     try:
-        status, body = http.ask(url, limit=limit, tls=http.unchecked())
+        status, body = http.ask(url, timeout=timeout, tls=http.unchecked())
     except (OSError, HTTPException, ValueError) as failure:
         return Health(False, reason(failure))
     return judge(status, body)

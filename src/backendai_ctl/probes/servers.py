@@ -33,7 +33,7 @@ class Backing:
     name: str
     mode: str  # local or external
     address: str  # for people
-    ask: Callable[[float], str]  # limit in seconds -> what it said; raises OSError and such
+    ask: Callable[[float], str]  # timeout in seconds -> what it said; raises OSError and such
     local_unit: str = ""  # where backing.UNITS does not tell it
 
     @property
@@ -78,9 +78,9 @@ def client_tls(server: Server) -> ssl.SSLContext | None:
     return made
 
 
-def log_in(ctx: Context, host: str, port: int, limit: float) -> resp.Connection:
+def log_in(ctx: Context, host: str, port: int, timeout: float) -> resp.Connection:
     """A connection to the site's cache that may ask it everything. Raises FAILURES, Problem."""
-    server = resp.Connection(host, port, limit=limit, tls=client_tls(ctx.site.cache))
+    server = resp.Connection(host, port, timeout=timeout, tls=client_tls(ctx.site.cache))
     try:
         server.call("AUTH", credentials.cache_password(ctx))
     except BaseException:
@@ -89,14 +89,14 @@ def log_in(ctx: Context, host: str, port: int, limit: float) -> resp.Connection:
     return server
 
 
-def handshake(host: str, port: int, tls: ssl.SSLContext | None, limit: float = 3.0) -> None:
+def handshake(host: str, port: int, tls: ssl.SSLContext | None, timeout: float = 3.0) -> None:
     """Connect, with TLS from the first byte, and leave. Raises OSError, ssl.SSLError."""
-    with socket.create_connection((host, port), timeout=limit) as plain:
+    with socket.create_connection((host, port), timeout=timeout) as plain:
         if tls:
             tls.wrap_socket(plain, server_hostname=host).close()
 
 
-def master(ctx: Context, limit: float) -> tuple[str, int]:
+def master(ctx: Context, timeout: float) -> tuple[str, int]:
     """Where the cache is; with sentinels, as the first one that answers says.
 
     Raises ConnectionError with what each of them said.
@@ -108,7 +108,7 @@ def master(ctx: Context, limit: float) -> tuple[str, int]:
     for node in site.sentinel.nodes:
         try:
             host, port = split_host_port(node)
-            with resp.Connection(host, port, limit=limit, tls=client_tls(site)) as sentinel:
+            with resp.Connection(host, port, timeout=timeout, tls=client_tls(site)) as sentinel:
                 if site.sentinel.password_file:
                     sentinel.call("AUTH", credentials.read_password(site.sentinel.password_file))
                 said = sentinel.call("SENTINEL", "get-master-addr-by-name", site.sentinel.service)
@@ -121,15 +121,15 @@ def master(ctx: Context, limit: float) -> tuple[str, int]:
     raise ConnectionError("; ".join(failures))
 
 
-def postgresql(host: str, port: int, limit: float) -> str:
+def postgresql(host: str, port: int, timeout: float) -> str:
     """Ask PostgreSQL whether it takes logins, without one. Raises OSError."""
-    pgwire.ask(host, port, limit)
+    pgwire.ask(host, port, timeout)
     return "answers"
 
 
-def valkey(host: str, port: int, limit: float, tls: ssl.SSLContext | None = None) -> str:
+def valkey(host: str, port: int, timeout: float, tls: ssl.SSLContext | None = None) -> str:
     """PING; that a password is wanted is an answer as well. Raises OSError."""
-    with resp.Connection(host, port, limit=limit, tls=tls) as connection:
+    with resp.Connection(host, port, timeout=timeout, tls=tls) as connection:
         try:
             connection.call("PING")
         except resp.Refused as refused:
@@ -138,20 +138,20 @@ def valkey(host: str, port: int, limit: float, tls: ssl.SSLContext | None = None
     return "answers"
 
 
-def etcd(endpoint: str, limit: float, tls: ssl.SSLContext | None = None) -> str:
+def etcd(endpoint: str, timeout: float, tls: ssl.SSLContext | None = None) -> str:
     """Ask one member whether it has a leader and can read. Raises OSError, HTTPException."""
     scheme = "https" if tls else "http"
-    status, body = http.ask(f"{scheme}://{endpoint}/health", limit=limit, tls=tls)
+    status, body = http.ask(f"{scheme}://{endpoint}/health", timeout=timeout, tls=tls)
     if status != 200 or _json(body).get("health") != "true":
         raise ConnectionError(f"unhealthy: {body.strip()[:200] or status}")
-    _, body = http.ask(f"{scheme}://{endpoint}/version", limit=limit, tls=tls)
+    _, body = http.ask(f"{scheme}://{endpoint}/version", timeout=timeout, tls=tls)
     return f"etcd {_json(body).get('etcdserver', '?')}"
 
 
-def etcd_by_tunnel(port: int, limit: float) -> str:
+def etcd_by_tunnel(port: int, timeout: float) -> str:
     """Ask for HTTP/2, which is what the tunnel promises to etcd. Raises OSError."""
-    with socket.create_connection((LOOPBACK, port), timeout=limit) as connection:
-        connection.settimeout(limit)
+    with socket.create_connection((LOOPBACK, port), timeout=timeout) as connection:
+        connection.settimeout(timeout)
         connection.sendall(_HTTP2)
         answer = connection.recv(9)
     if len(answer) < 4 or answer[3] != _SETTINGS:
@@ -159,9 +159,9 @@ def etcd_by_tunnel(port: int, limit: float) -> str:
     return "answers"
 
 
-def docker(path: Path, limit: float) -> str:
+def docker(path: Path, timeout: float) -> str:
     """Docker's version, through its socket. Raises OSError, HTTPException."""
-    status, body = http.ask("http://localhost/version", limit=limit, local=path)
+    status, body = http.ask("http://localhost/version", timeout=timeout, local=path)
     if status != 200:
         raise ConnectionError(f"HTTP {status}")
     return f"Docker {_json(body).get('Version', '?')}"
@@ -212,8 +212,8 @@ def _valkey(ctx: Context) -> Backing:
     )
 
 
-def _sentinel(node: str, limit: float, tls: ssl.SSLContext | None) -> str:
-    return valkey(*split_host_port(node), limit, tls)
+def _sentinel(node: str, timeout: float, tls: ssl.SSLContext | None) -> str:
+    return valkey(*split_host_port(node), timeout, tls)
 
 
 def _etcd(ctx: Context) -> Backing:
@@ -233,13 +233,13 @@ def _tunnel(ctx: Context) -> Backing:
     return Backing("tunnel", "local", shown, lambda s: tunnel(ctx, s))
 
 
-def tunnel(ctx: Context, limit: float) -> str:
+def tunnel(ctx: Context, timeout: float) -> str:
     """Go every way that this site has, as the services do. Raises OSError."""
     for route in tunnels.routes(ctx.site):
         if route.section == "etcd":
-            etcd_by_tunnel(route.port, limit)
+            etcd_by_tunnel(route.port, timeout)
         else:
-            valkey(LOOPBACK, route.port, limit)
+            valkey(LOOPBACK, route.port, timeout)
     return "answers"
 
 

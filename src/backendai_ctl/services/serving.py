@@ -15,9 +15,9 @@ from backendai_ctl.rendering.render import render_file
 from backendai_ctl.services import dropins, state
 from backendai_ctl.topology import holders, own_servers
 
-LIMIT = 180  # seconds from start to healthy; a long recovery goes on without us
-STOP_LIMIT = 150  # seconds; TimeoutStopSec= of its unit, and some more
-STEP_LIMIT = LIMIT + STOP_LIMIT
+TIMEOUT = 180  # seconds from start to healthy; a long recovery goes on without us
+STOP_TIMEOUT = 150  # seconds; TimeoutStopSec= of its unit, and some more
+STEP_TIMEOUT = TIMEOUT + STOP_TIMEOUT
 POLL = 0.2  # seconds
 _SHOWN = ("ActiveState", "Job", "StatusText", "NRestarts")
 TRIES = 5  # restarts by systemd, each after a longer pause, within about 40 s
@@ -28,7 +28,7 @@ class Serve(Step):
 
     server: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ("create-user", "create-secrets", "move-servers")
-    limit = STEP_LIMIT
+    timeout = STEP_TIMEOUT
 
     def check(self, ctx: Context) -> list[Change]:
         return todo(ctx, self.server)
@@ -126,7 +126,7 @@ def stop(ctx: Context, name: str) -> None:
     if mark.exists() and (ctx.paths.units / server.unit).exists():
         systemd.systemctl("--no-reload", "disable", server.unit)
         if systemd.booted():
-            systemd.systemctl("stop", server.unit, limit=STOP_LIMIT)
+            systemd.systemctl("stop", server.unit, timeout=STOP_TIMEOUT)
     made = [ctx.paths.config / path for path in server.templates]
     units.remove([units.File(path, "") for path in (*made, dropins.path(server))])
     mark.unlink(missing_ok=True)
@@ -149,8 +149,8 @@ def _wanted(ctx: Context, server: OwnServer) -> list[units.File]:
 
 
 def _wait(server: OwnServer) -> None:
-    """Until it is well. Problem with its own words after LIMIT, or when it ends again and again."""
-    until = time.monotonic() + LIMIT
+    """Until it is well. Problem with its own words after TIMEOUT, or when it ends again and again."""
+    until = time.monotonic() + TIMEOUT
     while True:
         shown = systemd.properties(server.unit, _SHOWN)
         # With a job it is active as it was before the restart.
@@ -161,5 +161,5 @@ def _wait(server: OwnServer) -> None:
         if int(shown.get("NRestarts") or 0) >= TRIES:
             raise Problem(f"{server.unit} ended {TRIES} times: {said}", hint=hint)
         if time.monotonic() > until:
-            raise Problem(f"{server.unit} is not healthy after {LIMIT} s: {said}", hint=hint)
+            raise Problem(f"{server.unit} is not healthy after {TIMEOUT} s: {said}", hint=hint)
         time.sleep(POLL)

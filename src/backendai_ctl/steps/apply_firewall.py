@@ -17,7 +17,7 @@ class ApplyFirewall(Step):
 
     name = "apply-firewall"
     title = "Load the rules of the firewall"
-    limit = 120
+    timeout = 120
 
     def check(self, ctx: Context) -> list[Change]:
         if not ruleset.needed(ctx):

@@ -14,7 +14,7 @@ class ConfineContainers(Step):
     name = "confine-containers"
     title = "Keep containers from nodes and servers of the site"
     components = ("agent",)
-    limit = 120
+    timeout = 120
 
     def check(self, ctx: Context) -> list[Change]:
         return loaded.changes(ctx)

@@ -14,7 +14,7 @@ class CreateCertificates(Step):
 
     name = "create-certificates"
     title = "Create certificates"
-    limit = 30
+    timeout = 30
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:
         return facts.certified()

@@ -15,7 +15,7 @@ class CreateDatabases(Step):
     name = "create-databases"
     title = "Create the databases"
     needs = ("prepare-database",)
-    limit = 120
+    timeout = 120
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:
         return tuple(database.component for database in facts.databases())

@@ -18,7 +18,7 @@ class CreateResourceGroups(Step):
     title = "Make resource groups"
     needs = ("load-initial-data",)
     components = ("manager",)
-    limit = 60
+    timeout = 60
 
     def check(self, ctx: Context) -> list[Change]:
         with connect(of_manager(ctx)) as db:

@@ -42,7 +42,7 @@ class CreateRpcKeypair(Step):
     name = "create-rpc-keypair"
     title = "Create the key pair between manager and agents"
     components = ("manager", "agent")
-    limit = 30
+    timeout = 30
 
     def check(self, ctx: Context) -> list[Change]:
         return [*self._manager(ctx), *self._agent(ctx)]

@@ -35,7 +35,7 @@ class CreateSecrets(Step):
 
     name = "create-secrets"
     title = "Generate secrets"
-    limit = 30
+    timeout = 30
 
     def check(self, ctx: Context) -> list[Change]:
         missing = [name for name in needed(ctx) if not ctx.secrets.exists(name)]

@@ -13,7 +13,7 @@ class CreateUser(Step):
 
     name = "create-user"
     title = "Make the services' accounts"
-    limit = 90
+    timeout = 90
 
     def check(self, ctx: Context) -> list[Change]:
         found = []

@@ -19,7 +19,7 @@ from backendai_ctl.topology.places import Place
 class CreateVolumes(Step):
     name = "create-volumes"
     title = "Make volumes ready"
-    limit = 180
+    timeout = 180
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:
         return facts.on_volumes()
@@ -72,7 +72,7 @@ class CreateVolumes(Step):
             if systemd.booted():
                 systemd.systemctl("daemon-reload")
                 # Where a container has none, services mount their volumes just the same.
-                run(["systemctl", "start", *off], limit=mounts.MOUNT_LIMIT)
+                run(["systemctl", "start", *off], timeout=mounts.MOUNT_TIMEOUT)
 
     def undo(self, ctx: Context) -> None:
         """Takes back mounts and units. Folders are data."""
@@ -116,7 +116,7 @@ def _stop(name: str) -> None:
     if name.endswith(".automount"):
         systemd.systemctl("--no-reload", "disable", name)
     if systemd.booted():
-        done = run(["systemctl", "stop", name], limit=mounts.MOUNT_LIMIT + 15)
+        done = run(["systemctl", "stop", name], timeout=mounts.MOUNT_TIMEOUT + 15)
         if done.returncode:
             raise Pending(
                 f"{name} cannot be unmounted: {done.tail}",

@@ -12,7 +12,7 @@ from backendai_ctl.platform.run import check as checked
 from backendai_ctl.storage import exports, rpcbind
 from backendai_ctl.topology import places
 
-_LIMIT = 60  # seconds for exportfs: it looks up the names of nodes
+_TIMEOUT = 60  # seconds for exportfs: it looks up the names of nodes
 
 
 class ExportVolumes(Step):
@@ -20,7 +20,7 @@ class ExportVolumes(Step):
     title = "Serve volumes to the other nodes"
     needs = ("create-volumes",)
     components = ("storage-proxy",)
-    limit = 180
+    timeout = 180
 
     def check(self, ctx: Context) -> list[Change]:
         found = [
@@ -93,4 +93,4 @@ def _runs() -> bool:
 
 def _reload() -> None:
     if systemd.booted() and systemd.is_active(exports.UNIT):
-        checked([str(exports.EXPORTFS), "-ra"], limit=_LIMIT, hint=f"see {exports.FILE}")
+        checked([str(exports.EXPORTFS), "-ra"], timeout=_TIMEOUT, hint=f"see {exports.FILE}")

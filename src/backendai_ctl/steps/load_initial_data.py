@@ -32,7 +32,7 @@ class LoadInitialData(Step):
     title = "Load the first administrator and the presets"
     needs = ("create-secrets", "migrate-manager-schema")
     components = ("manager",)
-    limit = 300
+    timeout = 300
 
     def check(self, ctx: Context) -> list[Change]:
         target = of_manager(ctx)

@@ -9,7 +9,7 @@ from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.database.migration import migrate
 from backendai_ctl.database.plan import plan
-from backendai_ctl.database.programs import LIMIT
+from backendai_ctl.database.programs import TIMEOUT
 from backendai_ctl.engine.base import Step
 from backendai_ctl.facts import MANAGER, Database, Facts
 
@@ -18,7 +18,7 @@ class MigrateSchema(Step):
     """Brings one database to the release's schema."""
 
     needs = ("create-secrets", "create-databases")
-    limit = 2 * LIMIT
+    timeout = 2 * TIMEOUT
 
     def __init__(self, database: Database) -> None:
         self.database = database

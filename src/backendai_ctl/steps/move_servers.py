@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.database.programs import LIMIT
+from backendai_ctl.database.programs import TIMEOUT
 from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Pending
 from backendai_ctl.facts import Facts
@@ -20,7 +20,7 @@ class MoveServers(Step):
     name = NAME
     title = "Move the data out of Debian's servers"
     needs = ("create-user", "create-secrets")
-    limit = 2 * LIMIT
+    timeout = 2 * TIMEOUT
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:
         return move.users(facts)

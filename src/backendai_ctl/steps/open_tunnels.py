@@ -56,7 +56,7 @@ def wanted(ctx: Context) -> list[units.File]:
 class OpenTunnels(Step):
     name = "open-tunnels"
     title = "Open the way to servers with TLS"
-    limit = 90
+    timeout = 90
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:
         return facts.using("valkey")
@@ -172,7 +172,7 @@ def _servers(ctx: Context, route: Route) -> Iterator[tuple[str, str]]:
         yield naming, node
     if route.service:
         try:
-            host, port = servers.master(ctx, limit=2.0)
+            host, port = servers.master(ctx, timeout=2.0)
         except servers.FAILURES:
             return
         yield "sentinel.service", f"{bracketed(host)}:{port}"

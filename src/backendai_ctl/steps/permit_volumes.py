@@ -19,7 +19,7 @@ class PermitVolumes(Step):
     title = "Permit volumes"
     needs = ("load-initial-data",)
     components = ("manager",)
-    limit = 60
+    timeout = 60
 
     def check(self, ctx: Context) -> list[Change]:
         with connect(of_manager(ctx)) as db:

@@ -19,7 +19,7 @@ class ProvisionRoles(Step):
     title = "Make the roles of domains, projects and users"
     needs = ("load-initial-data",)
     components = ("manager",)
-    limit = 300
+    timeout = 300
 
     def check(self, ctx: Context) -> list[Change]:
         with connect(of_manager(ctx)) as db:

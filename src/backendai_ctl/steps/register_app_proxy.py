@@ -25,7 +25,7 @@ class RegisterAppProxy(Step):
     title = "Register the app proxy"
     needs = ("create-secrets", "load-initial-data")
     components = ("manager",)
-    limit = 60
+    timeout = 60
 
     def check(self, ctx: Context) -> list[Change]:
         with connect(of_manager(ctx)) as db:

@@ -23,7 +23,7 @@ class RegisterImages(Step):
     title = "Register the local image registry"
     needs = ("load-initial-data",)
     components = ("manager",)
-    limit = 120
+    timeout = 120
 
     def check(self, ctx: Context) -> list[Change]:
         with connect(of_manager(ctx)) as db:

@@ -19,7 +19,7 @@ class RenderConfigs(Step):
     name = "render-configs"
     title = "Write the services' configuration"
     needs = (*("create-secrets", "move-servers", "create-certificates", "create-rpc-keypair"),)
-    limit = 60
+    timeout = 60
 
     def check(self, ctx: Context) -> list[Change]:
         here = with_config(ctx)

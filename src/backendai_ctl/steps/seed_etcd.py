@@ -14,7 +14,7 @@ class SeedEtcd(Step):
     title = "Write settings to etcd"
     needs = ("create-secrets", "prepare-etcd")
     components = ("manager",)
-    limit = 90
+    timeout = 90
 
     def check(self, ctx: Context) -> list[Change]:
         if not access.seeds(ctx):

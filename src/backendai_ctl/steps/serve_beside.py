@@ -17,7 +17,7 @@ class ServeBeside(Step):
     title = "Start what the services do without"
     needs = ("create-user", "create-secrets")
     components = NO_COMPONENT
-    limit = 2 * serving.STEP_LIMIT
+    timeout = 2 * serving.STEP_TIMEOUT
 
     def check(self, ctx: Context) -> list[Change]:
         return [change for name in ctx.facts.optional() for change in serving.todo(ctx, name)]

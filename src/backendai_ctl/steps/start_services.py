@@ -27,7 +27,7 @@ class StartServices(Step):
 
     name = "start-services"
     title = "Start the services"
-    limit = HEALTHY_WITHIN + 60
+    timeout = HEALTHY_WITHIN + 60
 
     def __init__(self, ready: frozenset[str] = frozenset()) -> None:
         self.ready = ready

@@ -24,7 +24,7 @@ from backendai_ctl.result import Result, fail, ok, warn
 from backendai_ctl.storage import mounts
 from backendai_ctl.topology.places import Place
 
-LIMIT = 15.0  # seconds for one part of the trial
+TIMEOUT = 15.0  # seconds for one part of the trial
 # The trial without our environment: its user need not be able to read that.
 _TRIAL = f"""
 import sys
@@ -57,14 +57,14 @@ def of_volume(ctx: Context, place: Place) -> list[Result]:
         return [*found, *_trial(ctx, place, name)]
     except OutOfTime:
         hint = f"see to {place.source or place.path}; stopped clients go on once it answers"
-        return [*found, fail(f"none within {LIMIT:.0f} s", hint, name="answer")]
+        return [*found, fail(f"none within {TIMEOUT:.0f} s", hint, name="answer")]
 
 
-def of_volumes(ctx: Context, wanted: Iterable[Place], limit: float) -> dict[str, list[Result]]:
-    """`of_volume` of several at once, by their names, for at most `limit` seconds."""
+def of_volumes(ctx: Context, wanted: Iterable[Place], timeout: float) -> dict[str, list[Result]]:
+    """`of_volume` of several at once, by their names, for at most `timeout` seconds."""
     jobs = {place.name: partial(of_volume, ctx, place) for place in wanted}
     late = [fail("none in time", "see: backendai-ctl storage status", name="answer")]
-    return together(jobs, limit=limit, late=late)
+    return together(jobs, timeout=timeout, late=late)
 
 
 def must_pass(ctx: Context, place: Place) -> None:
@@ -136,7 +136,7 @@ def _trial(ctx: Context, place: Place, name: str) -> list[Result]:
 
 
 def _run(part: str, place: Place, name: str, user: str | None) -> dict[str, Any]:
-    done = run([*PROGRAM, part, str(place.path), name], user=user, limit=LIMIT)
+    done = run([*PROGRAM, part, str(place.path), name], user=user, timeout=TIMEOUT)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
         return found

@@ -20,7 +20,7 @@ from backendai_ctl.storage import refusals
 from backendai_ctl.topology.places import Place, places
 
 WANTED_BY = "multi-user.target"
-MOUNT_LIMIT = 30  # seconds until an attempt counts as failed
+MOUNT_TIMEOUT = 30  # seconds until an attempt counts as failed
 RETRY = 10  # seconds between attempts for the sake of a service
 TYPE = "backendai-nfs"  # mount(8) runs its helper, which the package of that name brings
 HELPER = Path(f"/usr/sbin/mount.{TYPE}")
@@ -43,7 +43,7 @@ What={source}
 Where={path}
 Type={type}
 Options={options}
-TimeoutSec={limit}
+TimeoutSec={timeout}
 """
 _AUTOMOUNT = """\
 [Unit]
@@ -75,7 +75,7 @@ StartLimitIntervalSec=0
 Type=oneshot
 ExecStart=/usr/bin/systemctl start {mounts}
 ExecStart=/usr/bin/systemctl start --no-block %i.service
-TimeoutStartSec={limit}
+TimeoutStartSec={timeout}
 Restart=on-failure
 RestartSec={retry}
 RestartSteps=6
@@ -104,7 +104,7 @@ def unit(place: Place) -> units.File:
         path=place.path,
         type=TYPE,
         options=f"{place.volume.options},{ALWAYS}",
-        limit=MOUNT_LIMIT,
+        timeout=MOUNT_TIMEOUT,
     )
     return units.File(units.FOLDER / unit_name(place), files.HEAD + text)
 
@@ -123,7 +123,7 @@ def drop_ins(ctx: Context) -> list[units.File]:
     retry = units.filled(
         _RETRY,
         mounts=" ".join(unit_name(place) for place in found),
-        limit=(MOUNT_LIMIT + 15) * len(found),
+        timeout=(MOUNT_TIMEOUT + 15) * len(found),
         retry=RETRY,
     )
     return [
@@ -185,8 +185,8 @@ def mount(place: Place) -> None:
     if not waited_for(place):
         refusals.in_the_way(place)
     name = unit_name(place)
-    run(["systemctl", "reset-failed", name], limit=MOUNT_LIMIT)
-    done = run(["systemctl", "start", name], limit=MOUNT_LIMIT + 15)
+    run(["systemctl", "reset-failed", name], timeout=MOUNT_TIMEOUT)
+    done = run(["systemctl", "start", name], timeout=MOUNT_TIMEOUT + 15)
     if done.returncode:
         raise refusals.of_mount(place, _why(name))
 
@@ -194,7 +194,7 @@ def mount(place: Place) -> None:
 def _why(name: str) -> str:
     """Why a mount failed just now, in the words of mount if it had time to say any."""
     if systemd.properties(name, ["Result"]).get("Result") == "timeout":
-        return f"its server did not answer within {MOUNT_LIMIT} s"
+        return f"its server did not answer within {MOUNT_TIMEOUT} s"
     said = run(["journalctl", "-u", name, "-b", "-n", "20", "-o", "cat"]).stdout.splitlines()
     return next((line for line in reversed(said) if line.startswith("mount")), "not mounted")
 

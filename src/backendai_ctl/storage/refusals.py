@@ -29,9 +29,9 @@ def unresolved(place: Place) -> None:
         except (OSError, UnicodeError) as error:
             return f"!{getattr(error, 'strerror', None) or error}"
 
-    found = together({"": look}, limit=names.LIMIT, late=f"!no answer within {names.LIMIT:.0f} s")[
-        ""
-    ]
+    found = together(
+        {"": look}, timeout=names.TIMEOUT, late=f"!no answer within {names.TIMEOUT:.0f} s"
+    )[""]
     if found.startswith("!"):
         raise Pending(
             f"volume {place.name}: the server's name {server} does not resolve: {found[1:]}",

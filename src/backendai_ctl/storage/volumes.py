@@ -1,6 +1,6 @@
 """Looking at a volume and making it ready for the storage proxy.
 
-A file system whose server is dead makes every system call on it hang: all looks have a limit.
+A file system whose server is dead makes every system call on it hang: all looks have a timeout.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from backendai_ctl.topology.places import Place
 
 VERSION = "3"  # of the layout of folders in a volume; the storage proxy refuses one without it
 VERSION_FILE = "version.txt"
-LIMIT = 10.0  # seconds for a look
+TIMEOUT = 10.0  # seconds for a look
 NO_VERSION = "no version in it"
 _IS_VERSION = re.compile(r"[0-9][0-9.]*")
 _LONGEST_VERSION = 16  # bytes
@@ -48,10 +48,10 @@ class Look:
     closed: bool = False  # the error is that root of this host may not enter
 
 
-def look(ctx: Context, path: Path, limit: float = LIMIT) -> Look:
-    """Look at a path for at most `limit` seconds."""
-    late = Look("hangs", error=f"no answer within {limit:.0f} s: its server is down")
-    return together({"": lambda: _look(path, ctx.numbers)}, limit=limit, late=late)[""]
+def look(ctx: Context, path: Path, timeout: float = TIMEOUT) -> Look:
+    """Look at a path for at most `timeout` seconds."""
+    late = Look("hangs", error=f"no answer within {timeout:.0f} s: its server is down")
+    return together({"": lambda: _look(path, ctx.numbers)}, timeout=timeout, late=late)[""]
 
 
 def changes(ctx: Context, place: Place) -> list[Change]:
@@ -85,7 +85,7 @@ def prepare(ctx: Context, place: Place) -> None:
 def _write_version(ctx: Context, place: Place) -> None:
     target = place.path / VERSION_FILE
     call = ["/bin/sh", "-euc", _WRITE_VERSION, "sh", str(target), VERSION]
-    done = run(call, user=ctx.user, limit=2 * LIMIT)
+    done = run(call, user=ctx.user, timeout=2 * TIMEOUT)
     if done.returncode:
         raise Problem(
             f"{target}: {ctx.facts.user} cannot write it: {done.tail}",

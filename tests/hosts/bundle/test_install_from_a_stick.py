@@ -37,7 +37,7 @@ def test_a_stick_a_key_and_three_commands(
         host.write("/etc/apt/sources.list", DEAD)
         env = {"BACKENDAI_NO_CONFIGURE": "1"}
         call = [f"{MEDIUM}/install.sh", "--role", "storage-node", "--no-recommends"]
-        done = host.check(call, properties=NO_NETWORK, env=env, limit=300)
+        done = host.check(call, properties=NO_NETWORK, env=env, timeout=300)
         assert "\r" not in done.stdout + done.stderr  # no terminal: plain lines
         assert "mirror.invalid" not in done.stdout + done.stderr
         assert host.sh("cat /etc/apt/sources.list") == DEAD.strip()
@@ -45,7 +45,7 @@ def test_a_stick_a_key_and_three_commands(
         check_installed(host, small_bundle, "backendai-storage-node")
         assert host.check(["backendai-ctl", "--version"]).stdout
 
-        again = host.check(call, env=env, limit=300)
+        again = host.check(call, env=env, timeout=300)
         assert "already in" in again.stdout
         check_installed(host, small_bundle, "backendai-storage-node")
 
@@ -76,7 +76,7 @@ def test_a_trace_shows_no_network_socket(hosts: Hosts, light: bundles.Bundle) ->
         assert "AF_INET" in host.sh("cat /tmp/trace")  # the trace would show it
         seen = {}
         for call in (["verify.sh"], ["install.sh", "--role", "runtime"]):
-            host.check([*trace, f"{MEDIUM}/{call[0]}", *call[1:]], limit=300)
+            host.check([*trace, f"{MEDIUM}/{call[0]}", *call[1:]], timeout=300)
             seen[call[0]] = host.sh("cat /tmp/trace").splitlines()
         check_installed(host, light)
     for script, lines in seen.items():
@@ -114,7 +114,7 @@ def test_installed_is_not_configured(hosts: Hosts, small_bundle: bundles.Bundle)
         refused(result, "backendai-ctl status")
         assert "Done:" not in result.stdout
         env = {"BACKENDAI_NO_CONFIGURE": "1"}
-        host.check([f"{MEDIUM}/install.sh", *call], env=env, limit=300)
+        host.check([f"{MEDIUM}/install.sh", *call], env=env, timeout=300)
 
 
 def test_accounts_in_the_way_are_found_before_any_change(

@@ -11,7 +11,7 @@ import bundles
 import pytest
 from bundles import MEDIUM
 from host import Host
-from installing import LIMIT, install, no_source, refused
+from installing import TIMEOUT, install, no_source, refused
 from scenario import Hosts
 
 ROLE = ("--role", "storage-node", "--role", "valkey")
@@ -90,7 +90,9 @@ def trixie(hosts: Hosts, made: bundles.Bundle, theirs: Path) -> Iterator[Host]:
 
 def _content(host: Host) -> dict[str, str]:
     """Of every file: path -> mode, owner and sha256."""
-    sums = host.sh("find / -xdev -type f -print0 | xargs -0 sha256sum 2>/dev/null || :", limit=300)
+    sums = host.sh(
+        "find / -xdev -type f -print0 | xargs -0 sha256sum 2>/dev/null || :", timeout=300
+    )
     modes = host.sh("find / -xdev -type f -printf '%m %U:%G  %p\\n'")
     found: dict[str, str] = {}
     for line in (*sums.splitlines(), *modes.splitlines()):
@@ -116,7 +118,7 @@ def _hold_lock(host: Host, seconds: int) -> None:
     host.check(
         ["systemd-run", "-q", "--unit=locker", "perl", "-MFcntl", "-e", LOCKER, str(seconds)]
     )
-    host.sh(f'until grep -q "$(stat -c %i {LOCK})" /proc/locks; do sleep 0.1; done', limit=20)
+    host.sh(f'until grep -q "$(stat -c %i {LOCK})" /proc/locks; do sleep 0.1; done', timeout=20)
 
 
 def _make_hostile(host: Host) -> None:
@@ -141,7 +143,7 @@ def test_it_installs_and_leaves_all_as_it_was(trixie: Host) -> None:
     assert before["/usr/bin/docker"] and "perl-base 99.0 install ok installed" in packages
     _hold_lock(trixie, 20)
     call = ["sh", "-c", 'umask 077; exec "$@"', "sh", f"{MEDIUM}/install.sh", *ROLE]
-    done = trixie.check(call, env={"LC_ALL": "ko_KR.UTF-8"}, limit=LIMIT)
+    done = trixie.check(call, env={"LC_ALL": "ko_KR.UTF-8"}, timeout=TIMEOUT)
     assert "Waiting for process" in done.stdout and "perl -MFcntl" in done.stdout, done
     assert "Done: " in done.stdout
     assert trixie.run(["test", "-e", MARKS]).returncode == 1
@@ -158,7 +160,9 @@ def test_it_installs_and_leaves_all_as_it_was(trixie: Host) -> None:
 
 def _refused_unchanged(host: Host, reason: str, **environment: str) -> str:
     before, packages = _content(host), _packages(host)
-    said = refused(host.run([f"{MEDIUM}/install.sh", *ROLE], env=environment, limit=LIMIT), reason)
+    said = refused(
+        host.run([f"{MEDIUM}/install.sh", *ROLE], env=environment, timeout=TIMEOUT), reason
+    )
     assert no_source(host)
     assert _packages(host) == packages
     after = _content(host)
@@ -200,7 +204,7 @@ def test_it_is_refused_before_any_change(trixie: Host) -> None:
     trixie.sh("userdel alice")
 
     _hold_lock(trixie, 60)
-    said = _refused_unchanged(trixie, "at work on packages", BACKENDAI_LOCK_LIMIT="3")
+    said = _refused_unchanged(trixie, "at work on packages", BACKENDAI_LOCK_TIMEOUT="3")
     assert "perl -MFcntl" in said
     trixie.sh("systemctl stop locker")
     assert install(trixie, *ROLE, "--dry-run").returncode == 0

@@ -51,7 +51,7 @@ def _killed(host: Host, share: float, seconds: float) -> float:
     for _ in range(5):
         host.sh(RESET)
         try:
-            seconds = install(host, "--role", "runtime", limit=seconds * share).seconds
+            seconds = install(host, "--role", "runtime", timeout=seconds * share).seconds
         except HostError as ended:
             assert "not done after" in str(ended)
             return seconds
@@ -125,7 +125,7 @@ def test_a_bundle_that_is_not_whole(
         assert no_source(host)
         assert host.run(["test", "-e", STATE]).returncode == 1
         if change == "changed":  # the medium once more, whole
-            host.check(["/good/install.sh", "--role", "runtime"], limit=120)
+            host.check(["/good/install.sh", "--role", "runtime"], timeout=120)
             check_installed(host, light)
 
 

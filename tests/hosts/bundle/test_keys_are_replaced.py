@@ -100,7 +100,7 @@ def test_dnf_takes_the_new_key_where_it_was_announced(
         assert f"gpgkey=file://{ARMOURED}" in host.sh(f"cat {repo}").splitlines()
         host.sh(f"sed -i 's,^baseurl=.*,baseurl=file:///new/rpm,' {repo}")
         call = ["dnf", "-y", "--releasever=9", "--refresh", "install", "backendai-runtime"]
-        assert (host.run(call, limit=300).returncode == 0) is announced
+        assert (host.run(call, timeout=300).returncode == 0) is announced
         if announced:
             assert host.sh("rpm -V backendai-runtime") == ""
 

@@ -12,7 +12,7 @@ import browser
 import people
 import pytest
 import roots
-from bundle_dist import INSTALL_LIMIT, STICK, Bundle
+from bundle_dist import INSTALL_TIMEOUT, STICK, Bundle
 from host import Result
 from people import IMAGE_ROOT, Person
 from scenario import EMAIL, Hosts, changed, disks
@@ -69,7 +69,7 @@ def site(
 
 def _install(site: SiteHost, bundle: Bundle) -> Result:
     script = f"umask 077; exec {STICK}/{bundle.name}/install.sh --role {ROLE}"
-    return site.host.check(["sh", "-c", script], limit=INSTALL_LIMIT)
+    return site.host.check(["sh", "-c", script], timeout=INSTALL_TIMEOUT)
 
 
 @pytest.fixture

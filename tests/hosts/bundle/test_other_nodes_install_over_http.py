@@ -25,7 +25,7 @@ def offer(host: Host, bundle: bundles.Bundle) -> str:
     unit = ["--unit=offer", "--property=StandardOutput=file:/tmp/said"]
     host.check(["systemd-run", "-q", *unit, *call])
     waiting = f"until ss -Hltn | grep -q {OFFER}; do systemctl -q is-active offer || exit; done"
-    host.check(["sh", "-c", waiting], limit=60)
+    host.check(["sh", "-c", waiting], timeout=60)
     said = host.sh("cat /tmp/said")
     return said.split("as root:\n")[1].split("Serving")[0]
 
@@ -48,7 +48,7 @@ def test_the_printed_lines_are_all_that_a_node_needs(
     with pair(hosts, suite, light) as (one, two):
         two.write("/tmp/add.sh", offer(one, light))
         two.check(["sh", "-e", "/tmp/add.sh"])
-        two.check(["sh", "-c", NODES[suite]], limit=120)
+        two.check(["sh", "-c", NODES[suite]], timeout=120)
         assert two.check(["/opt/backendai/runtime/bin/python3.13", "-V"]).stdout
         assert one.sh("ps -o user= -p $(pgrep -f http.server | head -1)") in ("nobody", "65534")
         one.check(["systemctl", "stop", "offer"])

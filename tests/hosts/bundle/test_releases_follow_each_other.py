@@ -40,7 +40,7 @@ def two(
 
 
 def run(host: Host, folder: str, *words: str) -> Result:
-    return host.run([f"{folder}/install.sh", *words], env=NO_CONFIGURE, limit=300)
+    return host.run([f"{folder}/install.sh", *words], env=NO_CONFIGURE, timeout=300)
 
 
 def debs(host: Host) -> dict[str, str]:
@@ -59,7 +59,7 @@ def rpms(host: Host) -> dict[str, str]:
 
 def asked_for(host: Host) -> set[str]:
     """Our packages that dnf keeps for their own sake."""
-    said = host.check(["dnf", "-q", "repoquery", "--userinstalled", "--qf", "%{name}"], limit=120)
+    said = host.check(["dnf", "-q", "repoquery", "--userinstalled", "--qf", "%{name}"], timeout=120)
     return {name for name in said.stdout.split() if name.startswith("backendai-")}
 
 

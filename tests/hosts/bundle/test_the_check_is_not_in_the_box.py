@@ -125,7 +125,7 @@ def test_a_host_with_an_earlier_release_finds_it_by_one_command(
     assert verify == ["backendai-ctl", "bundle", "verify"]
     with hosts.boot("trixie", binds=binds) as host:
         env = {"BACKENDAI_NO_CONFIGURE": "1"}
-        host.check(["/medium/install.sh", "--role", "ctl", "--no-recommends"], env=env, limit=300)
+        host.check(["/medium/install.sh", "--role", "ctl", "--no-recommends"], env=env, timeout=300)
         said = host.check([*verify, f"{ABROAD}/good/{tars.name}.tar"]).stdout
         assert "which this host trusts" in said
         for which in ("evil", "signed", "forged"):

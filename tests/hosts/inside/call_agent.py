@@ -16,7 +16,7 @@ import pickle
 import sys
 from typing import Any
 
-LIMIT = 8  # seconds; an agent that takes orders answers at once
+TIMEOUT = 8  # seconds; an agent that takes orders answers at once
 DECIMAL = 3  # a kind of object that upstream sends pickled
 
 
@@ -40,19 +40,19 @@ async def call(host: str, port: str, path: str) -> str:
         transport=zeromq.ZeroMQRPCTransport,
         serializer=msgpack.packb,
         deserializer=lambda data: msgpack.unpackb(data, strict_map_key=False),
-        invoke_timeout=LIMIT,
+        invoke_timeout=TIMEOUT,
     )
     exceptions: Any = importlib.import_module("callosum.exceptions")
     try:
         await peer.__aenter__()
     except exceptions.AuthenticationError:
         return "refused"
-    return str(await asyncio.wait_for(peer.invoke("ping", body), LIMIT))
+    return str(await asyncio.wait_for(peer.invoke("ping", body), TIMEOUT))
 
 
 def main() -> None:
     with contextlib.suppress(TimeoutError):
-        print(asyncio.run(asyncio.wait_for(call(*sys.argv[1:]), 2 * LIMIT)), flush=True)
+        print(asyncio.run(asyncio.wait_for(call(*sys.argv[1:]), 2 * TIMEOUT)), flush=True)
     os._exit(0)  # without the farewell, which waits for an agent that said nothing
 
 

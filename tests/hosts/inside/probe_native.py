@@ -32,7 +32,7 @@ from typing import Any
 
 PREFIX = "/opt/backendai/"
 SHARED_OBJECT = re.compile(r"\.so(\.[0-9.]+)?$")
-CHILD_LIMIT = 180  # seconds
+CHILD_TIMEOUT = 180  # seconds
 
 
 def module_name(folder: Path, file: Path) -> str:
@@ -83,7 +83,7 @@ def probe(files: dict[str, str]) -> dict[str, Any]:
         input=json.dumps(files),
         capture_output=True,
         text=True,
-        timeout=CHILD_LIMIT,
+        timeout=CHILD_TIMEOUT,
         check=False,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )

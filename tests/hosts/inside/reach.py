@@ -6,12 +6,12 @@ import contextlib
 import socket
 import sys
 
-LIMIT = 3  # seconds
+TIMEOUT = 3  # seconds
 
 for place in sys.argv[1:]:
     host, _, port = place.rpartition(":")
     with (
         contextlib.suppress(OSError),
-        socket.create_connection((host, int(port)), timeout=LIMIT),
+        socket.create_connection((host, int(port)), timeout=TIMEOUT),
     ):
         print(place)

@@ -17,7 +17,7 @@ from typing import Any
 
 SITE = "https://localhost:8090"
 TRUST = "/etc/backendai/tls/trust.crt"
-LIMIT = 90  # seconds for one answer
+TIMEOUT = 90  # seconds for one answer
 
 
 class Browser:
@@ -33,19 +33,19 @@ class Browser:
         kind = {"Content-Type": "application/json"}
         asked = urllib.request.Request(f"{SITE}{path}", json.dumps(body).encode(), kind)
         try:
-            with self._opener.open(asked, timeout=LIMIT) as answer:
+            with self._opener.open(asked, timeout=TIMEOUT) as answer:
                 return [answer.status, json.load(answer)]
         except urllib.error.HTTPError as refused:
             return [refused.code, refused.read().decode("utf-8", "replace")]
 
     def json(self, url: str) -> Any:
         asked = urllib.request.Request(url, headers={"Accept": "application/json"})
-        with self._opener.open(asked, timeout=LIMIT) as answer:
+        with self._opener.open(asked, timeout=TIMEOUT) as answer:
             return json.load(answer)
 
     def visit(self, url: str) -> tuple[str, str]:
         """Where it ended, without a query, and the text there."""
-        with self._opener.open(url, timeout=LIMIT) as answer:
+        with self._opener.open(url, timeout=TIMEOUT) as answer:
             return answer.geturl().partition("?")[0], answer.read().decode("utf-8", "replace")
 
     def open(self, session: str, name: str, port: int | None) -> list[list[Any]]:

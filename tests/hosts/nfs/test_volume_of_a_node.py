@@ -17,7 +17,7 @@ from site_with_nfs import ADDRESSES, PATH, Site
 
 MOUNT, AUTOMOUNT = "vfroot-shared.mount", "vfroot-shared.automount"
 EXPORTS = "/etc/exports.d/backendai.exports"
-HEAL_LIMIT = 240  # seconds until services run again after the server came back
+HEAL_TIMEOUT = 240  # seconds until services run again after the server came back
 UNRELATED = ("manager", "webserver", "gateway", "appproxy-coordinator")
 
 
@@ -25,8 +25,8 @@ def active(host: Host, unit: str) -> bool:
     return host.run(["systemctl", "is-active", "--quiet", unit]).returncode == 0
 
 
-def wait_active(host: Host, unit: str, limit: float) -> None:
-    until = time.monotonic() + limit
+def wait_active(host: Host, unit: str, timeout: float) -> None:
+    until = time.monotonic() + timeout
     while not active(host, unit):
         assert time.monotonic() < until, host.run(["systemctl", "status", unit]).stdout
         time.sleep(1)
@@ -34,7 +34,7 @@ def wait_active(host: Host, unit: str, limit: float) -> None:
 
 def storage_findings(host: Host) -> dict[str, dict[str, str]]:
     """What doctor says of volumes, by the name of the check; it must not take long."""
-    done = host.run(["backendai-ctl", "doctor", "--json"], limit=90)
+    done = host.run(["backendai-ctl", "doctor", "--json"], timeout=90)
     found = json.loads(done.stdout)["findings"]
     return {row["name"]: row for row in found if row["group"] == "storage"}
 
@@ -104,7 +104,7 @@ def test_a_dead_server_blocks_nothing_and_doctor_names_it(site: Site) -> None:
         wait_active(host, f"backendai-{name}.service", 240)
     assert not active(host, MOUNT) and not active(host, "backendai-agent.service")
     apt = ["apt-get", "install", "-y", "-q", "--reinstall", "backendai-ctl"]
-    assert host.check(apt, limit=120).seconds < 100
+    assert host.check(apt, timeout=120).seconds < 100
     found = storage_findings(host)["mounts"]
     assert found["level"] == "fail"
     assert f"shared ({ADDRESSES['store']}:{PATH}) is not mounted" in found["message"]
@@ -115,7 +115,7 @@ def test_a_dead_server_blocks_nothing_and_doctor_names_it(site: Site) -> None:
 
 def test_a_server_that_comes_back_heals_without_a_command(site: Site) -> None:
     site.store.check(["systemctl", "start", "nfs-server"])
-    wait_active(site.mgmt, "backendai-agent.service", HEAL_LIMIT)
+    wait_active(site.mgmt, "backendai-agent.service", HEAL_TIMEOUT)
     assert active(site.mgmt, MOUNT)
     assert storage_findings(site.mgmt)["mounts"]["level"] == "ok"
-    site.mgmt.check(["backendai-ctl", "status", "--wait", "240"], limit=300)
+    site.mgmt.check(["backendai-ctl", "status", "--wait", "240"], timeout=300)

@@ -31,7 +31,7 @@ def refused(site: Site, volume: str, status: int = 1) -> str:
     site.mgmt.sh("systemctl stop vfroot-other.mount vfroot-other.automount 2>/dev/null || :")
     text = f'\n[storage.volumes.other]\nkind = "nfs"\n{volume}\n'
     site.mgmt.write(SITE_PATH, SITE_FILE + text)
-    done = site.mgmt.run(["backendai-ctl", "storage", "mount", "other"], limit=90)
+    done = site.mgmt.run(["backendai-ctl", "storage", "mount", "other"], timeout=90)
     assert done.returncode == status, done
     assert "other" in done.stderr and "hint: " in done.stderr, done
     return done.stderr

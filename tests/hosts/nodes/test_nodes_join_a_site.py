@@ -114,7 +114,7 @@ def listening(host: Host) -> set[tuple[str, int]]:
 def client(site: Site, *words: str, stdin: str = "", cwd: str = "/root") -> str:
     """What the client on the management node says; it must succeed."""
     return site.mgmt.check(
-        ["backend.ai", *words], env=CLIENT, stdin=stdin, cwd=cwd, limit=180
+        ["backend.ai", *words], env=CLIENT, stdin=stdin, cwd=cwd, timeout=180
     ).stdout
 
 
@@ -379,7 +379,7 @@ def test_an_edge_node_takes_over_what_users_reach(nodes: Site, edge: Host) -> No
     assert not found & {"admin-password", "database-manager", "etcd-root-password"}
     address = ADDRESSES["storage1"]
     call = ["openssl", "s_client", "-connect", f"{address}:8090", "-verify_return_error"]
-    edge.check([*call, "-CAfile", "/etc/backendai/tls/ca.crt"], limit=30)
+    edge.check([*call, "-CAfile", "/etc/backendai/tls/ca.crt"], timeout=30)
     code = (
         "import ssl, urllib.request as r;"
         "c = ssl.create_default_context(cafile='/etc/backendai/tls/ca.crt');"

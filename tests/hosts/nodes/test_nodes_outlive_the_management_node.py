@@ -25,9 +25,9 @@ def test_agents_outlive_a_network_that_is_cut(nodes: Site) -> None:
 
 def test_agents_outlive_a_restart_of_all_servers(nodes: Site) -> None:
     before = {name: outage.running(nodes.hosts[name]) for name in AGENTS}
-    nodes.mgmt.check(["systemctl", "stop", "backendai.target", *SERVERS], limit=200)
+    nodes.mgmt.check(["systemctl", "stop", "backendai.target", *SERVERS], timeout=200)
     assert {name: outage.running(nodes.hosts[name]) for name in AGENTS} == before
-    nodes.mgmt.check(["systemctl", "start", *SERVERS, "backendai.target"], limit=300)
+    nodes.mgmt.check(["systemctl", "start", *SERVERS, "backendai.target"], timeout=300)
     nodes.healthy()
     for name in AGENTS:
         nodes.agent(name)

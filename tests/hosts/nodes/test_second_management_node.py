@@ -15,7 +15,7 @@ from scenario import changed
 from site_of_nodes import ADDRESSES, Site
 
 UNIT = "backendai-manager.service"
-LIMIT = 400  # seconds
+TIMEOUT = 400  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,14 @@ def test_another_run_of_either_changes_nothing(nodes: Site, second: Host) -> Non
 def test_a_migration_that_both_begin_happens_once(nodes: Site, second: Host) -> None:
     both = (nodes.mgmt, second)
     for host in both:
-        host.check(["systemctl", "stop", UNIT], limit=120)
+        host.check(["systemctl", "stop", UNIT], timeout=120)
     old.prepare(nodes.mgmt)
     old.reset(nodes.mgmt)
     before = {name: len(rows) for name, rows in old.rows(nodes.mgmt).items()}
     with ThreadPoolExecutor(2) as together:
 
         def migrate(host: Host) -> Result:
-            return host.check(old.MIGRATE, limit=LIMIT)
+            return host.check(old.MIGRATE, timeout=TIMEOUT)
 
         said = list(together.map(migrate, both))
     assert old.revision(nodes.mgmt) == old.HEAD

@@ -100,7 +100,7 @@ def test_services_run_as_the_account_of_the_file(preseeded: SiteHost) -> None:
         assert host.sh(f"stat -c %U:%u:%g /proc/{pid}") == "cluster:2100:2101", unit
     assert host.sh("stat -c %u:%g /srv/fast /srv/fast/version.txt").split() == ["2100:2101"] * 2
     assert host.run(["getent", "passwd", "bai"]).returncode
-    made = host.check(["backendai-ctl", "db", "backup"], limit=120).stdout.split()
+    made = host.check(["backendai-ctl", "db", "backup"], timeout=120).stdout.split()
     assert len(made) == 2
 
 
@@ -139,7 +139,7 @@ def test_a_certificate_that_the_operator_renewed_is_taken_over_by_upkeep(
     certificate, key = issued("Next authority of the cluster")
     host.write(CERTIFICATE, certificate)
     host.write(KEY, key)
-    host.check(["systemctl", "start", "backendai-upkeep.service"], limit=300)
+    host.check(["systemctl", "start", "backendai-upkeep.service"], timeout=300)
     preseeded.wait_healthy()
     for port in (9443, STORAGE_CLIENT, COORDINATOR):
         assert certificate.startswith(shown(host, port)), port
@@ -159,7 +159,7 @@ def postgresql_by_hand(host: Host) -> Iterator[None]:
     options = f"{place} -c timezone=GMT -c log_timezone=GMT"
     host.check(["install", "-d", "-o", SUPERUSER, "-m", "755", SOCKET])
     start = f"systemd-run -q --unit=by-hand --uid={SUPERUSER} {POSTGRESQL}/postgres {options}"
-    host.sh(f"{start}; until {PSQL} -d postgres -c '' 2>/dev/null; do sleep 0.2; done", limit=60)
+    host.sh(f"{start}; until {PSQL} -d postgres -c '' 2>/dev/null; do sleep 0.2; done", timeout=60)
     try:
         yield
     finally:
@@ -175,7 +175,7 @@ def test_plain_http_on_request(preseeded: SiteHost) -> None:
     host = preseeded.host
     own = SITE[SITE.index("[tls]") : SITE.index("[admin]")]
     host.write("/etc/backendai/site.toml", SITE.replace(own, '[tls]\nmode = "off"\n\n'))
-    host.check(["backendai-ctl", "reconfigure"], limit=600)
+    host.check(["backendai-ctl", "reconfigure"], timeout=600)
     preseeded.wait_healthy()
     read = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode())"
     page = host.check([PYTHON, "-I", "-c", read, "http://localhost:9443/"]).stdout
@@ -190,16 +190,16 @@ def test_purge_keeps_what_users_stored_and_reconfigure_brings_the_site_back(
     host = preseeded.host
     host.sh("echo kept >/srv/fast/of-a-user")
     sql(host, TRAP, "backendai")
-    host.check(["backendai-ctl", "purge"], limit=300)
+    host.check(["backendai-ctl", "purge"], timeout=300)
     assert sorted(preseeded.inactive()) == sorted(ALL_UNITS)
-    host.check(["backendai-ctl", "purge"], limit=300)  # once more, with its servers at rest
+    host.check(["backendai-ctl", "purge"], timeout=300)  # once more, with its servers at rest
     with postgresql_by_hand(host):
         assert sql(host, "SELECT rolname FROM pg_roles WHERE rolsuper") == SUPERUSER
         reset = "ALTER DATABASE backendai RESET search_path; DROP SCHEMA trap CASCADE"
         sql(host, reset, "backendai")
     assert host.sh("ls /etc/backendai") == "rpc\nsecrets\nsite.toml"
     assert host.sh("cat /srv/fast/of-a-user") == "kept"
-    host.check(["backendai-ctl", "reconfigure"], limit=600)
+    host.check(["backendai-ctl", "reconfigure"], timeout=600)
     preseeded.wait_healthy()
 
 
@@ -218,7 +218,7 @@ def test_purge_with_data_leaves_nothing_but_what_is_mounted(preseeded: SiteHost)
     assert f"{ENGINE} is mounted: umount it first" in "\n".join(planned["left"])  # see site_host
     refused = host.run(["backendai-ctl", "purge", "--data"])
     assert refused.returncode == 2 and "hint:" in refused.stderr
-    host.check(["backendai-ctl", "purge", "--data", "--yes-delete-all-data"], limit=300)
+    host.check(["backendai-ctl", "purge", "--data", "--yes-delete-all-data"], timeout=300)
     assert host.sh("ls /var/lib/backendai").split() == ["bundles", "docker"]
     left = " ".join(f"backendai-{name}.service" for name in SERVERS)
     assert host.sh(f"systemctl is-active {left} || :").split() == ["inactive"] * len(SERVERS)

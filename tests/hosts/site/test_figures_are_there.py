@@ -105,7 +105,7 @@ def test_nobody_else_is_answered(allinone: SiteHost) -> None:
 def test_a_site_does_without_it(allinone: SiteHost) -> None:
     """Disabled it is off, which is no fault, and stays so; enabled it is asked again."""
     host = allinone.host
-    host.check(["systemctl", "disable", "--now", UNIT], limit=150)
+    host.check(["systemctl", "disable", "--now", UNIT], timeout=150)
     try:
         shown = allinone.ctl("status")
         assert shown["ok"] is True
@@ -114,7 +114,7 @@ def test_a_site_does_without_it(allinone: SiteHost) -> None:
         assert changed(host) == []
         assert host.sh(f"systemctl is-active {UNIT} || :") == "inactive"
     finally:
-        host.check(["systemctl", "enable", "--now", UNIT], limit=150)
+        host.check(["systemctl", "enable", "--now", UNIT], timeout=150)
     allinone.wait_healthy()
     wait_up(allinone)
     assert changed(host) == []

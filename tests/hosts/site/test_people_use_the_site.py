@@ -21,7 +21,7 @@ def folders(people: People) -> dict[str, str]:
         names[person.name] = f"of-{person.name}"
         person.client("vfolder", "create", names[person.name], HOST)
         person.host.write(f"{person.home}/hello.txt", f"of {person.name}\n")
-        person.client("vfolder", "upload", names[person.name], "hello.txt", limit=180)
+        person.client("vfolder", "upload", names[person.name], "hello.txt", timeout=180)
     return names
 
 

@@ -27,9 +27,9 @@ def test_the_manager_comes_back_at_the_new_schema(allinone: SiteHost) -> None:
     old.dump(host, OLDER)
     of_old = old.sql(host, "SELECT count(*) FROM users", old.TEMPLATE)
 
-    host.check([*RESTORE, OLDER], limit=300)
+    host.check([*RESTORE, OLDER], timeout=300)
     assert (old.revision(host), started(host)) == (old.OLD, "0")
-    host.check(old.MIGRATE, limit=300)
+    host.check(old.MIGRATE, timeout=300)
     assert old.revision(host) == old.HEAD
     assert old.sql(host, "SELECT count(*) FROM users", old.NAME) == of_old
     assert started(host) not in ("0", first)
@@ -38,9 +38,9 @@ def test_the_manager_comes_back_at_the_new_schema(allinone: SiteHost) -> None:
     # The packages of an older release came back: they let nothing start on a newer schema.
     host.sh(f"systemctl stop {UNIT}; : >{READY}")
     old.sql(host, "UPDATE alembic_version SET version_num = 'of-a-newer-one'", old.NAME)
-    newer = host.run(["backendai-ctl", "reconfigure"], limit=300)
+    newer = host.run(["backendai-ctl", "reconfigure"], timeout=300)
     assert newer.returncode == 1 and started(host) == "0", newer
-    host.check([*RESTORE, now], limit=300)
+    host.check([*RESTORE, now], timeout=300)
     assert started(host) != "0"
     allinone.wait_healthy()
     status = allinone.ctl("status")
@@ -50,6 +50,6 @@ def test_the_manager_comes_back_at_the_new_schema(allinone: SiteHost) -> None:
     old.sql(host, "INSERT INTO alembic_version VALUES ('by-hand')", old.NAME)
     refused = host.run(old.MIGRATE)
     assert refused.returncode == 1 and "at 2 revisions at once" in refused.stderr, refused
-    host.check([*RESTORE, now], limit=300)
+    host.check([*RESTORE, now], timeout=300)
     assert (old.revision(host), old.sql(host, PEOPLE, old.NAME)) == (old.HEAD, people)
     allinone.wait_healthy()

@@ -22,7 +22,9 @@ def running(allinone: SiteHost) -> Iterator[SiteHost]:
     """A container that does nothing, for long, out of an image that is the runtime alone."""
     allinone.wait_healthy()
     host = allinone.host
-    host.sh(f"tar -c -C / .{PYTHON.rpartition('/bin/')[0]} | {DOCKER} import - lasting", limit=300)
+    host.sh(
+        f"tar -c -C / .{PYTHON.rpartition('/bin/')[0]} | {DOCKER} import - lasting", timeout=300
+    )
     call = "import time; time.sleep(7200)"
     host.sh(f"{DOCKER} run -d --name lasting lasting {PYTHON} -I -c '{call}'")
     yield allinone
@@ -89,7 +91,7 @@ def test_a_host_that_is_renamed_has_the_same_agent(running: SiteHost) -> None:
     host.sh("hostname renamed; echo '127.0.1.1 renamed' >>/etc/hosts")
     try:
         assert "render-configs" not in changed(host)  # certificates follow the name
-        host.sh("systemctl restart backendai-agent", limit=200)
+        host.sh("systemctl restart backendai-agent", timeout=200)
         running.wait_healthy()
         assert own_servers.sql(host, query, "backendai") == before == f"i-{name}"
     finally:

@@ -49,8 +49,8 @@ def test_a_service_starts_where_a_connection_has_the_port_of_its_debug_monitor(
     python = ["/opt/backendai/current/bin/python", "-I", "-u", "-c", TAKEN]
     host.check(["systemd-run", "--unit=taken", "--", *python])
     try:
-        host.sh("until ss -Htn sport = 39300 | grep -q .; do sleep 0.1; done", limit=120)
-        host.check(["systemctl", "restart", "backendai-storage-proxy"], limit=120)
+        host.sh("until ss -Htn sport = 39300 | grep -q .; do sleep 0.1; done", timeout=120)
+        host.check(["systemctl", "restart", "backendai-storage-proxy"], timeout=120)
         assert allinone.inactive() == []
     finally:
         host.check(["systemctl", "stop", "taken"])

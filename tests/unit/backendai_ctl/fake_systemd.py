@@ -56,5 +56,5 @@ def install(monkeypatch: pytest.MonkeyPatch, folder: Path) -> FakeSystemd:
     for module in (units, dropins):
         monkeypatch.setattr(module, "FOLDER", folder)
     monkeypatch.setattr(serving, "POLL", 0.01)
-    monkeypatch.setattr(serving, "LIMIT", 0.05)
+    monkeypatch.setattr(serving, "TIMEOUT", 0.05)
     return made

@@ -170,7 +170,7 @@ def test_a_directory_that_takes_long_to_list_everybody_is_asked_by_key(
         f'#!/bin/sh\n[ $# -gt 1 ] || exec sleep 60\ngrep -Ew "^$2|$3" {host_accounts.folder}/"$1"\n'
     )
     program.write_text(keyed)
-    monkeypatch.setattr(accounts, "_LIMIT_OF_ALL", 0.2)
+    monkeypatch.setattr(accounts, "_TIMEOUT_OF_ALL", 0.2)
     assert problem(ctx) is None and accounts.known(ctx.facts).account("bai")
     host_accounts.set([ALICE], ["alice:x:1000:"])
     found = problem(ctx)

@@ -22,7 +22,7 @@ from backendai_ctl.platform.run import run
 
 
 class Broken(Step):
-    name, title, limit = "a", "Do it", 5
+    name, title, timeout = "a", "Do it", 5
 
     def check(self, ctx: Context) -> list[Change]:
         raise KeyError("hunter2")

@@ -13,7 +13,7 @@ import pytest
 from upstream import Upstream, shared, unpack
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
-LIMIT = 20  # seconds
+TIMEOUT = 20  # seconds
 
 SERVER = '''#!{python}
 """Answers on a port with what a file says; 200 if it says nothing else."""
@@ -46,7 +46,7 @@ class Systemd:
 
     def next(self) -> list[str]:
         """The lines of the next message; fails when none comes."""
-        self.socket.settimeout(LIMIT)
+        self.socket.settimeout(TIMEOUT)
         return self.socket.recv(4096).decode().split("\n")
 
     def waiting(self) -> list[str]:

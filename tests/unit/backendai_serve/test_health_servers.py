@@ -311,7 +311,7 @@ def test_what_is_no_valkey_is_not_well(answer: bytes) -> None:
 def test_a_server_that_drips_or_floods_holds_nobody_up(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "LIMIT", 0.3)
+    monkeypatch.setattr(health, "TIMEOUT", 0.3)
     sent = []
 
     def drip(connection: socket.socket) -> None:

@@ -158,7 +158,7 @@ def test_pauses_grow_while_a_server_says_why_and_stay_below_the_watchdogs(
     assert pauses[:4] == [0, supervisor.POLL, supervisor.POLL, supervisor.POLL]
     assert supervisor.POLL < pauses[10] < pauses[20] < pauses[-1] == supervisor.CALM
     # systemd hears of it again before the time that it was given is over.
-    assert supervisor.CALM + 3 * health.LIMIT < supervisor.MORE
+    assert supervisor.CALM + 3 * health.TIMEOUT < supervisor.MORE
     pauses.clear()
     monkeypatch.setenv("WATCHDOG_USEC", "6000000")
     assert supervisor.supervise(1, "x") == 0

@@ -21,7 +21,7 @@ from backendai_ctl.pki import tls
 from backendai_serve import tunnel
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
-LIMIT = 10  # seconds
+TIMEOUT = 10  # seconds
 Handler = Callable[[socket.socket], None]
 
 
@@ -81,7 +81,7 @@ def saying(word: bytes) -> Handler:
 
 def staying_until(event: threading.Event) -> Handler:
     def stay(_connection: socket.socket) -> None:
-        event.wait(LIMIT)
+        event.wait(TIMEOUT)
 
     return stay
 
@@ -135,7 +135,7 @@ def running(folder: Path, *rows: dict[str, Any]) -> Iterator[Path]:
     said, notices = folder / "said", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     with notices, said.open("w") as out:
         notices.bind(str(folder / "notify"))
-        notices.settimeout(LIMIT)
+        notices.settimeout(TIMEOUT)
         process = subprocess.Popen(
             [sys.executable, "-m", "backendai_serve.tunnel", folder / "tunnel.json"],
             stderr=out,
@@ -146,13 +146,13 @@ def running(folder: Path, *rows: dict[str, Any]) -> Iterator[Path]:
             yield said
         finally:
             process.terminate()
-            assert process.wait(LIMIT) == 0
+            assert process.wait(TIMEOUT) == 0
 
 
 def send(port: int, data: bytes) -> bytes:
     """What comes back, as much as was sent; less if the connection ends."""
-    with socket.create_connection(("127.0.0.1", port), LIMIT) as client:
-        client.settimeout(LIMIT)
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as client:
+        client.settimeout(TIMEOUT)
         threading.Thread(target=client.sendall, args=(data,), daemon=True).start()
         found = b""
         try:
@@ -292,7 +292,7 @@ def test_a_connection_to_a_master_of_the_past_is_ended(tmp_path: Path, free_port
         masters.append(one)
         route = row(free_port, f"127.0.0.1:{node}", service="mine")
         said = stack.enter_context(running(tmp_path, route))
-        client = stack.enter_context(socket.create_connection(("127.0.0.1", free_port), LIMIT))
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", free_port), TIMEOUT))
         client.sendall(b"hello")
         assert client.recv(5) == b"hello"
         client.settimeout(2.5)
@@ -301,13 +301,13 @@ def test_a_connection_to_a_master_of_the_past_is_ended(tmp_path: Path, free_port
         masters.append(two)
         began = time.monotonic()
         assert ended(client)
-        assert time.monotonic() - began < LIMIT
+        assert time.monotonic() - began < TIMEOUT
         assert send(free_port, b"anew") == b"anew"
         assert f"cache: 127.0.0.1:{two} is the master now; 1 connections ended" in said.read_text()
 
 
 def ended(client: socket.socket) -> bool:
-    client.settimeout(LIMIT)
+    client.settimeout(TIMEOUT)
     try:
         return client.recv(1) == b""
     except ConnectionError:
@@ -319,11 +319,11 @@ def test_when_the_server_leaves_the_client_is_told(tmp_path: Path, free_port: in
     with ExitStack() as stack:
         port = stack.enter_context(listening(staying_until(leave)))
         stack.enter_context(running(tmp_path, row(free_port, f"127.0.0.1:{port}")))
-        client = stack.enter_context(socket.create_connection(("127.0.0.1", free_port), LIMIT))
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", free_port), TIMEOUT))
         began = time.monotonic()
         leave.set()
         assert client.recv(1) == b""
-        assert time.monotonic() - began < LIMIT
+        assert time.monotonic() - began < TIMEOUT
 
 
 def test_hosts_with_brackets_are_split() -> None:

@@ -23,7 +23,7 @@ from bootstrap.setup import Ready
 from releasekit.errors import Failure
 
 SRC = Path(__file__).resolve().parents[3] / "src"
-LIMIT = 20.0  # seconds
+TIMEOUT = 20.0  # seconds
 # Prints what Pants would get, signs when told to, ends when its input ends: as Pants would.
 PANTS = """
 import json, os, sys
@@ -50,9 +50,9 @@ pytestmark = pytest.mark.skipif(shutil.which("gpg") is None, reason="this machin
 
 
 def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LIMIT
+    end = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < end, f"not within {LIMIT} s: {what}"
+        assert time.monotonic() < end, f"not within {TIMEOUT} s: {what}"
         time.sleep(0.05)
 
 
@@ -87,7 +87,7 @@ class Pants:
         return self._line()
 
     def end(self) -> dict[str, str]:
-        self.process.communicate(timeout=LIMIT)
+        self.process.communicate(timeout=TIMEOUT)
         return self.made
 
 

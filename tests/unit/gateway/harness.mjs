@@ -8,15 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const BUILT = process.env.GATEWAY_DIR;
-const LIMIT = 20_000; // milliseconds for any one thing to happen
+const TIMEOUT = 20_000; // milliseconds for any one thing to happen
 
 /** Resolve as soon as `condition()` is true; asked again at every turn of the event loop. */
 export async function until(condition, what) {
-  const end = performance.now() + LIMIT;
+  const end = performance.now() + TIMEOUT;
   for (;;) {
     const value = await condition();
     if (value) return value;
-    if (performance.now() > end) throw new Error(`not within ${LIMIT} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not within ${TIMEOUT} ms: ${what}`);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 PROGRAMS = sorted(path.name for path in Path(__file__).parent.glob("*.test.mjs"))
-TIME_LIMIT = 300  # seconds
+TIMEOUT = 300  # seconds
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -22,7 +22,7 @@ def test_gateway_keeps_promises_of(program: str, kit: Any, built: Path, workshop
         env=environment,
         capture_output=True,
         text=True,
-        timeout=TIME_LIMIT,
+        timeout=TIMEOUT,
     )
     print(done.stdout)
     assert done.returncode == 0, done.stderr

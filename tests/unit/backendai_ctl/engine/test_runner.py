@@ -1,4 +1,4 @@
-"""The engine: order, blocked steps, limits, and a second run that leaves no trace."""
+"""The engine: order, blocked steps, timeouts, and a second run that leaves no trace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Fake:
     components: tuple[str, ...] = ()
     error: Problem | None = None
     takes: float = 0
-    limit: int = 5
+    timeout: int = 5
     title: str = "Do it"
     done: bool = False
     log: list[str] = field(default_factory=list)
@@ -94,7 +94,7 @@ def test_a_failure_blocks_only_those_that_need_it(ctx: Context) -> None:
 
 
 def test_a_step_that_takes_too_long_fails_and_the_rest_goes_on(ctx: Context) -> None:
-    steps = [Fake("slow", takes=30, limit=1), Fake("free")]
+    steps = [Fake("slow", takes=30, timeout=1), Fake("free")]
     began = time.monotonic()
     outcomes = runner.execute(steps, ctx, Journal(ctx.paths.ctl))
     assert time.monotonic() - began < 10
@@ -107,12 +107,12 @@ class Waiting(Fake):
 
     def apply(self, ctx: Context) -> None:
         with suppress(Problem):
-            run(["sleep", "60"], limit=60)
+            run(["sleep", "60"], timeout=60)
         self.done = True
 
 
 class Deaf(Fake):
-    """It waits in a way that knows no limit, and goes on whatever it meets."""
+    """It waits in a way that knows no timeout, and goes on whatever it meets."""
 
     def apply(self, ctx: Context) -> None:
         with suppress(Exception):
@@ -122,14 +122,14 @@ class Deaf(Fake):
 
 def test_what_waits_in_a_step_ends_with_the_time_of_the_step(ctx: Context) -> None:
     began = time.monotonic()
-    steps = [Waiting("waits", limit=1)]
+    steps = [Waiting("waits", timeout=1)]
     assert states(runner.execute(steps, ctx, Journal(ctx.paths.ctl))) == {"waits": "done"}
     assert time.monotonic() - began < 1 + runner.GRACE
 
 
 def test_no_step_can_swallow_the_alarm(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "GRACE", 0)
-    outcomes = runner.execute([Deaf("deaf", limit=1)], ctx, Journal(ctx.paths.ctl))
+    outcomes = runner.execute([Deaf("deaf", timeout=1)], ctx, Journal(ctx.paths.ctl))
     assert (outcomes["deaf"].state, outcomes["deaf"].message) == (
         "failed",
         "deaf was not done after 1 s",
@@ -140,7 +140,7 @@ def test_a_dry_run_and_an_undo_have_the_time_of_the_step(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "GRACE", 0)
-    slow = Fake("slow", limit=1)
+    slow = Fake("slow", timeout=1)
     monkeypatch.setattr(slow, "check", lambda _ctx: time.sleep(60))
     monkeypatch.setattr(slow, "undo", lambda _ctx: time.sleep(60))
     found = runner.plan([slow], ctx)["slow"]

@@ -75,7 +75,7 @@ def test_what_is_no_etcd_is_unreachable() -> None:
     from loopback_servers import answering
 
     with answering({b"": b"SSH-2.0-x\r\n"}) as port, pytest.raises(Unreachable):
-        Client([f"127.0.0.1:{port}"], limit=1).prefix("/")
+        Client([f"127.0.0.1:{port}"], timeout=1).prefix("/")
 
 
 def test_an_etcd_without_its_json_gateway_is_told() -> None:
@@ -83,7 +83,7 @@ def test_an_etcd_without_its_json_gateway_is_told() -> None:
 
     said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"
     with answering({b"": said}) as port, pytest.raises(Unreachable) as caught:
-        Client([f"127.0.0.1:{port}"], limit=1).prefix("/")
+        Client([f"127.0.0.1:{port}"], timeout=1).prefix("/")
     assert "HTTP 404, no JSON (not found); its gateway" in caught.value.message
 
 

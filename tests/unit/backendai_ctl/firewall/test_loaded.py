@@ -26,7 +26,7 @@ def kernel(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     note.write_text(shown)
     answers = [Done(0, shown, "")]
     monkeypatch.setattr(loaded, "NOTE", note)
-    monkeypatch.setattr(loaded, "run", lambda _call, limit: answers[-1])
+    monkeypatch.setattr(loaded, "run", lambda _call, timeout: answers[-1])
     return answers
 
 

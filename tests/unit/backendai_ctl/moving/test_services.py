@@ -22,7 +22,7 @@ def calls(earlier: Context, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def properties(unit: str, _names: object) -> dict[str, str]:
         return {"ActiveState": "inactive" if "agent" in unit else "active"}
 
-    def systemctl(*words: str, limit: float = 90) -> str:
+    def systemctl(*words: str, timeout: float = 90) -> str:
         made.append(" ".join(words))
         return ""
 

@@ -188,7 +188,7 @@ def test_scripts_with_a_network_of_their_own_let_systemd_do_it(
     """rpm 4.20 gives its scripts one, in which no server of the site answers."""
     calls = []
 
-    def outside(argv: Sequence[str], environment: Mapping[str, str], limit: float) -> str:
+    def outside(argv: Sequence[str], environment: Mapping[str, str], timeout: float) -> str:
         calls.append((tuple(argv), dict(environment)))
         return '{"dry_run": false, "message": "this host is configured", "pending": false}'
 

@@ -35,7 +35,7 @@ class Fake:
     needs: tuple[str, ...] = ()
     components: tuple[str, ...] = ()
     error: Problem | None = field(default=None)
-    limit: int = 5
+    timeout: int = 5
 
     def concerns(self, _facts: Facts) -> tuple[str, ...]:
         return self.components

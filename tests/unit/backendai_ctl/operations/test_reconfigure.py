@@ -19,7 +19,7 @@ from backendai_ctl.steps.start_services import StartServices
 class Step:
     """A step that ends as it is told."""
 
-    title, limit, needs = "Do it", 5, ()
+    title, timeout, needs = "Do it", 5, ()
 
     def __init__(self, name: str, components: tuple[str, ...], error: Pending | None) -> None:
         self.name, self.components, self.error = name, components, error

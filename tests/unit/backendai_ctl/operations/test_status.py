@@ -131,7 +131,7 @@ def test_the_step_that_keeps_it_from_running_is_named_not_those_behind_it(
     assert [row["step"] for row in found.unfinished] == list(result["steps"])[1:]
 
 
-def test_waiting_ends_when_all_is_healthy_and_at_its_limit(
+def test_waiting_ends_when_all_is_healthy_and_at_its_timeout(
     gateway: Context, units: dict[str, str], body: dict[str, tuple[int, str]]
 ) -> None:
     assert not status.wait(gateway, 60).errors

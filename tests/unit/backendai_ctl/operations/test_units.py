@@ -18,7 +18,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(systemd, "forget_failures", lambda names: made.append("forget"))
     monkeypatch.setattr(systemd, "enabled", lambda _unit: True)
     monkeypatch.setattr(systemd, "not_active", lambda _units: [])
-    monkeypatch.setattr(systemd, "systemctl", lambda *words, limit: made.append(" ".join(words)))
+    monkeypatch.setattr(systemd, "systemctl", lambda *words, timeout: made.append(" ".join(words)))
     return made
 
 

@@ -28,7 +28,7 @@ class Waits:
     title: str = "Write settings"
     needs: tuple[str, ...] = ()
     components: tuple[str, ...] = ("webserver",)
-    limit: int = 5
+    timeout: int = 5
 
     def concerns(self, _facts: Facts) -> tuple[str, ...]:
         return self.components

@@ -12,7 +12,7 @@ from backendai_ctl.platform.run import run
 from backendai_ctl.platform.together import together
 
 
-def test_without_a_deadline_a_limit_is_a_limit() -> None:
+def test_without_a_deadline_a_timeout_is_a_timeout() -> None:
     assert deadline.left(7) == 7
 
 
@@ -39,5 +39,5 @@ def test_a_program_ends_with_it() -> None:
 
 def test_so_does_what_runs_beside() -> None:
     with deadline.within(5):
-        found = together({"a": lambda: deadline.left(100)}, limit=3, late=0.0)
+        found = together({"a": lambda: deadline.left(100)}, timeout=3, late=0.0)
     assert 4 < found["a"] <= 5

@@ -22,7 +22,7 @@ def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch, free_port: int) -> N
 
 def test_a_server_that_never_answers_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
-        http.ask(f"http://127.0.0.1:{silent.getsockname()[1]}/", limit=0.1)
+        http.ask(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.1)
 
 
 def test_our_own_server_is_asked_whatever_its_certificate_says(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_our_own_server_is_asked_whatever_its_certificate_says(tmp_path: Path) -
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_once, args=(server, context), daemon=True).start()
         url = f"https://127.0.0.1:{server.getsockname()[1]}/health"
-        assert http.ask(url, limit=10, tls=http.unchecked()) == (200, "well")
+        assert http.ask(url, timeout=10, tls=http.unchecked()) == (200, "well")
 
 
 def _once(server: socket.socket, context: ssl.SSLContext) -> None:
@@ -56,4 +56,4 @@ def test_a_socket_of_the_file_system_is_asked(tmp_path: Path) -> None:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
         threading.Thread(target=once, daemon=True).start()
-        assert http.ask("http://localhost/version", limit=10, local=path) == (200, "{}")
+        assert http.ask("http://localhost/version", timeout=10, local=path) == (200, "{}")

@@ -17,6 +17,6 @@ def test_names_and_addresses() -> None:
 
 
 def test_a_name_server_that_is_away_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "LIMIT", 0.1)
+    monkeypatch.setattr(names, "TIMEOUT", 0.1)
     monkeypatch.setattr(names, "_look", lambda _name: time.sleep(5))
     assert names.resolve("slow.example") == []

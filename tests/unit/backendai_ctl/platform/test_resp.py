@@ -39,7 +39,7 @@ def test_an_error_is_refused_with_the_words_of_the_server() -> None:
 def test_what_is_no_reply_is_a_failed_connection(reply: bytes) -> None:
     with (
         answering({AUTH: reply}) as port,
-        resp.Connection("127.0.0.1", port, limit=0.5) as server,
+        resp.Connection("127.0.0.1", port, timeout=0.5) as server,
         pytest.raises(OSError),
     ):
         server.call("AUTH", "päss 1")

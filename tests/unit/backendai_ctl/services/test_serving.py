@@ -204,7 +204,7 @@ def test_what_does_not_become_well_is_told_in_its_own_words(
 def test_one_that_ends_again_and_again_is_not_awaited(
     ready: Context, host: FakeSystemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "LIMIT", 600)
+    monkeypatch.setattr(serving, "TIMEOUT", 600)
     host.sick, host.restarts = "connection refused", serving.TRIES
     with pytest.raises(Problem, match=f"ended {serving.TRIES} times: connection refused"):
         CACHE.apply(ready)

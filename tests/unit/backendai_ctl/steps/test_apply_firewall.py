@@ -27,7 +27,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     """What systemctl was told; everything works, and the kernel has what was loaded."""
     made: Calls = []
 
-    def program(call: list[str], *, limit: float) -> Done:
+    def program(call: list[str], *, timeout: float) -> Done:
         made.append(tuple(call[1:]))
         return Done(0, "", "")
 

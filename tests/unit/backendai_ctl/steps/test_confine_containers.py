@@ -75,7 +75,7 @@ def test_what_may_not_look_believes_the_note_of_the_unit(
 def test_that_nft_refuses_them_is_told_in_its_words(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def program(call: list[str], *, limit: float = 0) -> Done:
+    def program(call: list[str], *, timeout: float = 0) -> Done:
         said = "Error: Could not process rule: No such file\n" if "journalctl" in call else ""
         return Done(0 if said else 1, said, "")
 

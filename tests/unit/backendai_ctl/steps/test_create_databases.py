@@ -29,7 +29,7 @@ class Psql:
         ]
 
     def run(
-        self, argv: tuple[str, ...], *, user: str, stdin: str, env: dict[str, str], limit: float
+        self, argv: tuple[str, ...], *, user: str, stdin: str, env: dict[str, str], timeout: float
     ) -> Done:
         self.argv += argv
         assert env["PGOPTIONS"] == "-c search_path=pg_catalog,pg_temp"

@@ -60,7 +60,7 @@ def test_nothing_but_the_services_with_volumes_waits_for_the_server(nfs: Context
     for either in (text, woken):
         assert "DefaultDependencies=no" in either  # else remote-fs.target, and the boot, would wait
         assert "Before=umount.target" in either
-    assert f"TimeoutSec={mounts.MOUNT_LIMIT}" in text
+    assert f"TimeoutSec={mounts.MOUNT_TIMEOUT}" in text
     assert "What=nas.example:/srv/vf" in text
     assert "[Install]" not in text  # a boot starts the .automount, which asks nobody
     assert "WantedBy=multi-user.target" in woken

@@ -146,7 +146,7 @@ def test_a_read_only_file_system_is_named(mine: Context, monkeypatch: pytest.Mon
         changes(mine, place)
 
 
-def test_a_dead_server_is_told_within_the_limit(
+def test_a_dead_server_is_told_within_the_timeout(
     mine: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place,) = places(mine)
