@@ -33,7 +33,7 @@ def backendai_package(
     has_folders=False,
     configured=False,
     handler=False,
-    marks=(),
+    flags=(),
     generated=(),
     licenses="",
     section="admin",
@@ -48,7 +48,7 @@ def backendai_package(
     licenses.json among the files; section: of Debian; private_loader: programs use the runtime's loader.
 
     What scripts do: has_folders: make the folders; configured: have backendai-ctl configure the
-    host at the end of the transaction, which is the work of the package with `handler`; marks: files
+    host at the end of the transaction, which is the work of the package with `handler`; flags: files
     that let its services start, emptied by a new version; generated: what backendai-ctl made for it,
     as words of the shell (`*` is any name): gone after a purge.
     """
@@ -105,7 +105,7 @@ def backendai_package(
                 "has_folders": has_folders,
                 "configured": configured,
                 "handler": handler,
-                "marks": list(marks),
+                "flags": list(flags),
                 "generated": list(generated),
             },
         )
@@ -278,16 +278,16 @@ def backendai_component(
 
 def _service_of(name, configs):
     """What the package of a component or a server says of its service; configs: files made for it."""
-    unit, mark = f"backendai-{name}.service", "{state}/ctl/ready/" + name
+    unit, flag = f"backendai-{name}.service", "{state}/ctl/ready/" + name
     return dict(
         requires=["backendai-ctl"],
         services=[unit],
         configured=True,
-        marks=[mark],
+        flags=[flag],
         generated=[
             *("{config}/" + path for path in configs),
             f"/etc/systemd/system/{unit}.d",
-            mark,
+            flag,
         ],
     )
 

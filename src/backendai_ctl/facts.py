@@ -51,11 +51,11 @@ class Paths:
 
     @property
     def ctl(self) -> Path:
-        """What backendai-ctl keeps for itself: journal, bases of merges, marks."""
+        """What backendai-ctl keeps for itself: journal, bases of merges, flags."""
         return self.state / "ctl"
 
     def ready(self, service: str) -> Path:
-        """The mark that allows a service to start; it is there once we have started it."""
+        """The flag that allows a service to start; it is there once we have started it."""
         return self.ctl / "ready" / service
 
     @property

@@ -48,8 +48,8 @@ class _Line(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = hidden(record.getMessage()).replace("\n", " \\ ")
-        mark = f"<{_PRIORITIES.get(record.levelno, 5)}>" if self.journal else ""
-        return f"{mark}backendai-ctl: {record.levelname.lower()}: {text}"
+        prefix = f"<{_PRIORITIES.get(record.levelno, 5)}>" if self.journal else ""
+        return f"{prefix}backendai-ctl: {record.levelname.lower()}: {text}"
 
 
 def set_up(*, debug: bool) -> None:

@@ -101,10 +101,10 @@ def record(host: Host) -> dict[str, Any]:
 
 
 def leftovers(host: Host) -> list[str]:
-    """What a run must not leave behind: private folders, half dumps, the mark."""
+    """What a run must not leave behind: private folders, half dumps, the marker."""
     found = host.check(["sh", "-c", f"ls -d /run/backendai/ctl/* {BACKUPS}/*.partial; true"])
-    marks = sql(host, "SELECT relname FROM pg_class WHERE relname LIKE 'backendai_ctl%'", NAME)
-    return [*found.stdout.split(), *marks.split()]
+    markers = sql(host, "SELECT relname FROM pg_class WHERE relname LIKE 'backendai_ctl%'", NAME)
+    return [*found.stdout.split(), *markers.split()]
 
 
 def interrupted(host: Host, phase: str, delay: float, act: str, timeout: float = 120) -> Result:

@@ -26,7 +26,7 @@ RECORD = "/var/lib/backendai/ctl/moved.json"
 NO_CONFIGURE = "/etc/backendai/no-configure"
 MOVE = ["backendai-ctl", "reconfigure", "--only", "move-servers", "--json"]
 STAND_IN = "backendai-webserver.service"  # a service that is started and stopped, and does nothing
-MARK = "/var/lib/backendai/ctl/ready/webserver"
+FLAG = "/var/lib/backendai/ctl/ready/webserver"
 STOPPING = 3  # seconds that it takes to stop
 DATABASES = ("backendai", "backendai_appproxy")
 SOON = "/sorna/local/nodes/000"
@@ -100,7 +100,7 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
 
     # And the site lives in its new servers, with the rows that it had.
     host.sh(f"systemctl stop {STAND_IN}; systemctl disable {STAND_IN} 2>/dev/null || :")
-    host.sh(f"rm {NO_CONFIGURE} {MARK} /etc/systemd/system/{STAND_IN}; systemctl daemon-reload")
+    host.sh(f"rm {NO_CONFIGURE} {FLAG} /etc/systemd/system/{STAND_IN}; systemctl daemon-reload")
     host.run(["backendai-ctl", "reconfigure"], timeout=600)
     host.check(["backendai-ctl", "status", "--wait", "240"], timeout=300)
     assert own.sql(host, "SELECT version_num FROM alembic_version", "backendai") == old.HEAD
@@ -146,7 +146,7 @@ def test_a_full_disk_leaves_the_services_with_the_servers_that_they_had(host: Ho
     assert "No space left" in why(failed), failed
     assert "start again, with the servers that they had" in failed.stderr
     host.sh(f"until systemctl is-active --quiet {STAND_IN}; do sleep 0.1; done")
-    assert host.sh(f"cat {MARK}") == "as it was"
+    assert host.sh(f"cat {FLAG}") == "as it was"
     assert debian.states(host) == ["active"] * 3
     assert of_debian(host) == was
     running = host.run(["systemctl", "is-active", *own.UNITS.values()]).stdout.split()
@@ -199,13 +199,13 @@ def test_somebody_who_still_writes_to_the_database_is_named(host: Host) -> None:
 
 
 def _stand_in(host: Host) -> None:
-    """A unit of ours that runs without a site, where its mark allows it."""
+    """A unit of ours that runs without a site, where its flag allows it."""
     unit = (
-        f"[Unit]\nConditionFileNotEmpty={MARK}\n[Service]\nType=exec\nExecStart=/bin/sleep infinity\n"
+        f"[Unit]\nConditionFileNotEmpty={FLAG}\n[Service]\nType=exec\nExecStart=/bin/sleep infinity\n"
         f"ExecStop=/bin/sleep {STOPPING}\n[Install]\nWantedBy=multi-user.target\n"
     )
     host.write(f"/etc/systemd/system/{STAND_IN}", unit)
-    host.write(MARK, "as it was\n")
+    host.write(FLAG, "as it was\n")
     host.sh("systemctl daemon-reload")
 
 

@@ -168,7 +168,7 @@ def test_a_full_disk_is_told(host: Host) -> None:
     host.check(["backendai-ctl", "reconfigure"], timeout=TIMEOUT)
 
 
-def test_a_kill_half_way_leaves_the_mark(host: Host) -> None:
+def test_a_kill_half_way_leaves_the_flag(host: Host) -> None:
     kill = f"printf '#!/bin/sh\\nkill -9 $$\\n' >/tmp/k; chmod +x /tmp/k; mount --bind /tmp/k {CTL}"
     reinstall(host, kill)
     finish(host)

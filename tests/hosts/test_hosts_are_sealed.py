@@ -71,9 +71,9 @@ def test_command_that_hangs_is_ended(hosts: Hosts) -> None:
 
 def test_root_is_never_changed(hosts: Hosts) -> None:
     with hosts.boot("trixie") as host:
-        host.sh("touch /etc/mark; rm /etc/debian_version")
+        host.sh("touch /etc/trace; rm /etc/debian_version")
     with hosts.boot("trixie") as host:
-        assert host.sh("ls /etc/mark 2>/dev/null || :") == ""
+        assert host.sh("ls /etc/trace 2>/dev/null || :") == ""
         assert host.sh("cat /etc/debian_version")
 
 

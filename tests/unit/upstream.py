@@ -95,10 +95,10 @@ def unpack(folder: Path, wanted: Iterable[str]) -> Upstream:
     with (folder / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         for name in sorted(closure(wanted)):
-            mark = folder / f".{name}"
-            if mark.exists():
+            flag = folder / f".{name}"
+            if flag.exists():
                 continue
             with zipfile.ZipFile(file(locked()[name])) as wheel:
                 wheel.extractall(folder, [n for n in wheel.namelist() if "/static/" not in n])
-            mark.touch()
+            flag.touch()
     return Upstream(folder)

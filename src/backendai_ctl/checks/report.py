@@ -16,7 +16,7 @@ from rich.text import Text
 
 from backendai_ctl.errors import Problem, summary
 from backendai_ctl.platform import files
-from backendai_ctl.platform.text import canonical, mark
+from backendai_ctl.platform.text import canonical, status_word
 from backendai_ctl.result import LEVELS
 
 _OK = {"ok": True, "fail": False, "warn": None, "skip": None}
@@ -76,7 +76,7 @@ def show(report: Report, console: Console) -> None:
         if finding.group != group:
             group = finding.group
             console.print(f"\n{group}", style="bold")
-        line = Text.assemble("  ", mark(f"{finding.level:<5}", _OK[finding.level]))
+        line = Text.assemble("  ", status_word(f"{finding.level:<5}", _OK[finding.level]))
         console.print(line.append(f"{finding.name}: {finding.message}"))
         if finding.level in ("warn", "fail"):
             console.print(f"        why:  {finding.why}")

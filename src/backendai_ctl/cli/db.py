@@ -31,9 +31,9 @@ from backendai_ctl.database.plan import plan
 from backendai_ctl.engine.journal import Journal, Outcome
 from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.facts import Database
-from backendai_ctl.operations.reconfigure import exclusive, pending_mark, reconfigure
+from backendai_ctl.operations.reconfigure import exclusive, pending_flag, reconfigure
 from backendai_ctl.platform import files
-from backendai_ctl.platform.text import mark
+from backendai_ctl.platform.text import status_word
 from backendai_ctl.steps.migrate_schema import name as migration_step
 from backendai_ctl.steps.plan import steps
 
@@ -100,7 +100,7 @@ def migrate_(ctx: click.Context, dry_run: bool, which: str | None) -> None:
         show(lambda console: _plan(console, planned, dry_run, bool(errors)))
         rows = {name: {"changes": list(map(asdict, todo))} for name, todo in planned.items()}
         if errors:
-            emit({"databases": rows}, errors=errors)  # and the host stays marked as pending
+            emit({"databases": rows}, errors=errors)  # and the host stays flagged as pending
     if not dry_run:
         errors += _go_on(found, [named(found.facts, name) for name in planned if planned[name]])
     emit({"databases": rows}, errors=errors)
@@ -202,8 +202,8 @@ def _go_on(found: Context, changed: list[Database]) -> list[Problem]:
 
 def _waits(found: Context, database: Database, journal: Journal) -> bool:
     """Whether its service may not start, or the last run was not done."""
-    mark = found.paths.ready(database.component)
-    held_back = found.here(database.component) and not (files.read(mark) or "").strip()
+    flag = found.paths.ready(database.component)
+    held_back = found.here(database.component) and not (files.read(flag) or "").strip()
     return held_back or any(row["state"] != "done" for row in journal.last()["steps"].values())
 
 
@@ -227,13 +227,13 @@ def _note_behind(found: Context, done: backups.Restored) -> None:
 def _changing(found: Context, dry_run: bool) -> Iterator[Callable[[], None]]:
     """Hold the lock of this host; gives what is to be called before anything is stopped.
 
-    It marks the host as pending, for the next boot to finish what is killed here. The mark goes
+    It flags the host as pending, for the next boot to finish what is killed here. The flag goes
     with the block's success, unless it was there before or packages renewed it meanwhile.
     """
     if dry_run:
         yield lambda: None
         return
-    path = pending_mark(found)
+    path = pending_flag(found)
     ours: tuple[int, int] | None = None
 
     def stamp() -> tuple[int, int]:
@@ -265,7 +265,7 @@ def _status(console: Console, rows: list[states.Row]) -> None:
         state = f"{row.pending} behind" if row.pending else row.state
         shown.add_row(
             row.database,
-            mark(state, _OK.get(row.state, False)),
+            status_word(state, _OK.get(row.state, False)),
             row.revision or "-",
             row.head or "-",
             f"{row.size / 1e6:.0f} MB" if row.size else "-",

@@ -24,7 +24,7 @@ from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.etcd import access, export, seed, space, users
 from backendai_ctl.etcd.client import Client
 from backendai_ctl.operations.reconfigure import exclusive
-from backendai_ctl.platform.text import mark
+from backendai_ctl.platform.text import status_word
 from backendai_ctl.probes import servers
 
 Pairs = Mapping[str, tuple[str | None, str | None]]
@@ -55,7 +55,7 @@ def status(ctx: click.Context) -> None:
     def text(console: Console) -> None:
         shown = table("ENDPOINT", "HEALTH", "VERSION", "LEADER", "SIZE")
         for row in rows:
-            word = mark("healthy" if row["ok"] else row["message"], row["ok"])
+            word = status_word("healthy" if row["ok"] else row["message"], row["ok"])
             size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else "-"
             shown.add_row(row["endpoint"], word, row["version"], row["leader"], size)
         console.print(shown)

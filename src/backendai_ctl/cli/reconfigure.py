@@ -21,7 +21,7 @@ from backendai_ctl.cli.output import (
 )
 from backendai_ctl.errors import Problem, summary
 from backendai_ctl.operations.reconfigure import Report, reconfigure
-from backendai_ctl.platform.text import mark
+from backendai_ctl.platform.text import status_word
 
 _OK = {"done": True, "same": True, "pending": None, "blocked": None, "failed": False}
 
@@ -67,7 +67,9 @@ def _text(console: Console, report: Report, dry_run: bool) -> None:
     hints = []
     for name, outcome in report.outcomes.items():
         seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
-        shown.add_row(name, mark(outcome.state, _OK[outcome.state]), seconds, outcome.message)
+        shown.add_row(
+            name, status_word(outcome.state, _OK[outcome.state]), seconds, outcome.message
+        )
         if outcome.hint and outcome.state != "blocked":
             hints.append(outcome.hint)
     console.print(shown)

@@ -10,7 +10,7 @@ from rich.text import Text
 from backendai_ctl.cli.output import context, emit, example, json_option, table
 from backendai_ctl.operations import status as gathered
 from backendai_ctl.operations.status import Part, Status
-from backendai_ctl.platform.text import mark
+from backendai_ctl.platform.text import status_word
 
 
 @click.command(**example("backendai-ctl status\nbackendai-ctl status --wait 120 --json"))
@@ -62,7 +62,9 @@ def _components(status: Status) -> Table:
     for part in status.components:
         made.add_row(
             part.name,
-            mark(part.state or "no systemd", {"active": True, "failed": False}.get(part.state)),
+            status_word(
+                part.state or "no systemd", {"active": True, "failed": False}.get(part.state)
+            ),
             part.since.replace("+00:00", "Z"),
             _health(part),
             part.version,
@@ -79,7 +81,7 @@ def _servers(status: Status) -> Table:
 
 def _health(part: Part) -> Text:
     if part.state == "off":
-        return mark("off", None)
+        return status_word("off", None)
     if part.ok:
-        return mark("healthy", True)
-    return mark(part.message or "not running", False)
+        return status_word("healthy", True)
+    return status_word(part.message or "not running", False)

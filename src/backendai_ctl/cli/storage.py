@@ -21,7 +21,7 @@ from backendai_ctl.cli.output import (
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest, Problem
 from backendai_ctl.operations.reconfigure import exclusive
-from backendai_ctl.platform.text import mark
+from backendai_ctl.platform.text import status_word
 from backendai_ctl.platform.together import together
 from backendai_ctl.steps.create_volumes import CreateVolumes, ready
 from backendai_ctl.steps.export_volumes import ExportVolumes
@@ -61,7 +61,7 @@ def status(ctx: click.Context) -> None:
                 row["source"] or "-",
                 {True: "yes", False: "no", None: "-"}[row["mounted"]],
                 f"{decimal(row['free'])} of {decimal(row['size'])}" if row["size"] else "-",
-                mark("ready" if row["ok"] else row["message"], row["ok"]),
+                status_word("ready" if row["ok"] else row["message"], row["ok"]),
             )
         console.print(shown)
 
@@ -170,7 +170,7 @@ def check(ctx: click.Context, name: str | None) -> None:
         for row in rows:
             colour = {"ok": True, "fail": False}.get(row["level"])
             shown.add_row(
-                row["volume"] or "-", row["name"], mark(row["level"], colour), row["message"]
+                row["volume"] or "-", row["name"], status_word(row["level"], colour), row["message"]
             )
         console.print(shown)
         for row in rows:

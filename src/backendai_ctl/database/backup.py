@@ -11,7 +11,7 @@ from backendai_ctl.database import dumps, programs
 from backendai_ctl.database.connection import connect
 from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import look
-from backendai_ctl.database.mark import read as read_mark
+from backendai_ctl.database.marker import read as read_marker
 from backendai_ctl.database.migration import alone, locked, restore
 from backendai_ctl.database.revisions import read as read_revisions
 from backendai_ctl.database.service import Service
@@ -38,7 +38,7 @@ def backup(
     """
     target = Target(ctx, database)
     with (connect if dry_run else locked)(target) as db:
-        if read_mark(db):
+        if read_marker(db):
             raise Problem(
                 f"{target.where}: a change of its schema was cut off",
                 hint="finish it first: backendai-ctl db migrate",

@@ -9,11 +9,11 @@ from backendai_ctl.database.databases import APPLICATION, WORKER
 from backendai_ctl.errors import Problem
 
 # The table by which a change under way is known, whoever looks, until it is over.
-MARK = "backendai_ctl_change"
+MARKER = "backendai_ctl_change"
 
 _TABLES = f"""
 SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace
-  AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> '{MARK}'
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> '{MARKER}'
   AND NOT EXISTS (SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """
@@ -23,7 +23,7 @@ SELECT count(*) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace
 _FINGERPRINT = f"""
 WITH own AS (
   SELECT c.oid, c.relname, c.relkind FROM pg_class c
-  WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '{MARK}'
+  WHERE c.relnamespace = 'public'::regnamespace AND c.relname <> '{MARKER}'
 ), lines AS (
   SELECT format('column %s %s %s %s %s %s', o.relkind, o.relname, a.attname,
       format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid)) AS line
@@ -34,7 +34,7 @@ WITH own AS (
     FROM own o JOIN pg_constraint c ON c.conrelid = o.oid
   UNION ALL SELECT format('index %s', pg_get_indexdef(o.oid)) FROM own o WHERE o.relkind IN ('i', 'I')
     AND NOT EXISTS (SELECT FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
-      WHERE i.indexrelid = o.oid AND t.relname = '{MARK}')
+      WHERE i.indexrelid = o.oid AND t.relname = '{MARKER}')
   UNION ALL SELECT format('view %s %s', o.relname, pg_get_viewdef(o.oid))
     FROM own o WHERE o.relkind IN ('v', 'm')
   UNION ALL SELECT format('trigger %s', pg_get_triggerdef(t.oid))

@@ -2,7 +2,7 @@
 
 One run at a time, by an advisory lock. An empty database is created, an older one is dumped and
 migrated, a newer one refused. Whatever fails or is killed is taken back, at once or by the next
-run: see mark.py for how that is known.
+run: see marker.py for how that is known.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.context import Context
-from backendai_ctl.database import dumps, inspect, mark, programs
+from backendai_ctl.database import dumps, inspect, marker, programs
 from backendai_ctl.database.connection import Connection, LockTaken, connect
 from backendai_ctl.database.databases import Target
 from backendai_ctl.database.inspect import Found, clients, look
@@ -46,14 +46,14 @@ class State:
     found: Found
     head: str
     pending: int = 0  # revisions to apply
-    mark: mark.Mark | None = None
+    marker: marker.Marker | None = None
 
 
 def assess(db: Connection, revisions: Revisions) -> State:
     """Look at a database; changes nothing."""
-    found, under_way = look(db), mark.read(db)
+    found, under_way = look(db), marker.read(db)
     if under_way:
-        return State("interrupted", found, revisions.head, mark=under_way)
+        return State("interrupted", found, revisions.head, marker=under_way)
     if found.empty:
         return State("empty", found, revisions.head)
     if found.revision is None:
@@ -135,7 +135,7 @@ def restore(db: Connection, dump: Path) -> None:
     wrong = programs.verify(target.ctx, dump)
     if not wrong:
         with programs.programs(target) as run:
-            wrong = run.load(mark.CLEAR, dump)
+            wrong = run.load(marker.CLEAR, dump)
     if wrong:
         raise Problem(
             f"{target.where}: restoring {dump} failed: {wrong}",
@@ -185,7 +185,7 @@ class Migration:
         self.service.stop()
         self._say(f"create the tables (revision {head})")
         with self._taken_back(), programs.programs(self.db.target) as run:
-            mark.put(self.db, mark.creating(head))
+            marker.put(self.db, marker.creating(head))
             if words := self.db.target.database.create:
                 self._finish(run.backend_ai([*words, "-f", str(run.ini())]))
             else:  # its revisions begin with an empty database
@@ -201,7 +201,7 @@ class Migration:
         with self._taken_back(), programs.programs(self.db.target) as run:
             self._set_aside(run, state)
             self._say("it has no accounts: make its tables anew")
-            self.db.do(mark.CLEAR)
+            self.db.do(marker.CLEAR)
         self._create()
 
     def _upgrade(self, state: State) -> None:
@@ -211,7 +211,7 @@ class Migration:
             alone(self.db)
             origin = state.found.revision
             self._say(f"migrate it, {state.pending} revisions: {origin} to {state.head}")
-            mark.put(self.db, mark.migrating(look(self.db), self.revisions, dump))
+            marker.put(self.db, marker.migrating(look(self.db), self.revisions, dump))
             self.service.note(state="migrating")
             self._finish(run.alembic("upgrade", "head"))
 
@@ -252,7 +252,7 @@ class Migration:
                 f"{self.db.target.where}: at revision {revision}, not {head}: {why}",
                 hint=f"fix the cause, then run: {_AGAIN}",
             )
-        mark.remove(self.db)
+        marker.remove(self.db)
         self.service.note(state="done")
 
     @contextmanager
@@ -280,7 +280,7 @@ class Migration:
 
     def _settle(self) -> None:
         """End a change that is under way: it is complete, never happened, or is taken back."""
-        begun = mark.read(self.db)
+        begun = marker.read(self.db)
         if begun is None:
             return
         self._wait_for_ours()
@@ -288,14 +288,14 @@ class Migration:
         if begun.kind == "creating":
             if found.revision != begun.target:
                 self._say("remove the tables that were made in part")
-                self.db.do(mark.CLEAR)
+                self.db.do(marker.CLEAR)
                 return
         elif found.revision != begun.target and not begun.untouched(found):
             self._restore(begun)
             return
-        mark.remove(self.db)
+        marker.remove(self.db)
 
-    def _restore(self, begun: mark.Mark) -> None:
+    def _restore(self, begun: marker.Marker) -> None:
         dump = Path(begun.dump)
         if not dump.is_file():
             raise Problem(

@@ -1,8 +1,8 @@
 """Keeping the service of a database down while its schema changes.
 
-The mark that allows its unit to start is emptied, so that neither a boot nor another program starts
+The flag that allows its unit to start is emptied, so that neither a boot nor another program starts
 it meanwhile; what it held is kept in the record of the change. It is never removed or made here: a
-service without a mark counts as new, and new ones are enabled whatever their operator did.
+service without a flag counts as new, and new ones are enabled whatever their operator did.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Record:
     """What is going on with a database on this host, for the next run and for people.
 
     `state`: settling, creating, stopping, dumping, migrating, restoring, done or failed. `why`: the
-    reason of a failure. `ran`: its unit has to be started again. `mark`: what its ready mark held;
-    empty: nothing, or there was none.
+    reason of a failure. `ran`: its unit has to be started again. `mark`: what its ready flag held;
+    empty: nothing, or there was none. Records on hosts have that key.
     """
 
     state: str = "done"
@@ -70,15 +70,15 @@ class Service:
 
     def stop(self) -> None:
         """Stop the unit and keep it from starting; both are undone by `start`."""
-        mark = self._mark()
-        held = files.read(mark)
+        flag = self._flag()
+        held = files.read(flag)
         runs = systemd.booted() and systemd.properties(self.unit, ["ActiveState"]).get(
             "ActiveState"
         ) in ("active", "activating", "reloading")
         known = self.record()
         self.note(ran=runs or known.ran, mark=held or known.mark)
         if held is not None:
-            files.write(mark, "", mode=0o600)
+            files.write(flag, "", mode=0o600)
         if runs:
             self.ctx.say(f"Stop {self.unit}")
             systemd.systemctl("stop", self.unit)
@@ -86,13 +86,13 @@ class Service:
     def start(self) -> None:
         """Let the unit start again, and start it if it ran."""
         known = self.record()
-        if known.mark and self._mark().exists():  # else its package was removed meanwhile
-            files.write(self._mark(), known.mark, mode=0o600)
+        if known.mark and self._flag().exists():  # else its package was removed meanwhile
+            files.write(self._flag(), known.mark, mode=0o600)
         if known.ran and systemd.booted():
             self.ctx.say(f"Start {self.unit}")
             systemd.systemctl("start", "--no-block", self.unit)
         if known.mark or known.ran:
             self.note(ran=False, mark="")
 
-    def _mark(self) -> Path:
+    def _flag(self) -> Path:
         return self.ctx.paths.ready(self.database.component)

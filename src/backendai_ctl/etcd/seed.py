@@ -79,7 +79,7 @@ def seed(ctx: Context, take: Sequence[str] = ()) -> Plan:
     for _ in range(TRIES):
         now_planned = plan(ctx, client, take)
         if not now_planned.needed or _commit(ctx, client, now_planned):
-            _mark(ctx, client)
+            _flag(ctx, client)
             return now_planned
     raise _contended()
 
@@ -121,7 +121,7 @@ def undo(ctx: Context) -> Undo:
             put[_name(ctx, "base")] = json.dumps(_record(client, ctx, "base"), sort_keys=True)
         if client.commit(planned.seen, put, delete):
             _verify(client, put, delete)
-            _mark(ctx, client)
+            _flag(ctx, client)
             return planned
     raise _contended()
 
@@ -138,17 +138,17 @@ def forget(ctx: Context) -> None:
         export(ctx, client)
         if not client.commit(_seen(found, delete), {}, delete):
             raise _contended()
-    mark(ctx).unlink(missing_ok=True)
+    flag(ctx).unlink(missing_ok=True)
 
 
-def mark(ctx: Context) -> Any:
+def flag(ctx: Context) -> Any:
     """Holds the revision of the last seeding: services are started with what it wrote."""
     return ctx.paths.ctl / "etcd-seed"
 
 
-def marked(ctx: Context, client: Client) -> bool:
-    """Whether the mark is that of the last seeding."""
-    return files.read(mark(ctx)) == _stamp(ctx, client)
+def flagged(ctx: Context, client: Client) -> bool:
+    """Whether the flag is that of the last seeding."""
+    return files.read(flag(ctx)) == _stamp(ctx, client)
 
 
 def shown(key: str, value: str | None) -> str:
@@ -198,8 +198,8 @@ def _writes(ctx: Context, changes: Mapping[str, str | None]) -> tuple[dict[str, 
     return put, [prefix + key for key, value in changes.items() if value is None]
 
 
-def _mark(ctx: Context, client: Client) -> None:
-    files.write(mark(ctx), _stamp(ctx, client), mode=0o600)
+def _flag(ctx: Context, client: Client) -> None:
+    files.write(flag(ctx), _stamp(ctx, client), mode=0o600)
 
 
 def _stamp(ctx: Context, client: Client) -> str:

@@ -19,7 +19,7 @@ _THERE = ("already exists",)
 _GONE = ("not found", "is not granted")
 
 
-def login_mark(ctx: Context) -> Path:
+def login_flag(ctx: Context) -> Path:
     """Holds the revision of etcd's users with which the services of this host logged in."""
     return ctx.paths.ctl / "etcd-login"
 

@@ -146,7 +146,7 @@ def amiss(ctx: Context) -> str:
     )
     if shown.returncode:
         return f"the kernel has no table {ruleset.TABLE}"
-    if ruleset.mark(made) not in shown.stdout:
+    if ruleset.fingerprint(made) not in shown.stdout:
         return f"the kernel has other rules than {ruleset.path(ctx)}"
     if shown.stdout != files.read(NOTE):
         return f"somebody changed the rules of table {ruleset.TABLE} in the kernel"
@@ -155,8 +155,8 @@ def amiss(ctx: Context) -> str:
 
 def _noted_otherwise(ctx: Context) -> str:
     """As `amiss` where nft does not work: the watch holds the kernel against the unit's note."""
-    mark = ruleset.mark(files.read(ruleset.path(ctx)) or "")
-    if mark and mark in (files.read(NOTE) or ""):
+    fingerprint = ruleset.fingerprint(files.read(ruleset.path(ctx)) or "")
+    if fingerprint and fingerprint in (files.read(NOTE) or ""):
         return ""
     return f"{UNIT} has not loaded them"
 

@@ -22,7 +22,9 @@ from backendai_ctl.topology import layout, listeners
 
 TABLE = "inet backendai"
 _NODE_CHAIN = "incoming"
-_MARK = "made_from_"  # a set without elements: its name tells which file the kernel's rules are of
+_MADE_FROM = (
+    "made_from_"  # a set without elements: its name tells which file the kernel's rules are of
+)
 _NAME = re.compile(r"^# (\S+) is (\S.*)$", re.MULTILINE)
 
 
@@ -61,7 +63,7 @@ def text(ctx: Context, *, of_nodes: bool) -> str:
             lines += as_set(f"closed{version}", kind, of_version(wanted.others, version))
     lines += containers.chain(ctx, wanted) if ctx.here("agent") else []
     lines += _incoming(ctx) if of_nodes else []
-    mark = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     return "\n".join(
         [
             f"# {f'Node {ctx.node}' if ctx.node else 'A single host'}. Made by backendai-ctl.",
@@ -69,7 +71,7 @@ def text(ctx: Context, *, of_nodes: bool) -> str:
             f"table {TABLE}",
             f"delete table {TABLE}",
             f"table {TABLE} {{",
-            *as_set(f"{_MARK}{mark}", "ipv4_addr", []),
+            *as_set(f"{_MADE_FROM}{digest}", "ipv4_addr", []),
             *lines,
             "}",
             "",
@@ -77,9 +79,9 @@ def text(ctx: Context, *, of_nodes: bool) -> str:
     )
 
 
-def mark(rules: str) -> str:
+def fingerprint(rules: str) -> str:
     """What says in the kernel that rules were loaded from this text."""
-    found = re.search(rf"\b{_MARK}[0-9a-f]+", rules)
+    found = re.search(rf"\b{_MADE_FROM}[0-9a-f]+", rules)
     return found[0] if found else ""
 
 

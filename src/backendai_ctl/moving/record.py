@@ -22,7 +22,7 @@ DONE = "done"
 class Record:
     """`servers`: HOST:PORT of each old server, by the name of ours.
 
-    `stopped`: the services that ran, and what their ready marks held. `dumps`: file of each database.
+    `stopped`: the services that ran, and what their ready flags held. `dumps`: file of each database.
     `kept`: why an old server was left running. `state`: one of the words above; empty: no move.
     """
 

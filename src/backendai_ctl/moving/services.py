@@ -20,7 +20,7 @@ _AS_BEFORE = (
 
 
 def stop(ctx: Context, names: tuple[str, ...]) -> None:
-    """Stop them and keep them from starting until their marks are written again.
+    """Stop them and keep them from starting until their flags are written again.
 
     What ran is in the record before anything is stopped.
     """

@@ -1,4 +1,4 @@
-"""Names of the nodes in /etc/hosts, between two marks, on request only."""
+"""Names of the nodes in /etc/hosts, between two markers, on request only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def changed(wanted: list[str], file: Path = FILE) -> bool:
 
 
 def write(wanted: list[str], file: Path = FILE) -> None:
-    """Put the lines between the marks, or take the marks out if there are none."""
+    """Put the lines between the markers, or take the markers out if there are none."""
     text = files.read(file) or ""
     files.write(file, _with(text, wanted), mode=0o644)
 

@@ -1,8 +1,8 @@
 """What maintainer scripts of the packages ask for: configure this host once, at the end.
 
-Scripts mark the host as pending; dpkg's trigger and rpm's %posttrans then call `triggered`, once for
+Scripts flag the host as pending; dpkg's trigger and rpm's %posttrans then call `triggered`, once for
 every package, and the first call does the work; each of its steps has a time limit. What cannot be
-done leaves the mark, and one line says so: the next boot (backendai-reconfigure.service) or
+done leaves the flag, and one line says so: the next boot (backendai-reconfigure.service) or
 `backendai-ctl reconfigure` finishes it. Scripts may have a network of their own, as rpm 4.20 gives them
 (its plugin `unshare`): there systemd makes that call.
 """
@@ -25,7 +25,7 @@ from backendai_ctl.topology.addresses import public_url
 
 log = logging.getLogger(__name__)
 SWITCH = "BACKENDAI_NO_CONFIGURE"  # in the environment of the package manager
-TRIED = "tried\n"  # in the mark: this transaction has had its attempt
+TRIED = "tried\n"  # in the flag: this transaction has had its attempt
 CALL = ("/usr/bin/backendai-ctl", "hook", "triggered", "--json")
 CALL_TIMEOUT = 3600  # seconds, as backendai-reconfigure.service has
 LATER = "finished at the next boot, or now by: backendai-ctl reconfigure"
@@ -90,13 +90,13 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
     `load` gives the context, or raises the Problem with the site file. Nothing is raised: whatever
     goes wrong, packages are installed.
     """
-    mark = facts.paths.ctl / "pending"
+    flag = facts.paths.ctl / "pending"
     try:
-        if files.read(mark) in (None, TRIED):
+        if files.read(flag) in (None, TRIED):
             return ""
         if systemd.booted() and systemd.apart():
-            return _by_systemd(mark, environment)
-        files.write(mark, TRIED, mode=0o644)
+            return _by_systemd(flag, environment)
+        files.write(flag, TRIED, mode=0o644)
         if systemd.booted():  # once for all packages, whose scripts leave it to this
             systemd.systemctl("daemon-reload")
         elif not unwanted(facts, environment):
@@ -111,13 +111,13 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
         return f"pending: {type(error).__name__}: {error}; {LATER}"
 
 
-def _by_systemd(mark: Path, environment: Mapping[str, str]) -> str:
+def _by_systemd(flag: Path, environment: Mapping[str, str]) -> str:
     """The line of the same call in the host's own network, which is this transaction's attempt."""
     switch = {SWITCH: environment[SWITCH]} if SWITCH in environment else {}
     try:
         said = json.loads(systemd.outside(CALL, switch, CALL_TIMEOUT))
     except Problem:
-        files.write(mark, TRIED, mode=0o644)
+        files.write(flag, TRIED, mode=0o644)
         raise
     return str(said["message"])
 

@@ -49,7 +49,7 @@ class Report:
         return [outcome.error(name) for name, outcome in self.unfinished.items()]
 
 
-def pending_mark(ctx: Context) -> Path:
+def pending_flag(ctx: Context) -> Path:
     """Present while something is to be done; see backendai-reconfigure.service."""
     return ctx.paths.ctl / "pending"
 
@@ -74,7 +74,7 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
         return Report("done", plan=plan)
     with exclusive(ctx):
         journal = Journal(ctx.paths.ctl)
-        before = _nothing if only else partial(mark_pending, ctx)
+        before = _nothing if only else partial(flag_pending, ctx)
         early = Early(chosen, ctx, journal) if services and systemd.booted() and not only else None
         after = early or _nothing
         outcomes = runner.execute(chosen, ctx, journal, before=before, after=after)
@@ -90,16 +90,16 @@ def reconfigure(ctx: Context, *, dry_run: bool = False, only: Sequence[str] = ()
             _keep(journal, outcomes)
             announced.tell(ctx)
             if state == "done":
-                pending_mark(ctx).unlink(missing_ok=True)
+                pending_flag(ctx).unlink(missing_ok=True)
             else:
-                mark_pending(ctx)
+                flag_pending(ctx)
     return Report(state, outcomes)
 
 
-def mark_pending(ctx: Context) -> None:
+def flag_pending(ctx: Context) -> None:
     """Have the next boot finish what is begun now, should it be cut off."""
-    if not pending_mark(ctx).exists():
-        files.write(pending_mark(ctx), "", mode=0o644)
+    if not pending_flag(ctx).exists():
+        files.write(pending_flag(ctx), "", mode=0o644)
 
 
 def _nothing(*_: object) -> None:
@@ -182,7 +182,7 @@ class Early:
                 with suppress(Problem, OSError):
                     changes = serving.todo(self.ctx, step.server)
                     if changes:
-                        mark_pending(self.ctx)
+                        flag_pending(self.ctx)
                         shown = [str(change) for change in changes]
                         self.journal.add("begin", step=step.name, changes=shown)
                         step.begin(self.ctx)

@@ -16,7 +16,7 @@ from backendai_ctl.engine.journal import Journal, Outcome
 from backendai_ctl.errors import Pending, Problem, summary
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.firewall import loaded, ruleset
-from backendai_ctl.operations.reconfigure import pending_mark
+from backendai_ctl.operations.reconfigure import pending_flag
 from backendai_ctl.platform import systemd
 from backendai_ctl.platform.together import together
 from backendai_ctl.probes import health, servers
@@ -126,7 +126,7 @@ def gather(ctx: Context) -> Status:
         servers=tuple(_server(ctx, s, shown.get(s.unit, {}), said[s.name]) for s in backing),
         unfinished=tuple(unfinished),
         configured=str(last.get("finished", "")),
-        pending=pending_mark(ctx).exists(),
+        pending=pending_flag(ctx).exists(),
     )
 
 
@@ -224,7 +224,7 @@ def _server(ctx: Context, backing: servers.Backing, shown: Shown, said: Health) 
 def _causes(
     ctx: Context, component: Component, state: str, roots: Sequence[Root]
 ) -> tuple[Problem, ...]:
-    """What keeps a component from starting, from the last run's outcome and the unit's marks."""
+    """What keeps a component from starting, from the last run's outcome and the unit's flags."""
     causes = tuple(one for one, concerned in roots if not concerned or component.name in concerned)
     if causes:
         return causes

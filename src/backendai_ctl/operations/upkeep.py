@@ -56,4 +56,4 @@ def _with_old_ones(ctx: Context) -> list[str]:
     """Services that run with other files than they would start with."""
     components = (ctx.facts.components[name] for name in ctx.facts.installed())
     found = [state.find(ctx, component) for component in components]
-    return [s.unit for s in found if s.marked not in ("", s.fingerprint) and not s.left_alone]
+    return [s.unit for s in found if s.flagged not in ("", s.fingerprint) and not s.left_alone]

@@ -13,7 +13,7 @@ def canonical(data: Any) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
 
 
-def mark(word: str, ok: bool | None) -> Text:
+def status_word(word: str, ok: bool | None) -> Text:
     """A word that says how it is: green, red, or yellow when neither."""
     style = {True: "green", False: "bold red", None: "yellow"}[ok]
     return Text(word, style=style)

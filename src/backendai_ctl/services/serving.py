@@ -101,19 +101,19 @@ def _start(ctx: Context, name: str) -> OwnServer | None:
     if service.new:
         systemd.systemctl("--no-reload", "enable", server.unit)
     if not systemd.booted():
-        files.write(service.mark, service.fingerprint + "\n", mode=0o600)
+        files.write(service.flag, service.fingerprint + "\n", mode=0o600)
         raise Pending(
             f"no systemd is running here: {server.unit} starts at the next boot",
             hint="boot this system",
         )
     systemd.systemctl("daemon-reload")
     systemd.forget_failures([server.unit])
-    if not service.marked:  # the unit starts where the mark is not empty
-        files.write(service.mark, "starting\n", mode=0o600)
-    word = "start" if service.marked == service.fingerprint else "restart"
+    if not service.flagged:  # the unit starts where the flag is not empty
+        files.write(service.flag, "starting\n", mode=0o600)
+    word = "start" if service.flagged == service.fingerprint else "restart"
     systemd.systemctl(word, "--no-block", server.unit)
     # Last: killed before, the next run restarts it once more, and none forgets to.
-    files.write(service.mark, service.fingerprint + "\n", mode=0o600)
+    files.write(service.flag, service.fingerprint + "\n", mode=0o600)
     return server
 
 
@@ -122,14 +122,14 @@ def stop(ctx: Context, name: str) -> None:
     server = ctx.facts.servers.get(name)
     if server is None:
         return
-    mark = ctx.paths.ready(name)
-    if mark.exists() and (ctx.paths.units / server.unit).exists():
+    flag = ctx.paths.ready(name)
+    if flag.exists() and (ctx.paths.units / server.unit).exists():
         systemd.systemctl("--no-reload", "disable", server.unit)
         if systemd.booted():
             systemd.systemctl("stop", server.unit, timeout=STOP_TIMEOUT)
     made = [ctx.paths.config / path for path in server.templates]
     units.remove([units.File(path, "") for path in (*made, dropins.path(server))])
-    mark.unlink(missing_ok=True)
+    flag.unlink(missing_ok=True)
 
 
 def _server(ctx: Context, name: str) -> OwnServer:

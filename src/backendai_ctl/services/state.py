@@ -1,6 +1,6 @@
 """A service as it is and as it should be: of a component, or of a server that the site brings along.
 
-A mark below /var/lib/backendai/ctl/ready allows a unit to start; it holds the fingerprint of what
+A flag below /var/lib/backendai/ctl/ready allows a unit to start; it holds the fingerprint of what
 the service was started with. A unit that its operator disabled or masked is left alone.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import seed
-from backendai_ctl.etcd.users import login_mark
+from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.platform import files, systemd
 from backendai_ctl.services import dropins
@@ -27,7 +27,7 @@ class Service:
     """A service of this host: what is and what should be."""
 
     component: Component
-    mark: Path
+    flag: Path
     fingerprint: str  # of its configuration, secrets, drop-in and version
     enabled: str  # as `systemctl is-enabled` says
     active: str  # ActiveState
@@ -41,13 +41,13 @@ class Service:
         return self.component.unit
 
     @property
-    def marked(self) -> str:
-        return (files.read(self.mark) or "").strip()
+    def flagged(self) -> str:
+        return (files.read(self.flag) or "").strip()
 
     @property
     def new(self) -> bool:
-        """Never started by us. A package upgrade empties the mark, but it stays."""
-        return not self.mark.exists()
+        """Never started by us. A package upgrade empties the flag, but it stays."""
+        return not self.flag.exists()
 
     @property
     def left_alone(self) -> bool:
@@ -59,7 +59,7 @@ class Service:
             return None
         if self.new:
             return Change(self.unit, "start it, now and at every boot")
-        if self.marked != self.fingerprint:
+        if self.flagged != self.fingerprint:
             return Change(self.unit, "restart it: its configuration or version changed")
         if self.active == "activating":
             return Change(self.unit, "wait until it is healthy")
@@ -73,7 +73,7 @@ def find(ctx: Context, component: Component) -> Service:
     shown = systemd.properties(component.unit, ["ActiveState", "UnitFileState"])
     return Service(
         component=component,
-        mark=ctx.paths.ready(component.name),
+        flag=ctx.paths.ready(component.name),
         fingerprint=fingerprint(ctx, component),
         enabled=shown.get("UnitFileState", ""),
         active=shown.get("ActiveState", "inactive" if systemd.booted() else "active"),
@@ -88,7 +88,7 @@ def fingerprint(ctx: Context, component: Component) -> str:
     if not isinstance(component, OwnServer):  # these know no authorities
         given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
     if component.name in ctx.facts.using("etcd"):
-        given += [login_mark(ctx), seed.mark(ctx)]  # etcd tells its clients of neither
+        given += [login_flag(ctx), seed.flag(ctx)]  # etcd tells its clients of neither
     for path in given:
         digest.update(f"\0{path}\0{files.read(path) or ''}".encode())
     return digest.hexdigest()
@@ -101,6 +101,6 @@ def turned_off(ctx: Context, component: Component, shown: Mapping[str, str]) -> 
 
 
 def started_once(ctx: Context, component: Component) -> bool:
-    """Whether the installed version was started by us; packages empty the mark."""
-    mark = ctx.paths.ready(component.name)  # root alone reads it
-    return mark.exists() and mark.stat().st_size > 0
+    """Whether the installed version was started by us; packages empty the flag."""
+    flag = ctx.paths.ready(component.name)  # root alone reads it
+    return flag.exists() and flag.stat().st_size > 0

@@ -36,7 +36,7 @@ def config(ctx: Context) -> Path:
     return ctx.paths.config / "tunnel.json"
 
 
-def mark(ctx: Context) -> Path:
+def flag(ctx: Context) -> Path:
     """Lets the unit start; holds the fingerprint of what it was started with."""
     return ctx.paths.ctl / "ready/tunnel"
 
@@ -68,7 +68,7 @@ class OpenTunnels(Step):
             _refuse_bad_certificates(ctx, route)
         if stale := units.stale(wanted(ctx), UNIT):
             return stale
-        if (files.read(mark(ctx)) or "").strip() != _fingerprint(ctx):
+        if (files.read(flag(ctx)) or "").strip() != _fingerprint(ctx):
             return [Change(UNIT, "restart it: its configuration or version changed")]
         shown = systemd.properties(UNIT, ["ActiveState"])
         if shown.get("ActiveState", "active") != "active":
@@ -80,7 +80,7 @@ class OpenTunnels(Step):
             self.undo(ctx)
             return
         units.write(wanted(ctx))
-        files.write(mark(ctx), _fingerprint(ctx) + "\n", mode=0o600)
+        files.write(flag(ctx), _fingerprint(ctx) + "\n", mode=0o600)
         if systemd.booted():  # else it starts with the services
             systemd.forget_failures([UNIT])
             systemd.systemctl("restart", UNIT)
@@ -88,13 +88,13 @@ class OpenTunnels(Step):
     def undo(self, ctx: Context) -> None:
         if systemd.booted() and any(path.exists() for path in _ours(ctx)):
             systemd.systemctl("stop", UNIT)
-        for path in (mark(ctx), config(ctx)):
+        for path in (flag(ctx), config(ctx)):
             path.unlink(missing_ok=True)
         units.remove([units.drop_in(UNIT, DROP_IN, "")])
 
 
 def _ours(ctx: Context) -> list[Path]:
-    return [config(ctx), mark(ctx), units.drop_in(UNIT, DROP_IN, "").path]
+    return [config(ctx), flag(ctx), units.drop_in(UNIT, DROP_IN, "").path]
 
 
 def _row(route: Route) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import access, users
-from backendai_ctl.etcd.users import login_mark
+from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.facts import Facts
 from backendai_ctl.platform import files
 from backendai_ctl.services.serving import Serve
@@ -36,7 +36,7 @@ class PrepareEtcd(Serve):
             access.connect(ctx).prefix(access.services_prefix(ctx) + "config/redis/")
             return []
         found = [Change(*row) for row in users.missing(ctx)]
-        if not found and files.read(login_mark(ctx)) != _login(ctx):
+        if not found and files.read(login_flag(ctx)) != _login(ctx):
             found.append(Change("etcd logins", "users changed: services have to log in again"))
         return found
 
@@ -44,11 +44,11 @@ class PrepareEtcd(Serve):
         super().apply(ctx)
         if access.administered(ctx):
             users.create(ctx)
-            files.write(login_mark(ctx), _login(ctx), mode=0o600)
+            files.write(login_flag(ctx), _login(ctx), mode=0o600)
 
     def undo(self, ctx: Context) -> None:
         """Logins stay, as the keys do: both are data."""
-        login_mark(ctx).unlink(missing_ok=True)
+        login_flag(ctx).unlink(missing_ok=True)
         super().undo(ctx)
 
 

@@ -26,7 +26,7 @@ class SeedEtcd(Step):
         ]
         if planned.needed and not found:
             found = [Change("base", "remember what is shipped now")]
-        if not found and not seed.marked(ctx, client):
+        if not found and not seed.flagged(ctx, client):
             found = [Change("settings in etcd", "were seeded anew: services have to read them")]
         return found
 

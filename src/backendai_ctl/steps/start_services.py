@@ -1,6 +1,6 @@
 """Start the services whose steps are done, restart those whose files changed.
 
-A mark below /var/lib/backendai/ctl/ready allows a unit to start; it holds the fingerprint of what
+A flag below /var/lib/backendai/ctl/ready allows a unit to start; it holds the fingerprint of what
 the service was started with. A unit that its operator disabled or masked is left alone.
 """
 
@@ -66,9 +66,9 @@ class StartServices(Step):
             systemd.systemctl(
                 "daemon-reload"
             )  # last: it tells of every unit if links changed since
-        restart = [s.unit for s in services if not s.new and s.marked != s.fingerprint]
+        restart = [s.unit for s in services if not s.new and s.flagged != s.fingerprint]
         for service in services:
-            files.write(service.mark, service.fingerprint + "\n", mode=0o600)
+            files.write(service.flag, service.fingerprint + "\n", mode=0o600)
         units = [service.unit for service in services]
         if units and systemd.booted():
             systemd.forget_failures(units)

@@ -17,7 +17,7 @@ FSTAB = Path("/etc/fstab")
 NIS = Path("/usr/lib/systemd/system/ypbind.service")
 
 
-def mark(ctx: Context) -> Path:
+def flag(ctx: Context) -> Path:
     """Says that we masked it: unmasked by the operator, it stays so."""
     return ctx.paths.ctl / "rpcbind-masked"
 
@@ -36,7 +36,7 @@ def unneeded(ctx: Context) -> bool:
 
 
 def to_mask(ctx: Context) -> bool:
-    return unneeded(ctx) and not mark(ctx).exists()
+    return unneeded(ctx) and not flag(ctx).exists()
 
 
 def mask(ctx: Context) -> None:
@@ -44,15 +44,15 @@ def mask(ctx: Context) -> None:
     if systemd.booted():
         systemd.systemctl("daemon-reload")
         systemd.systemctl("stop", *UNITS)
-    files.write(mark(ctx), "", mode=0o644)
+    files.write(flag(ctx), "", mode=0o644)
 
 
 def unmask(ctx: Context) -> None:
-    if mark(ctx).exists():
+    if flag(ctx).exists():
         systemd.systemctl("--no-reload", "unmask", *UNITS)
         if systemd.booted():
             systemd.systemctl("daemon-reload")
-        mark(ctx).unlink(missing_ok=True)
+        flag(ctx).unlink(missing_ok=True)
 
 
 def _mounts_of_operator() -> bool:

@@ -16,7 +16,7 @@ from scenario import Hosts
 
 ROLE = ("--role", "storage-node", "--role", "valkey")
 PACKAGES = (*bundles.SMALL, "valkey")
-MARKS = "/var/tmp/marks"
+CALLED = "/var/tmp/called"
 HOOKS = ("DPkg::Pre-Invoke", "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs")
 UPDATE_HOOKS = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke")
 APT_CONF = (
@@ -25,7 +25,7 @@ APT_CONF = (
 )
 # As etckeeper does with AVOID_COMMIT_BEFORE_INSTALL=1, each fails where it is called.
 APT_CONF += "".join(
-    f'{hook} {{ "mkdir -p {MARKS}; touch {MARKS}/{hook}; exit 1"; }};\n'
+    f'{hook} {{ "mkdir -p {CALLED}; touch {CALLED}/{hook}; exit 1"; }};\n'
     for hook in (*HOOKS, *UPDATE_HOOKS)
 )
 PINS = "".join(
@@ -146,7 +146,7 @@ def test_it_installs_and_leaves_all_as_it_was(trixie: Host) -> None:
     done = trixie.check(call, env={"LC_ALL": "ko_KR.UTF-8"}, timeout=TIMEOUT)
     assert "Waiting for process" in done.stdout and "perl -MFcntl" in done.stdout, done
     assert "Done: " in done.stdout
-    assert trixie.run(["test", "-e", MARKS]).returncode == 1
+    assert trixie.run(["test", "-e", CALLED]).returncode == 1
     assert _changed(before, _content(trixie), WRITTEN) == []
     assert _packages(trixie) == packages
     assert trixie.sh("dpkg-query -W -f '${Status}' backendai-valkey") == "install ok installed"

@@ -21,11 +21,11 @@ Change = Callable[[World], object]
 DOWN = "note stopping, keep it down"
 STOPPED = f"{DOWN}, systemctl stop"
 DUMPED = "note dumping, dump, verify"
-BEGUN = "mark migrating, note migrating, upgrade"
-ENDED = "unmark, note done"
+BEGUN = "marker migrating, note migrating, upgrade"
+ENDED = "drop marker, note done"
 STARTED = "let it start, systemctl start, note done"
 MIGRATED = f"{DUMPED}, {BEGUN}, {ENDED}"
-MADE = f"mark creating, create, {ENDED}"
+MADE = f"marker creating, create, {ENDED}"
 FAILED = "note failed, let it start, systemctl start, note failed"
 
 
@@ -33,7 +33,7 @@ FAILED = "note failed, let it start, systemctl start, note failed"
 class Case:
     """A state that a run meets, and what comes of it.
 
-    `calls`: repeated ones once. `rows`, `revision`: what is in the database then. `doubt`: its mark
+    `calls`: repeated ones once. `rows`, `revision`: what is in the database then. `doubt`: its marker
     is left, and the service down. `active`: whether the service runs then, if there is no doubt.
     `error`, `hint`: patterns. `why`: the same for the record of what failed.
     """
@@ -64,7 +64,7 @@ class Case:
             assert (state.kind, state.found.revision) == ("head", HEAD)
         assert did(world) == ", ".join(self.calls)
         assert (world.content.rows, world.content.revision) == (self.rows, self.revision)
-        assert bool(world.content.mark) == self.doubt
+        assert bool(world.content.marker) == self.doubt
         assert world.active == (self.active and not self.doubt)
         assert re.search(self.why, world.record.get("why", ""))
 
@@ -103,11 +103,11 @@ def down(world: World) -> None:
     note(state="migrating", ran=True, mark=fake.OPEN)(world)
 
 
-def begun(kind: str, origin: str = "", **mark: object) -> Change:
-    """A run was cut off after it put its mark."""
+def begun(kind: str, origin: str = "", **marker: object) -> Change:
+    """A run was cut off after it put its marker."""
 
     def change(world: World) -> None:
-        world.marked(kind, origin, **mark)
+        world.put_marker(kind, origin, **marker)
         down(world)
 
     return change
@@ -120,9 +120,9 @@ def reached(revision: str, half: str = "") -> Change:
 HALF = reached("b2", "half")
 
 
-def cut_off(**mark: object) -> tuple[Change, ...]:
+def cut_off(**marker: object) -> tuple[Change, ...]:
     """A run was cut off in the midst of its migration, with its dump on this host."""
-    return begun("migrating", "a1", **mark), World.dumped, HALF
+    return begun("migrating", "a1", **marker), World.dumped, HALF
 
 
 def dump(name: str) -> Change:
@@ -159,6 +159,6 @@ def meanwhile(call: str, change: Change) -> Change:
 
 
 def damaged(world: World) -> None:
-    """The dump that the mark names is damaged."""
-    assert world.content.mark
-    Path(world.content.mark["dump"]).write_text("x")
+    """The dump that the marker names is damaged."""
+    assert world.content.marker
+    Path(world.content.marker["dump"]).write_text("x")

@@ -1,6 +1,6 @@
 """A database, the programs that work on it and the unit that uses it, in memory, with their faults.
 
-The code under test is the migration's own, with its SQL, its record, its dumps and the ready mark on the
+The code under test is the migration's own, with its SQL, its record, its dumps and the ready flag on the
 disk. What happens is written down in `calls`, in order; at each of these moments the run can be killed,
 the server can go away, or what is done can fail.
 """
@@ -18,7 +18,7 @@ from typing import IO, Any
 import pytest
 
 from backendai_ctl.context import Context
-from backendai_ctl.database import dumps, mark, migration, programs
+from backendai_ctl.database import dumps, marker, migration, programs
 from backendai_ctl.database.connection import Connection, LockTaken
 from backendai_ctl.database.databases import Database, Target
 from backendai_ctl.database.migration import State
@@ -28,7 +28,7 @@ from backendai_ctl.platform.run import Done
 
 REVISIONS = ("a1", "b2", "c3")  # of the release, oldest first
 HEAD = REVISIONS[-1]
-OPEN = "fingerprint\n"  # what the ready mark of a service that may start holds
+OPEN = "fingerprint\n"  # what the ready flag of a service that may start holds
 
 
 class Killed(BaseException):
@@ -44,7 +44,7 @@ class Content:
     rows: str = "yours"
     seeded: bool = True
     half: str = ""
-    mark: dict[str, Any] | None = None
+    marker: dict[str, Any] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -138,7 +138,7 @@ class World:
         return {"ActiveState": "active" if self.active else "inactive"}
 
     def write(self, path: Path, data: str, **options: int) -> bool:
-        """Writing a file: a call if it is the ready mark or changes the state in the record."""
+        """Writing a file: a call if it is the ready flag or changes the state in the record."""
         name = f"note {json.loads(data)['state']}" if path.suffix == ".json" else ""
         if path == self.ready:
             name = "let it start" if data else "keep it down"
@@ -176,18 +176,18 @@ class World:
         self.calls.clear()
         return migration.migrate(self.ctx, self.database)
 
-    def marked(self, kind: str, origin: str = "", **more: object) -> None:
+    def put_marker(self, kind: str, origin: str = "", **more: object) -> None:
         """A change that a run began on this host, and did not end."""
         name = dumps.path(self.ctx, self.database.name, origin, HEAD) if origin else ""
-        fields = mark.Mark(kind, origin, HEAD, str(name), "here", f"schema of {origin} ", True)
-        self.content.mark = {**asdict(fields), **more}
+        fields = marker.Marker(kind, origin, HEAD, str(name), "here", f"schema of {origin} ", True)
+        self.content.marker = {**asdict(fields), **more}
 
     def dumped(self) -> Path:
-        """The dump that the mark names, of what is there now."""
-        assert self.content.mark
-        path = Path(self.content.mark["dump"])
+        """The dump that the marker names, of what is there now."""
+        assert self.content.marker
+        path = Path(self.content.marker["dump"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**asdict(self.content), "mark": None}))
+        path.write_text(json.dumps({**asdict(self.content), "marker": None}))
         return path
 
 
@@ -234,7 +234,7 @@ class FakePrograms(programs.Programs):
         return self.world.happen("dump", lambda: out.write(said))
 
     def load(self, opening: str, dump: Path) -> str:
-        assert opening == mark.CLEAR
+        assert opening == marker.CLEAR
 
         def act() -> None:
             self.world.content = Content(**json.loads(dump.read_text()))
@@ -260,14 +260,14 @@ def step(world: World, revision: str, half: str = "") -> None:
 def made(world: World, revision: str | None = HEAD) -> None:
     """The tables are made; without a revision: in part."""
     tables = 70 if revision else 3
-    world.content = Content(revision, tables, "", False, mark=world.content.mark)
+    world.content = Content(revision, tables, "", False, marker=world.content.marker)
 
 
 def put(world: World, *values: Any) -> None:
     names = ("kind", "origin", "target", "dump", "node", "fingerprint", "whole")
     fields = dict(zip(names, values, strict=True))
-    assert not world.content.mark, "two marks"
-    _must(world, f"mark {fields['kind']}", lambda: setattr(world.content, "mark", fields))
+    assert not world.content.marker, "two markers"
+    _must(world, f"marker {fields['kind']}", lambda: setattr(world.content, "marker", fields))
 
 
 def _must(world: World, call: str, effect: Callable[[], object]) -> None:
@@ -310,11 +310,11 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     r"^RESET lock_timeout": lambda world: setattr(world, "patience", ""),
     r"^SET lock_timeout = '600s'": lambda world: setattr(world, "patience", "600s"),
     r"^SELECT pg_terminate_backend": _end,
-    r"^SELECT to_regclass\(\$1\)": lambda world, _: world.content.mark is not None,
-    r"^SELECT kind, origin": lambda world: [world.content.mark],
+    r"^SELECT to_regclass\(\$1\)": lambda world, _: world.content.marker is not None,
+    r"^SELECT kind, origin": lambda world: [world.content.marker],
     r"^CREATE TABLE public\.backendai_ctl_change": put,
     r"^DROP TABLE IF EXISTS public\.backendai_ctl_change": lambda world: _must(
-        world, "unmark", lambda: setattr(world.content, "mark", None)
+        world, "drop marker", lambda: setattr(world.content, "marker", None)
     ),
     r"^\nDO \$clear\$": lambda world: _must(
         world, "clear", lambda: setattr(world, "content", Content(None, 0, "", False))
@@ -349,5 +349,5 @@ def install(monkeypatch: pytest.MonkeyPatch, ctx: Context, database: Database) -
     monkeypatch.setattr(systemd, "booted", lambda: True)
     monkeypatch.setattr(systemd, "systemctl", world.systemctl)
     monkeypatch.setattr(systemd, "properties", world.properties)
-    monkeypatch.setattr(mark.socket, "gethostname", lambda: "here")
+    monkeypatch.setattr(marker.socket, "gethostname", lambda: "here")
     return world

@@ -72,7 +72,7 @@ class Scripts:
             has_folders=False,
             configured=True,
             handler=True,
-            marks=["{state}/ctl/ready/tunnel"],
+            flags=["{state}/ctl/ready/tunnel"],
             generated=generated(),
         )
         for path in ABSOLUTE:
@@ -159,7 +159,7 @@ def test_purge_knows_what_steps_write_outside_of_our_folders(facts: Facts) -> No
 
 
 def test_a_purge_of_a_server_knows_what_its_step_writes(facts: Facts) -> None:
-    """Its files, its drop-in and its mark go; what it keeps stays, as databases are data."""
+    """Its files, its drop-in and its flag go; what it keeps stays, as databases are data."""
     for server in facts.servers.values():
         given = package(server.name)["generated"]
         paths = facts.paths

@@ -100,7 +100,7 @@ def maintainer_script(moment: str, *, own: bool) -> str:
         "has_folders": own,
         "configured": True,
         "handler": own,
-        "marks": ["{state}/ctl/ready/x"],
+        "flags": ["{state}/ctl/ready/x"],
         "generated": ["{config}/x.toml"],
     }
     text = (ROOT / "packaging/templates/maintainer.sh.j2").read_text("utf-8")

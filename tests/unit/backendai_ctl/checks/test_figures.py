@@ -65,9 +65,9 @@ def test_one_that_does_not_is_told_with_what_systemd_says(
 
 
 def test_one_that_its_operator_disabled_is_no_fault(asked: Context, units: dict[str, str]) -> None:
-    mark = asked.paths.ready("prometheus")
-    mark.parent.mkdir(parents=True)
-    mark.write_text("started\n")
+    flag = asked.paths.ready("prometheus")
+    flag.parent.mkdir(parents=True)
+    flag.write_text("started\n")
     units |= {"ActiveState": "inactive", "UnitFileState": "disabled"}
     assert figures.server("prometheus")(asked).level == "skip"
 

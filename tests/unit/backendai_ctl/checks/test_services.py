@@ -104,9 +104,9 @@ def test_a_component_that_is_off_by_its_operators_wish_is_no_fault(
     shown = {"ActiveState": "inactive", "UnitFileState": "disabled"}
     monkeypatch.setattr(systemd, "properties", lambda _unit, _names: shown)
     assert services.component("gateway")(ctx).level == "fail"  # never started: no one's wish
-    mark = ctx.paths.ready("gateway")
-    mark.parent.mkdir(parents=True)
-    mark.write_text("fingerprint")
+    flag = ctx.paths.ready("gateway")
+    flag.parent.mkdir(parents=True)
+    flag.write_text("fingerprint")
     assert services.component("gateway")(ctx).level == "skip"
 
 

@@ -18,7 +18,7 @@ from backendai_ctl.database.status import Row
 from backendai_ctl.engine.journal import Journal, Outcome
 from backendai_ctl.errors import BadRequest, Pending, Problem
 from backendai_ctl.facts import Database
-from backendai_ctl.operations.reconfigure import Report, exclusive, pending_mark
+from backendai_ctl.operations.reconfigure import Report, exclusive, pending_flag
 from backendai_ctl.platform import files
 
 
@@ -115,40 +115,40 @@ def test_the_next_boot_finishes_what_is_cut_off(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed() -> None:
-        assert files.read(pending_mark(ctx)) == ""
+        assert files.read(pending_flag(ctx)) == ""
         raise KeyboardInterrupt
 
     changed_by(ctx, monkeypatch, killed)
-    assert pending_mark(ctx).exists()
+    assert pending_flag(ctx).exists()
 
 
-def test_success_takes_the_mark_back(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_success_takes_the_flag_back(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
-    changed_by(ctx, monkeypatch, lambda: seen.append(pending_mark(ctx).exists()))
+    changed_by(ctx, monkeypatch, lambda: seen.append(pending_flag(ctx).exists()))
     assert seen == [True]
-    assert not pending_mark(ctx).exists()
+    assert not pending_flag(ctx).exists()
 
 
-def test_a_mark_of_packages_stays(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flag_of_packages_stays(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that they make in the place of ours."""
 
     def renew() -> None:
         time.sleep(0.05)  # longer than the clock of a file system takes to move
-        pending_mark(ctx).write_text("")
+        pending_flag(ctx).write_text("")
 
     changed_by(ctx, monkeypatch, renew)
-    assert pending_mark(ctx).exists()
+    assert pending_flag(ctx).exists()
     changed_by(ctx, monkeypatch, lambda: None)
-    assert pending_mark(ctx).exists()
+    assert pending_flag(ctx).exists()
 
 
-def test_nothing_to_do_marks_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_to_do_flags_nothing(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(db, "plan", lambda *_: [])
-    monkeypatch.setattr(db, "pending_mark", lambda _: Path("/nonexistent/mark"))
+    monkeypatch.setattr(db, "pending_flag", lambda _: Path("/nonexistent/flag"))
     assert call(ctx, "migrate").exit_code == 0
 
 
-def test_a_restore_marks_before_it_stops_anything(
+def test_a_restore_flags_before_it_stops_anything(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
@@ -156,15 +156,15 @@ def test_a_restore_marks_before_it_stops_anything(
     def restore(
         _ctx: Context, _file: Path, *, dry_run: bool, begin: Callable[[], None]
     ) -> Restored:
-        seen.append(pending_mark(ctx).exists())
+        seen.append(pending_flag(ctx).exists())
         begin()
-        seen.append(pending_mark(ctx).exists())
+        seen.append(pending_flag(ctx).exists())
         return Restored("manager", "a", True, None)
 
     monkeypatch.setattr(db.backups, "restore_file", restore)
     assert call(ctx, "restore", "/x/y").exit_code == 0
     assert seen == [False, True]
-    assert not pending_mark(ctx).exists()
+    assert not pending_flag(ctx).exists()
 
 
 def restored(

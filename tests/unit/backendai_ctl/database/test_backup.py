@@ -44,7 +44,7 @@ def done(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     monkeypatch.setattr(module, "connect", entered("look"))
     monkeypatch.setattr(module, "locked", entered("lock"))
     monkeypatch.setattr(module, "read_revisions", lambda _: Revisions(old=None, head=None))
-    monkeypatch.setattr(module, "read_mark", lambda _: None)
+    monkeypatch.setattr(module, "read_marker", lambda _: None)
     monkeypatch.setattr(module, "look", lambda *_, **_given: FOUND)
     monkeypatch.setattr(module, "alone", noted("alone"))
     monkeypatch.setattr(module, "restore", noted("restore"))
@@ -122,7 +122,7 @@ def test_what_cannot_be_dumped_is_refused(
     monkeypatch.setattr(module, "look", lambda *_, **_given: Found("head", 3, 1 << 60, "x", 170000))
     with pytest.raises(Problem, match="MB are free"):
         module.backup(ctx, MANAGER, dry_run=dry_run)
-    monkeypatch.setattr(module, "read_mark", lambda _: "a mark")
+    monkeypatch.setattr(module, "read_marker", lambda _: "a marker")
     with pytest.raises(Problem, match="cut off"):
         module.backup(ctx, MANAGER, dry_run=dry_run)
     assert "dump" not in done

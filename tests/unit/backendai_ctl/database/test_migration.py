@@ -194,7 +194,7 @@ TAKEN_BACK = [
     Case(
         "the upgrade fails and did nothing",
         (fails("upgrade"),),
-        ("lock", STOPPED, DUMPED, BEGUN, "lock, unmark", FAILED),
+        ("lock", STOPPED, DUMPED, BEGUN, "lock, drop marker", FAILED),
         revision="a1",
         error="at revision a1, not c3: x.SomeError: upgrade: broken",
         hint="^fix the cause, then run: backendai-ctl db migrate$",
@@ -211,7 +211,7 @@ TAKEN_BACK = [
     Case(
         "the server crashes in the upgrade, and is there again",
         (fails("upgrade", after=has(started=1)),),
-        ("lock", STOPPED, DUMPED, BEGUN, "lock, unmark", FAILED),
+        ("lock", STOPPED, DUMPED, BEGUN, "lock, drop marker", FAILED),
         revision="a1",
         error="the server does not answer",
         kind=Pending,
@@ -236,7 +236,7 @@ TAKEN_BACK = [
     Case(
         "the creation fails half-way",
         (EMPTY, fails("create", after=lambda world: fake.made(world, None))),
-        ("lock", CREATED, "mark creating, create, lock, clear", FAILED),
+        ("lock", CREATED, "marker creating, create, lock, clear", FAILED),
         rows="",
         revision=None,
         error="at revision None, not c3: x.SomeError: create: broken",

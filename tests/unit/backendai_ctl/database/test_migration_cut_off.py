@@ -47,13 +47,13 @@ CUT_OFF = [
     Case(
         "after a creation was complete",
         (lambda world: fake.made(world), begun("creating")),
-        (SETTLED, "unmark, note done", STARTED),
+        (SETTLED, "drop marker, note done", STARTED),
         rows="",
     ),
     Case(
         "before a migration did anything",
         (begun("migrating", "a1"), World.dumped),
-        (SETTLED, "unmark", *AGAIN),
+        (SETTLED, "drop marker", *AGAIN),
     ),
     Case(
         "before one did anything that does not happen as a whole",
@@ -73,7 +73,7 @@ CUT_OFF = [
     Case(
         "after a migration was complete",
         (begun("migrating", "a1"), World.dumped, reached(HEAD)),
-        (SETTLED, "unmark, note done", STARTED),
+        (SETTLED, "drop marker, note done", STARTED),
     ),
     Case(
         "and its program is ended, but the server needs a while",
@@ -85,7 +85,7 @@ LEFT = [
     Case(
         "by a release that went further",
         (begun("migrating", "a1", target="d4"), World.dumped, reached("d4")),
-        (SETTLED, "unmark"),
+        (SETTLED, "drop marker"),
         revision="d4",
         active=False,
         error="it is newer",

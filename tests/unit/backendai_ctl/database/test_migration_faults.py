@@ -92,7 +92,7 @@ def at(number: int, fault: Fault) -> Callable[[World, int, str], str]:
 
 
 def never_in_doubt_and_used(world: World) -> None:
-    doubt = world.content.mark
+    doubt = world.content.marker
     if doubt:
         assert not world.active and not fake.read(world.ready)
     if doubt and doubt["kind"] == "migrating" and world.content.rows == "in part":
@@ -122,7 +122,7 @@ def ends_well(world: World, rows: str) -> None:
     world.fault = at(-1, broken)
     world.run()
     content = world.content
-    assert (content.revision, content.rows, content.half, content.mark) == (HEAD, rows, "", None)
+    assert (content.revision, content.rows, content.half, content.marker) == (HEAD, rows, "", None)
     assert world.active and fake.read(world.ready) == OPEN
     assert not world.record.get("ran") and not world.record.get("mark")
     assert not list(world.ctx.paths.backups.glob("*.partial"))

@@ -61,7 +61,7 @@ def test_what_a_killed_run_stopped_is_started_by_the_next(
 ) -> None:
     unit = Systemd(monkeypatch, "active")
     service.stop()
-    again = Service(ctx, MANAGER)  # another process, which finds the unit down and no mark
+    again = Service(ctx, MANAGER)  # another process, which finds the unit down and no flag
     again.stop()
     again.start()
     assert unit.state == "active"
@@ -70,22 +70,22 @@ def test_what_a_killed_run_stopped_is_started_by_the_next(
 
 
 @pytest.mark.parametrize("held", ["", None])
-def test_a_mark_is_neither_made_nor_removed(
+def test_a_flag_is_neither_made_nor_removed(
     service: Service, ctx: Context, monkeypatch: pytest.MonkeyPatch, held: str | None
 ) -> None:
     """A package empties it before a migration; without one the service would count as new."""
     Systemd(monkeypatch, "active")
-    mark = ctx.paths.ready("manager")
-    mark.unlink()
+    flag = ctx.paths.ready("manager")
+    flag.unlink()
     if held is not None:
-        files.write(mark, held, mode=0o644)
+        files.write(flag, held, mode=0o644)
     service.stop()
-    assert files.read(mark) == held
+    assert files.read(flag) == held
     service.start()
-    assert files.read(mark) == held
+    assert files.read(flag) == held
 
 
-def test_a_mark_that_went_with_its_package_stays_away(
+def test_a_flag_that_went_with_its_package_stays_away(
     service: Service, ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Systemd(monkeypatch, "active")

@@ -217,7 +217,7 @@ def test_killed_or_cut_off_anywhere_a_second_run_finishes(
     etcd.mishap = lambda _: None
     seed.seed(there)
     assert now(etcd) == shipped
-    assert seed.marked(there, access.connect(there))
+    assert seed.flagged(there, access.connect(there))
 
 
 @pytest.mark.parametrize("which", ["base", "undo"])

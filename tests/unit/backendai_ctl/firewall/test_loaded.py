@@ -21,7 +21,7 @@ def kernel(ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> lis
     """What nft shows (the last); rules were made, loaded and noted."""
     rules = ruleset.text(ctx, of_nodes=False)
     ruleset.path(ctx).write_text(rules)
-    shown = f"table inet backendai {{ set {ruleset.mark(rules)} {{ }} }}\n"
+    shown = f"table inet backendai {{ set {ruleset.fingerprint(rules)} {{ }} }}\n"
     note = tmp_path / "loaded"
     note.write_text(shown)
     answers = [Done(0, shown, "")]

@@ -45,10 +45,10 @@ def test_it_is_a_table_of_its_own_that_is_replaced_whole(at: At) -> None:
 
 def test_the_kernels_rules_tell_which_file_they_are_of(at: At) -> None:
     one, other = rules(at("gpu1")), rules(at("gpu2"))
-    assert ruleset.mark(one) != ruleset.mark(other)
-    assert ruleset.mark(one) == ruleset.mark(rules(at("gpu1"))) != ""
-    assert f"set {ruleset.mark(one)} {{" in one
-    assert ruleset.mark("table inet backendai {}") == ""
+    assert ruleset.fingerprint(one) != ruleset.fingerprint(other)
+    assert ruleset.fingerprint(one) == ruleset.fingerprint(rules(at("gpu1"))) != ""
+    assert f"set {ruleset.fingerprint(one)} {{" in one
+    assert ruleset.fingerprint("table inet backendai {}") == ""
 
 
 def test_the_operators_wish_is_what_he_had_loaded(at: At) -> None:

@@ -1,4 +1,4 @@
-"""Services stop with their marks empty, and start with them as they were."""
+"""Services stop with their flags empty, and start with them as they were."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ NAMES = ("manager", "webserver", "agent")
 
 @pytest.fixture
 def calls(earlier: Context, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Three services, the agent stopped by its operator; a package upgrade emptied two marks."""
+    """Three services, the agent stopped by its operator; a package upgrade emptied two flags."""
     made: list[str] = []
-    for name, mark in {"manager": "", "webserver": "fingerprint", "agent": ""}.items():
+    for name, flag in {"manager": "", "webserver": "fingerprint", "agent": ""}.items():
         earlier.paths.ready(name).parent.mkdir(parents=True, exist_ok=True)
-        earlier.paths.ready(name).write_text(mark)
+        earlier.paths.ready(name).write_text(flag)
 
     def properties(unit: str, _names: object) -> dict[str, str]:
         return {"ActiveState": "inactive" if "agent" in unit else "active"}
@@ -32,14 +32,14 @@ def calls(earlier: Context, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
-def marks(ctx: Context) -> list[str]:
+def flags(ctx: Context) -> list[str]:
     return [ctx.paths.ready(name).read_text() for name in NAMES]
 
 
 def test_what_ran_is_known_before_it_stops(earlier: Context, calls: list[str]) -> None:
     services.stop(earlier, NAMES)
     assert calls == ["stop backendai-manager.service backendai-webserver.service"]
-    assert marks(earlier) == ["", "", ""]
+    assert flags(earlier) == ["", "", ""]
     assert record.read(earlier).stopped == {"manager": "", "webserver": "fingerprint"}
     services.stop(earlier, NAMES)  # again, after a kill: what was held then counts
     assert record.read(earlier).stopped["webserver"] == "fingerprint"
@@ -52,7 +52,7 @@ def test_what_ran_starts_again_and_the_rest_stays(
     services.stop(earlier, NAMES)
     services.start(earlier, earlier)
     assert calls[-1] == "start --no-block backendai-manager.service backendai-webserver.service"
-    manager, webserver, agent = marks(earlier)
+    manager, webserver, agent = flags(earlier)
     assert manager and webserver == "fingerprint" and not agent
     assert record.read(earlier).stopped == {}
 
@@ -64,4 +64,4 @@ def test_a_service_does_not_start_on_a_schema_that_it_does_not_know(
     services.stop(earlier, NAMES)
     services.start(earlier, earlier)
     assert calls[-1] == "start --no-block backendai-webserver.service"
-    assert marks(earlier)[0] == ""
+    assert flags(earlier)[0] == ""

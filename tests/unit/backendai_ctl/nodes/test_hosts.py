@@ -1,4 +1,4 @@
-"""Lines between our marks come and go; every other line stays."""
+"""Lines between our markers come and go; every other line stays."""
 
 from __future__ import annotations
 

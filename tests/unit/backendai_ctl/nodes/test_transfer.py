@@ -184,9 +184,9 @@ def test_the_order_of_nodes_moves_no_secrets(mgmt: Context) -> None:
     second = '[nodes.second]\naddress = "10.77.0.31"\nroles = ["management"]\n'
     file, facts = mgmt.paths.site_file, mgmt.facts
     swapped = parse(file, second + file.read_text(), facts, node="mgmt")
-    mark = mgmt.paths.ctl / "ready/manager"
-    mark.parent.mkdir(parents=True)
-    mark.write_text("fingerprint\n")
+    flag = mgmt.paths.ctl / "ready/manager"
+    flag.parent.mkdir(parents=True)
+    flag.write_text("fingerprint\n")
     here.name_file(facts).unlink()
     first = replace(mgmt, site=swapped)
     with pytest.raises(Problem, match="second now comes before mgmt, which made") as wrong:
@@ -240,11 +240,11 @@ def test_a_second_management_node_joins_until_its_manager_was_started(
     other.paths.secrets.mkdir(parents=True)
     (other.paths.secrets / "etcd-root-password").write_text("x\n")
     transfer.take(other, bundle)
-    mark = other.paths.ctl / "ready/manager"
-    mark.parent.mkdir(parents=True)
-    mark.touch()  # a package empties it
+    flag = other.paths.ctl / "ready/manager"
+    flag.parent.mkdir(parents=True)
+    flag.touch()  # a package empties it
     transfer.take(other, bundle)
-    mark.write_text("fingerprint\n")
+    flag.write_text("fingerprint\n")
     with pytest.raises(BadRequest, match="a site of its own") as refused:
         transfer.take(other, bundle)
     assert "--force" in refused.value.hint
@@ -285,5 +285,5 @@ def test_an_older_export_is_refused_unless_it_is_forced(mgmt: Context, other: Fa
             transfer.take(other, older)
         assert told.value.hint == "export gpu1 again; or give --force to go back to that one"
         transfer.take(other, older, force=True)
-    mark = other.paths.ctl / "joined"
-    assert mark.read_text() == f"{newer.made}\n" and mark.stat().st_mode & 0o777 == 0o600
+    flag = other.paths.ctl / "joined"
+    assert flag.read_text() == f"{newer.made}\n" and flag.stat().st_mode & 0o777 == 0o600

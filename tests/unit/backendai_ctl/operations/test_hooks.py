@@ -30,8 +30,8 @@ def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def mark(facts: Facts) -> Path:
-    """The mark that maintainer scripts make."""
+def flag(facts: Facts) -> Path:
+    """The flag that maintainer scripts make."""
     path = facts.paths.ctl / "pending"
     path.parent.mkdir(parents=True)
     path.touch()
@@ -69,7 +69,7 @@ DONE = Report("done", {"render-configs": Outcome("done")})
 
 
 def test_a_transaction_configures_the_host_once(
-    facts: Facts, ctx: Context, mark: Path, role: Path, ends: Callable[..., Runs]
+    facts: Facts, ctx: Context, flag: Path, role: Path, ends: Callable[..., Runs]
 ) -> None:
     runs = ends(Report("failed", {"seed-etcd": Outcome("failed", "etcd is down")}))
     line = hooks.triggered(facts, lambda: ctx, {})
@@ -77,13 +77,13 @@ def test_a_transaction_configures_the_host_once(
     assert line.endswith("backendai-ctl reconfigure")
     assert hooks.triggered(facts, lambda: ctx, {}) == ""
     assert len(runs) == 1
-    mark.write_text("")  # the next transaction's scripts do this
+    flag.write_text("")  # the next transaction's scripts do this
     assert hooks.triggered(facts, lambda: ctx, {})
     assert len(runs) == 2
 
 
 def test_systemd_reads_the_units_of_all_packages_once(
-    facts: Facts, ctx: Context, mark: Path, monkeypatch: pytest.MonkeyPatch
+    facts: Facts, ctx: Context, flag: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where nothing is configured."""
     calls: list[tuple[str, ...]] = []
@@ -105,7 +105,7 @@ def test_nothing_pending_is_nothing_to_do(
 def test_a_host_with_a_role_is_configured(
     facts: Facts,
     ctx: Context,
-    mark: Path,
+    flag: Path,
     role: Path,
     ends: Callable[..., Runs],
     environment: dict[str, str],
@@ -118,7 +118,7 @@ def test_a_host_with_a_role_is_configured(
 
 
 def test_so_is_one_with_a_site_file(
-    facts: Facts, ctx: Context, mark: Path, ends: Callable[..., Runs]
+    facts: Facts, ctx: Context, flag: Path, ends: Callable[..., Runs]
 ) -> None:
     facts.paths.site_file.touch()
     runs = ends(Report("done", {"render-configs": Outcome("same")}))
@@ -127,16 +127,16 @@ def test_so_is_one_with_a_site_file(
 
 
 def test_components_alone_configure_nothing(
-    facts: Facts, ctx: Context, mark: Path, ends: Callable[..., Runs]
+    facts: Facts, ctx: Context, flag: Path, ends: Callable[..., Runs]
 ) -> None:
     runs = ends(DONE)
     line = hooks.triggered(facts, lambda: ctx, {})
     assert line.startswith("not configured: no role ")
-    assert runs == [] and mark.exists()
+    assert runs == [] and flag.exists()
 
 
 def test_a_host_that_was_configured_stays_so(
-    facts: Facts, ctx: Context, mark: Path, ends: Callable[..., Runs]
+    facts: Facts, ctx: Context, flag: Path, ends: Callable[..., Runs]
 ) -> None:
     """Its role goes with the first of its components that is removed; `purge` ends it."""
     Journal(facts.paths.ctl).finish({"render-configs": Outcome("failed")})
@@ -146,17 +146,17 @@ def test_a_host_that_was_configured_stays_so(
     folder = facts.paths.share / "roles"
     folder.mkdir()
     (folder / "compute-node").touch()  # useless alone, but this host has the other components
-    mark.write_text("")
+    flag.write_text("")
     assert hooks.triggered(facts, lambda: ctx, {}) == ""
     assert runs == [ctx, ctx]
 
 
 def test_the_operator_can_switch_it_off(
-    facts: Facts, ctx: Context, mark: Path, role: Path, ends: Callable[..., Runs]
+    facts: Facts, ctx: Context, flag: Path, role: Path, ends: Callable[..., Runs]
 ) -> None:
     runs = ends(DONE)
     assert hooks.SWITCH in hooks.triggered(facts, lambda: ctx, {hooks.SWITCH: "1"})
-    mark.write_text("")
+    flag.write_text("")
     hooks.no_configure(facts).touch()
     assert "no-configure" in hooks.triggered(facts, lambda: ctx, {})
     assert runs == []
@@ -165,7 +165,7 @@ def test_the_operator_can_switch_it_off(
 def test_an_image_gets_no_secrets_when_it_is_built(
     facts: Facts,
     ctx: Context,
-    mark: Path,
+    flag: Path,
     role: Path,
     ends: Callable[..., Runs],
     monkeypatch: pytest.MonkeyPatch,
@@ -174,13 +174,13 @@ def test_an_image_gets_no_secrets_when_it_is_built(
     runs = ends(DONE)
     line = hooks.triggered(facts, lambda: ctx, {})
     assert line.startswith("pending: no systemd is running here; finished at the next boot")
-    assert runs == [] and mark.exists()
+    assert runs == [] and flag.exists()
 
 
 def test_scripts_with_a_network_of_their_own_let_systemd_do_it(
     facts: Facts,
     ctx: Context,
-    mark: Path,
+    flag: Path,
     role: Path,
     ends: Callable[..., Runs],
     monkeypatch: pytest.MonkeyPatch,
@@ -198,14 +198,14 @@ def test_scripts_with_a_network_of_their_own_let_systemd_do_it(
     environment = {hooks.SWITCH: "1", "OTHER": "x"}
     assert hooks.triggered(facts, lambda: ctx, environment) == "this host is configured"
     assert calls == [(hooks.CALL, {hooks.SWITCH: "1"})]
-    assert runs == [] and mark.read_text() == ""  # tried by that call alone
-    mark.write_text(hooks.TRIED)
+    assert runs == [] and flag.read_text() == ""  # tried by that call alone
+    flag.write_text(hooks.TRIED)
     assert hooks.triggered(facts, lambda: ctx, {}) == ""
     assert len(calls) == 1
 
 
 def test_a_systemd_that_does_not_do_it_is_asked_once(
-    facts: Facts, ctx: Context, mark: Path, role: Path, monkeypatch: pytest.MonkeyPatch
+    facts: Facts, ctx: Context, flag: Path, role: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def outside(*words: object) -> str:
         raise Problem("systemd-run failed: no bus")
@@ -228,7 +228,7 @@ def test_a_systemd_that_does_not_do_it_is_asked_once(
 def test_whatever_goes_wrong_is_one_line(
     facts: Facts,
     ctx: Context,
-    mark: Path,
+    flag: Path,
     role: Path,
     ends: Callable[..., Runs],
     trouble: Exception,
@@ -239,7 +239,7 @@ def test_whatever_goes_wrong_is_one_line(
     assert str(trouble.args[0]) in line
 
 
-def test_a_bad_site_file_is_one_line_too(facts: Facts, mark: Path, role: Path) -> None:
+def test_a_bad_site_file_is_one_line_too(facts: Facts, flag: Path, role: Path) -> None:
     def load() -> Context:
         raise BadRequest("site.toml:3: unknown key", hint="remove it")
 
@@ -247,9 +247,9 @@ def test_a_bad_site_file_is_one_line_too(facts: Facts, mark: Path, role: Path) -
 
 
 def test_a_boot_tries_again_and_fails_if_something_is_left(
-    facts: Facts, ctx: Context, mark: Path, role: Path, ends: Callable[..., Runs]
+    facts: Facts, ctx: Context, flag: Path, role: Path, ends: Callable[..., Runs]
 ) -> None:
-    mark.write_text(hooks.TRIED)
+    flag.write_text(hooks.TRIED)
     outcomes = {
         "seed-etcd": Outcome("pending", "etcd is down"),
         "render-configs": Outcome("blocked", "waits for seed-etcd"),
@@ -278,7 +278,7 @@ def test_the_command_prints_the_line(facts: Facts, monkeypatch: pytest.MonkeyPat
 
 def test_a_dry_run_tells_and_does_nothing(
     facts: Facts,
-    mark: Path,
+    flag: Path,
     role: Path,
     ends: Callable[..., Runs],
     monkeypatch: pytest.MonkeyPatch,
@@ -290,4 +290,4 @@ def test_a_dry_run_tells_and_does_nothing(
     hooks.no_configure(facts).touch()
     done = CliRunner().invoke(hook.command, ["boot", "--dry-run"])
     assert "no-configure exists" in done.stdout
-    assert runs == [] and mark.exists()
+    assert runs == [] and flag.exists()

@@ -1,4 +1,4 @@
-"""A run as a whole: marks, locks, which components may start."""
+"""A run as a whole: flags, locks, which components may start."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_pending_step_holds_back_its_components_alone(
     state, started = run(monkeypatch, ctx, *steps)
     assert state == "pending"
     assert started == set(ctx.facts.installed()) - {"manager", "agent"}
-    assert module.pending_mark(ctx).exists()
+    assert module.pending_flag(ctx).exists()
 
 
 def test_what_starts_after_a_component_waits_for_it(
@@ -84,7 +84,7 @@ def server(name: str, needs: tuple[str, ...]) -> Serve:
 def test_servers_start_together_and_the_step_of_each_waits_for_it(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:
-    """As soon as what they need is done, and with the mark for the next boot."""
+    """As soon as what they need is done, and with the flag for the next boot."""
     seen: list[str] = []
     cache, database = server("valkey", ("a",)), server("postgresql", ("a", "b"))
     monkeypatch.setattr(systemd, "booted", lambda: True)
@@ -93,7 +93,7 @@ def test_servers_start_together_and_the_step_of_each_waits_for_it(
     monkeypatch.setattr(
         Serve,
         "begin",
-        lambda self, ctx: seen.append(f"{self.server}, {module.pending_mark(ctx).exists()}"),
+        lambda self, ctx: seen.append(f"{self.server}, {module.pending_flag(ctx).exists()}"),
     )
     run(monkeypatch, ctx, Step("a", (), None), Step("b", ("manager",), None), cache, database)
     assert seen == [
@@ -145,21 +145,21 @@ def test_without_systemd_nothing_starts_early(
     assert begun == []
 
 
-def test_a_run_that_is_cut_off_is_marked_for_the_next_boot(
+def test_a_run_that_is_cut_off_is_flagged_for_the_next_boot(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:
     """From its first change on; a run without one leaves no trace."""
-    marked: list[bool] = []
+    flagged: list[bool] = []
 
     class Working(Step):
         def check(self, ctx: Context) -> list[object]:
             return [Change("a", "do it")]
 
         def apply(self, ctx: Context) -> None:
-            marked.append(module.pending_mark(ctx).exists())
+            flagged.append(module.pending_flag(ctx).exists())
 
     run(monkeypatch, ctx, Working("a", (), None))
-    assert marked == [True] and not module.pending_mark(ctx).exists()
+    assert flagged == [True] and not module.pending_flag(ctx).exists()
 
 
 def test_only_the_services_start_where_other_steps_are_not_done(
@@ -173,12 +173,12 @@ def test_only_the_services_start_where_other_steps_are_not_done(
     assert started == set(ctx.facts.installed()) - {"manager"}
 
 
-def test_the_mark_goes_when_everything_is_done(
+def test_the_flag_goes_when_everything_is_done(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:
     run(monkeypatch, ctx, Step("a", (), Pending("not now")))
     assert run(monkeypatch, ctx, Step("a", (), None))[0] == "done"
-    assert not module.pending_mark(ctx).exists()
+    assert not module.pending_flag(ctx).exists()
 
 
 def test_a_failing_step_for_all_holds_back_everything(
@@ -222,12 +222,12 @@ def test_records_that_an_earlier_release_left_open_are_closed(ctx: Context) -> N
         assert [path.stat().st_ctime_ns for path in ctx.paths.ctl.glob("*.json")] == touched
 
 
-def test_marks_of_services_hide_what_they_are_made_of(
+def test_flags_of_services_hide_what_they_are_made_of(
     monkeypatch: pytest.MonkeyPatch, ctx: Context
 ) -> None:
     """They hold hashes over files with passwords, which could be guessed from them at leisure."""
     monkeypatch.setattr(systemd, "systemctl", lambda *_, **__: "")
     monkeypatch.setattr(systemd, "booted", lambda: False)
     StartServices(frozenset({"gateway"})).begin(ctx)
-    (mark,) = (ctx.paths.ctl / "ready").iterdir()
-    assert mark.read_text().strip() and mark.stat().st_mode & 0o777 == 0o600
+    (flag,) = (ctx.paths.ctl / "ready").iterdir()
+    assert flag.read_text().strip() and flag.stat().st_mode & 0o777 == 0o600

@@ -44,8 +44,8 @@ def test_its_files_are_written_it_starts_and_a_second_run_does_nothing(
         f"restart --no-block {UNIT}",
     ]
     assert CACHE.check(ready) == []
-    mark = ready.paths.ready("valkey").read_text().strip()
-    assert mark == state.fingerprint(ready, ready.facts.servers["valkey"])
+    flag = ready.paths.ready("valkey").read_text().strip()
+    assert flag == state.fingerprint(ready, ready.facts.servers["valkey"])
 
 
 @pytest.mark.parametrize("changed", ["settings", "password", "release"])
@@ -94,17 +94,17 @@ def test_a_kill_before_the_restart_is_mended_by_the_next_run(
     assert [change.how.split(":")[0] for change in CACHE.check(now)] == ["restart it"]
 
 
-def test_a_mark_that_a_package_emptied_lets_the_unit_start(
+def test_a_flag_that_a_package_emptied_lets_the_unit_start(
     ready: Context, host: FakeSystemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ConditionFileNotEmpty= of the unit; the package empties it so that no new program starts early."""
     CACHE.apply(ready)
-    mark = ready.paths.ready("valkey")
-    mark.write_text("")
+    flag = ready.paths.ready("valkey")
+    flag.write_text("")
     found: list[str] = []
 
     def systemctl(*words: str, **_: object) -> str:
-        found.append(mark.read_text())
+        found.append(flag.read_text())
         return host.systemctl(*words)
 
     monkeypatch.setattr(systemd, "systemctl", systemctl)
@@ -235,7 +235,7 @@ def test_undo_stops_it_and_takes_its_files_away(ready: Context, host: FakeSystem
     CACHE.undo(moved)
 
 
-def test_what_a_kill_left_without_a_mark_goes_as_well(ready: Context, host: FakeSystemd) -> None:
+def test_what_a_kill_left_without_a_flag_goes_as_well(ready: Context, host: FakeSystemd) -> None:
     (ready.paths.config / "valkey.conf").write_text("half of it\n")
     CACHE.undo(ready)
     assert not (ready.paths.config / "valkey.conf").exists()

@@ -1,4 +1,4 @@
-"""What is to be done about a service, from its mark, its unit and what it was given."""
+"""What is to be done about a service, from its flag, its unit and what it was given."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_whatever_it_was_given_restarts_it(
         started(ctx, host, known)
 
 
-def test_an_emptied_mark_is_no_new_service(
+def test_an_emptied_flag_is_no_new_service(
     ctx: Context, host: FakeSystemd, known: Component
 ) -> None:
     """A package emptied it: what was turned off before stays off."""
@@ -100,5 +100,5 @@ def test_logins_of_etcd_concern_who_uses_it_and_not_itself(ctx: Context, host: F
     uses, itself = ctx.facts.components["manager"], ctx.facts.servers["etcd"]
     assert isinstance(itself, OwnServer)
     before = fingerprint(ctx, uses), fingerprint(ctx, itself)
-    files.write(state.login_mark(ctx), "8\n")
+    files.write(state.login_flag(ctx), "8\n")
     assert fingerprint(ctx, uses) != before[0] and fingerprint(ctx, itself) == before[1]

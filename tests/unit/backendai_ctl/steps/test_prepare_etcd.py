@@ -12,7 +12,7 @@ from fake_systemd import FakeSystemd, install
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
-from backendai_ctl.etcd.users import login_mark
+from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.platform import systemd
 from backendai_ctl.site.schema import Etcd, Site
 from backendai_ctl.steps.prepare_etcd import PrepareEtcd
@@ -59,11 +59,11 @@ def test_another_secret_of_tokens_restarts_it(there: Context, host: FakeSystemd)
 
 def test_users_that_changed_make_services_log_in_again(there: Context, etcd: FakeEtcd) -> None:
     STEP.apply(there)
-    before = login_mark(there).read_text()
+    before = login_flag(there).read_text()
     etcd.auth_revision += 1  # etcdctl user add
     assert [change.what for change in STEP.check(there)] == ["etcd logins"]
     STEP.apply(there)
-    assert login_mark(there).read_text() != before
+    assert login_flag(there).read_text() != before
     assert STEP.check(there) == []
 
 
@@ -105,6 +105,6 @@ def test_undo_stops_it_and_keeps_its_logins(
     users = dict(etcd.users)
     STEP.undo(there)
     assert host.active[UNIT] == "inactive" and etcd.users == users and etcd.auth
-    assert not login_mark(there).exists() and not (there.paths.config / "etcd.json").exists()
+    assert not login_flag(there).exists() and not (there.paths.config / "etcd.json").exists()
     STEP.apply(there)
     assert STEP.check(there) == []

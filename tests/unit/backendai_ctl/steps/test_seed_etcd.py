@@ -19,10 +19,10 @@ def test_a_plan_without_secrets_then_nothing_to_do(there: Context, etcd: FakeEtc
     assert shown["config/redis/password"] == "(absent) -> (secret)"
     assert there.secrets.get("storage-manager") not in str(shown)
     STEP.apply(there)
-    before = etcd.revision, seed.mark(there).stat().st_mtime_ns
+    before = etcd.revision, seed.flag(there).stat().st_mtime_ns
     assert STEP.check(there) == []
     STEP.apply(there)
-    assert (etcd.revision, seed.mark(there).stat().st_mtime_ns) == before
+    assert (etcd.revision, seed.flag(there).stat().st_mtime_ns) == before
 
 
 def test_edits_are_told(there: Context, etcd: FakeEtcd) -> None:
@@ -46,9 +46,9 @@ def test_seeding_by_somebody_else_makes_services_start_anew(there: Context, etcd
 def test_etcd_that_is_down_is_pending_with_its_address(there: Context, free_port: int) -> None:
     there.site.etcd.endpoints[:] = [f"127.0.0.1:{free_port}"]
     STEP.undo(there)  # one that was not set up, or was purged, is not asked
-    mark = there.paths.ready("etcd")
-    mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text("started with this\n")
+    flag = there.paths.ready("etcd")
+    flag.parent.mkdir(parents=True, exist_ok=True)
+    flag.write_text("started with this\n")
     for act in (STEP.check, STEP.apply, STEP.undo):
         with pytest.raises(Pending, match=str(free_port)):
             act(there)

@@ -145,7 +145,7 @@ def test_no_place_is_asked_twice(ready: Context) -> None:
         assert len(asked) >= len(SINGLE) and set(asked.values()) == {1}
 
 
-def test_figures_are_marked_with_service_and_node(ready: Context) -> None:
+def test_figures_are_labelled_with_service_and_node(ready: Context) -> None:
     jobs = {
         job["job_name"]: job
         for job in config(as_node(ready.facts, "mgmt", NODES))["scrape_configs"]

@@ -1,7 +1,7 @@
-"""The mark of a change under way, kept in the database itself.
+"""The marker of a change under way, kept in the database itself.
 
 It is there from before the first change of the schema until the last, and a restored dump does
-not have it: with the mark the schema is in doubt, without it the schema is whole. So a run that
+not have it: with the marker the schema is in doubt, without it the schema is whole. So a run that
 was killed at any instant, on any node, is recognised by the next one.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.database.connection import Connection
-from backendai_ctl.database.inspect import MARK, Found
+from backendai_ctl.database.inspect import MARKER, Found
 from backendai_ctl.database.revisions import Revisions
 
 # All that is in the schema, except what belongs to an extension: that may be somebody else's.
@@ -49,7 +49,7 @@ $clear$;
 
 
 @dataclass(frozen=True)
-class Mark:
+class Marker:
     """What is, or was, being done."""
 
     kind: str  # creating or migrating
@@ -66,42 +66,42 @@ class Mark:
         return self.whole and same
 
 
-def creating(head: str) -> Mark:
-    return Mark("creating", "", head, "", socket.gethostname(), "", False)
+def creating(head: str) -> Marker:
+    return Marker("creating", "", head, "", socket.gethostname(), "", False)
 
 
-def migrating(found: Found, revisions: Revisions, dump: Path) -> Mark:
+def migrating(found: Found, revisions: Revisions, dump: Path) -> Marker:
     origin = str(found.revision)
     whole = revisions.one_transaction(origin)
     node = socket.gethostname()
-    return Mark("migrating", origin, revisions.head, str(dump), node, found.fingerprint, whole)
+    return Marker("migrating", origin, revisions.head, str(dump), node, found.fingerprint, whole)
 
 
-def read(db: Connection) -> Mark | None:
-    """The mark, None if no change is under way."""
-    if not db.value("SELECT to_regclass($1) IS NOT NULL", f"public.{MARK}"):
+def read(db: Connection) -> Marker | None:
+    """The marker, None if no change is under way."""
+    if not db.value("SELECT to_regclass($1) IS NOT NULL", f"public.{MARKER}"):
         return None
     rows = db.rows(
-        f"SELECT kind, origin, target, dump, node, fingerprint, whole FROM public.{MARK}"
+        f"SELECT kind, origin, target, dump, node, fingerprint, whole FROM public.{MARKER}"
     )
-    return Mark(**rows[0]) if rows else None
+    return Marker(**rows[0]) if rows else None
 
 
-def put(db: Connection, mark: Mark) -> None:
-    """Make the mark; there must be none."""
+def put(db: Connection, marker: Marker) -> None:
+    """Make the marker; there must be none."""
     db.do(
-        f"CREATE TABLE public.{MARK} AS SELECT $1::text AS kind, $2::text AS origin, "
+        f"CREATE TABLE public.{MARKER} AS SELECT $1::text AS kind, $2::text AS origin, "
         "$3::text AS target, $4::text AS dump, $5::text AS node, $6::text AS fingerprint, "
         "$7::boolean AS whole, now() AS begun",
-        mark.kind,
-        mark.origin,
-        mark.target,
-        mark.dump,
-        mark.node,
-        mark.fingerprint,
-        mark.whole,
+        marker.kind,
+        marker.origin,
+        marker.target,
+        marker.dump,
+        marker.node,
+        marker.fingerprint,
+        marker.whole,
     )
 
 
 def remove(db: Connection) -> None:
-    db.do(f"DROP TABLE IF EXISTS public.{MARK}")
+    db.do(f"DROP TABLE IF EXISTS public.{MARKER}")
