@@ -1,4 +1,4 @@
-"""What all rooms of tests share: tables that tests show, which tests run, and in one process.
+"""What all suites of tests share: tables that tests show, which tests run, and in one process.
 
 scripts/test gives the tests to two processes: hosts wait more than they work. Tests that share
 something costly (a folder's host, a suite's host, a module's fixtures) stay in one of them.

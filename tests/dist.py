@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def add_option(parser: pytest.Parser) -> None:
-    """Add ``--dist``; another room of the tests may have added it, then there is nothing to do."""
+    """Add ``--dist``; another suite may have added it, then there is nothing to do."""
     with contextlib.suppress(ValueError):
         parser.addoption("--dist", help="folder of the packages under test (default: dist/)")
 

@@ -23,7 +23,7 @@ USAGE = """\
 usage: ./pants GOAL... SPEC... [-- OPTION OF PYTEST...]
   lint   ruff (rules, format) and shellcheck; changes nothing
   fmt    ruff: format, order of imports
-  check  mypy --strict: the rooms of the source that SPEC touches, each as a whole
+  check  mypy --strict: the packages of the source that SPEC touches, each as a whole
   test   scripts/test: what this machine cannot run is skipped with its reason
 SPEC is a file, a folder (all below it), FOLDER:: (the same), FOLDER: (without its folders), or :: (all).
 Instead of it, --changed-since=REF: the files that differ from that commit, and the tests that mirror them.
@@ -246,7 +246,7 @@ def _check(root: Path, files: Sequence[str], tools: Path, venv: Callable[[str], 
 
 
 def test(root: Path, specs: Sequence[str], options: Sequence[str]) -> int:
-    """scripts/test: all rooms for ::, else the tests named."""
+    """scripts/test: all suites for ::, else the tests named."""
     places = [os.path.normpath(spec.rstrip(":") or ".") for spec in specs]
     paths = [] if "." in places else places
     for spec, place in zip(specs, places):

@@ -17,7 +17,7 @@ from pathlib import Path
 from bootstrap.cache import Cache, default_cache, exclusive
 from bootstrap.interpreters import RELEASE_PYTHON, Interpreters
 from bootstrap.wheels import Wanted, link_wheels
-from devtools.rooms import unshare
+from devtools.variants import unshare
 from release_tool.tables import table
 from releasekit.closure import closure
 from releasekit.errors import Failure

@@ -1,6 +1,6 @@
 """Prints as JSON what a process sees of its surroundings: `python3 probe.py CHECKOUT CACHE`.
 
-Run in each room of scripts/reproduce, so that its table shows what was seen, not what was meant.
+Run in each variant of scripts/reproduce, so that its table shows what was seen, not what was meant.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ from bootstrap.signing import PASSPHRASE_FD, passphrase
 from devtools.against import KEYS, hold_against, open_bundle, sources_of, tell
 from devtools.cache import built_here, fetch_all, share_inputs
 from devtools.compare import SAME, Row, compare, explain, most_telling
-from devtools.rooms import SHIFT, Machine, Room, furnish, probe_machine, script, unshare
 from devtools.signing import KEY, signing_key
+from devtools.variants import SHIFT, Machine, Variant, probe_machine, script, unshare, variants
 from release_tool.tables import duration, megabytes, table
 from releasekit.elf import is_elf, read_elf
 from releasekit.errors import Failure
@@ -87,12 +87,13 @@ def main(root: Path, argv: Sequence[str]) -> int:
     machine = probe_machine()
     fetch_all(root)
     with _scratch(options.scratch) as scratch:
-        first, second = furnish(scratch, machine)
+        first, second = variants(scratch, machine)
         clock = _make_clock(scratch, machine)
         key = signing_key(scratch / "signing-key.asc")
         signing = Signing(key, passphrase() if os.environ.get(KEY) else None)
         seen = [
-            _build(root, room, machine, clock, options.only, signing) for room in (first, second)
+            _build(root, variant, machine, clock, options.only, signing)
+            for variant in (first, second)
         ]
         print(f"\n{varied(seen[0], seen[1], reasons(machine))}\n\n{_notes(machine)}\n")
         rows = compare(first.dist, second.dist)
@@ -108,18 +109,18 @@ def main(root: Path, argv: Sequence[str]) -> int:
 
 
 def _against(root: Path, options: argparse.Namespace, scratch: Path) -> int:
-    """Build what the bundle's provenance names, in the more varied room; compare, and say so."""
+    """Build what the bundle's provenance names, in the more varied surroundings; compare, and say so."""
     shipped = open_bundle(options.against, options.fingerprint)
     sources = sources_of(shipped, root, scratch / "sources", as_is=options.this_checkout)
     machine = probe_machine()
     fetch_all(sources)
-    _, room = furnish(scratch, machine)
+    _, variant = variants(scratch, machine)
     clock = _make_clock(scratch, machine)
     key = signing_key(scratch / "signing-key.asc", {})  # never the user's own: it is not needed
-    _build(sources, room, machine, clock, options.only, Signing(key))
-    results = hold_against(shipped, room.dist, scratch / "shipped", whole=options.only == ["::"])
+    _build(sources, variant, machine, clock, options.only, Signing(key))
+    results = hold_against(shipped, variant.dist, scratch / "shipped", whole=options.only == ["::"])
     if options.keep:
-        _keep(options.keep, room)
+        _keep(options.keep, variant)
     if options.record:
         verdicts = {held.name: held.result in (SAME, KEYS) for held in results}
         _record(options.record, "shipped", shipped.commit, verdicts, ())
@@ -146,7 +147,7 @@ def _record(
 
 
 def reasons(machine: Machine) -> dict[str, str]:
-    """Why something may be the same in both rooms."""
+    """Why something may be the same in both variants."""
     found = {"static programs": "what no library reaches"}
     if not machine.namespaces:
         closed = "this machine refuses namespaces (unshare)"
@@ -164,11 +165,11 @@ def reasons(machine: Machine) -> dict[str, str]:
 
 
 def varied(first: Mapping[str, str], second: Mapping[str, str], why_not: Mapping[str, str]) -> str:
-    """The table of what was seen in both rooms."""
+    """The table of what was seen in both variants."""
     rows = []
     for name in first:
         if first[name] == second[name]:
-            reason = why_not.get(name, "both rooms turned out alike")
+            reason = why_not.get(name, "both variants turned out alike")
             rows.append((name, first[name], f"not varied: {reason}"))
         else:
             rows.append((name, first[name], second[name]))
@@ -216,43 +217,52 @@ class Signing(NamedTuple):
 
 
 def _build(
-    root: Path, room: Room, machine: Machine, clock: Path, specs: Sequence[str], signing: Signing
+    root: Path,
+    variant: Variant,
+    machine: Machine,
+    clock: Path,
+    specs: Sequence[str],
+    signing: Signing,
 ) -> dict[str, str]:
-    """Build in one room; what was seen there. Its cache goes afterwards, for the disk's sake."""
-    for folder in (room.checkout, room.cache, room.home, room.temporary, room.dist):
+    """Build in one variant; what was seen there. Its cache goes afterwards, for the disk's sake."""
+    for folder in (variant.checkout, variant.cache, variant.home, variant.temporary, variant.dist):
         folder.mkdir(parents=True)
-    count = share_inputs(default_cache().root, room.cache, without=built_here(root))
-    print(f"{room.name} build: {count} locked files shared, all else from nothing", flush=True)
+    count = share_inputs(default_cache().root, variant.cache, without=built_here(root))
+    print(f"{variant.name} build: {count} locked files shared, all else from nothing", flush=True)
     copy = _program(
-        room.dist.parent / "copy-sources",
+        variant.dist.parent / "copy-sources",
         f"import sys; sys.path.insert(0, {str(root / 'src')!r})\n"
         "from pathlib import Path\nfrom devtools.checkout import copy_sources\n"
-        f"source, target = Path({str(root)!r}), Path({str(room.checkout)!r})\n"
-        f"copy_sources(source, target, backwards={room.in_memory})\n",
+        f"source, target = Path({str(root)!r}), Path({str(variant.checkout)!r})\n"
+        f"copy_sources(source, target, backwards={variant.in_memory})\n",
     )
-    probe = _program(room.dist.parent / "probe", (_HERE / "probe.py").read_text(encoding="utf-8"))
-    if room.user:
-        _give(room.dist.parent, room.user[1])
-    room.env[KEY] = str(_handed(room, "key.asc", signing.key.read_bytes()))
+    probe = _program(
+        variant.dist.parent / "probe", (_HERE / "probe.py").read_text(encoding="utf-8")
+    )
+    if variant.user:
+        _give(variant.dist.parent, variant.user[1])
+    variant.env[KEY] = str(_handed(variant, "key.asc", signing.key.read_bytes()))
     # Nothing of it is shipped: what the machine's mirror still has will do, if it is the same twice.
-    room.env["BACKENDAI_FROZEN"] = os.environ.get("BACKENDAI_FROZEN", "0")
+    variant.env["BACKENDAI_FROZEN"] = os.environ.get("BACKENDAI_FROZEN", "0")
     if signing.passphrase is not None:
         data = signing.passphrase.encode()
-        room = dataclasses.replace(room, passphrase=_handed(room, "passphrase", data))
-        room.env[PASSPHRASE_FD] = "3"
-    text = script(room, machine, copy, clock, probe, list(specs))
+        variant = dataclasses.replace(variant, passphrase=_handed(variant, "passphrase", data))
+        variant.env[PASSPHRASE_FD] = "3"
+    text = script(variant, machine, copy, clock, probe, list(specs))
     start = time.monotonic()
     argv = [*(unshare(machine.root) if machine.namespaces else []), "sh", "-c", text]
-    _run(argv, room, start)
-    dist = room.dist if machine.namespaces else room.checkout / "dist"
-    if dist != room.dist:
-        room.dist.rmdir()
-        dist.rename(room.dist)
-    static = ", ".join(_static(room.cache / "tools")) or "none"
-    print(f"{room.name} build: done in {duration(time.monotonic() - start)}", flush=True)
-    seen: dict[str, str] = json.loads((room.dist.parent / "seen.json").read_text(encoding="utf-8"))
+    _run(argv, variant, start)
+    dist = variant.dist if machine.namespaces else variant.checkout / "dist"
+    if dist != variant.dist:
+        variant.dist.rmdir()
+        dist.rename(variant.dist)
+    static = ", ".join(_static(variant.cache / "tools")) or "none"
+    print(f"{variant.name} build: done in {duration(time.monotonic() - start)}", flush=True)
+    seen: dict[str, str] = json.loads(
+        (variant.dist.parent / "seen.json").read_text(encoding="utf-8")
+    )
     seen["static programs"] = static
-    remove_tree(room.cache)
+    remove_tree(variant.cache)
     return seen
 
 
@@ -262,25 +272,25 @@ def _program(path: Path, text: str) -> Path:
     return path
 
 
-def _handed(room: Room, name: str, data: bytes) -> Path:
-    """A file that the room's user alone can read."""
-    copy = room.dist.parent / name
+def _handed(variant: Variant, name: str, data: bytes) -> Path:
+    """A file that the variant's user alone can read."""
+    copy = variant.dist.parent / name
     with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
         stream.write(data)
-    if room.user:
-        os.chown(copy, room.user[1], room.user[1])
+    if variant.user:
+        os.chown(copy, variant.user[1], variant.user[1])
     return copy
 
 
 def _give(folder: Path, uid: int) -> None:
-    """Give folders to the user of a room; the locked files in them stay whose they are."""
+    """Give folders to the user of a variant; the locked files in them stay whose they are."""
     os.chown(folder, uid, uid)
     for parent, folders, _ in os.walk(folder):
         for name in folders:
             os.chown(Path(parent, name), uid, uid)
 
 
-def _run(argv: list[str], room: Room, start: float) -> None:
+def _run(argv: list[str], variant: Variant, start: float) -> None:
     """Run a build, showing its steps; Failure with the end of its output when it fails."""
     log: list[str] = []
     with subprocess.Popen(
@@ -303,7 +313,7 @@ def _run(argv: list[str], room: Room, start: float) -> None:
             raise
     if process.returncode != 0:
         raise Failure(
-            f"the {room.name} build failed:\n{''.join(log[-40:])}",
+            f"the {variant.name} build failed:\n{''.join(log[-40:])}",
             hint="does ./pants package :: work in the checkout?",
         )
 
@@ -324,10 +334,10 @@ def _notes(machine: Machine) -> str:
     return "\n".join(lines)
 
 
-def _keep(folder: Path, *rooms: Room) -> None:
+def _keep(folder: Path, *built: Variant) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for room in rooms:
-        subprocess.run(["cp", "-r", str(room.dist), str(folder / room.name)], check=True)
+    for variant in built:
+        subprocess.run(["cp", "-r", str(variant.dist), str(folder / variant.name)], check=True)
     print(f"what was built is in {folder}", file=sys.stderr)
 
 

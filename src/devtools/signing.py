@@ -34,7 +34,7 @@ def signing_key(target: Path, environment: Mapping[str, str] = os.environ) -> Pa
     if given:
         if not Path(given).is_file():
             raise Failure(
-                f"{KEY}={given} is no file: a build in a room of its own sees no keyring of yours",
+                f"{KEY}={given} is no file: a build in namespaces of its own sees no keyring of yours",
                 hint="export the key to a file, or unset it: a throw-away key serves as well",
             )
         return Path(given).absolute()

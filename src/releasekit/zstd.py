@@ -77,13 +77,13 @@ def compressed(blocks: Iterable[bytes], *, size: int, level: int, window: int) -
 
 def _written(context: ctypes.c_void_p, block: bytes, directive: int) -> Iterator[bytes]:
     library = _library()
-    room = ctypes.create_string_buffer(library.ZSTD_CStreamOutSize())
+    buffer = ctypes.create_string_buffer(library.ZSTD_CStreamOutSize())
     held = ctypes.create_string_buffer(block, len(block)) if block else None
     given = _Buffer(ctypes.cast(held, ctypes.c_void_p) if held else None, len(block), 0)
     left = 1
     while given.position < given.size or (directive == _END and left):
-        out = _Buffer(ctypes.cast(room, ctypes.c_void_p), len(room), 0)
+        out = _Buffer(ctypes.cast(buffer, ctypes.c_void_p), len(buffer), 0)
         left = _checked(
             library.ZSTD_compressStream2(context, ctypes.byref(out), ctypes.byref(given), directive)
         )
-        yield room.raw[: out.position]
+        yield buffer.raw[: out.position]

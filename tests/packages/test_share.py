@@ -23,7 +23,7 @@ def share(unpacked: Unpacked) -> Path:
 @pytest.fixture(scope="session")
 def described(share: Path) -> list[dict[str, Any]]:
     """Facts of every component and server."""
-    paths = (path for room in ("components", "servers") for path in (share / room).glob("*.json"))
+    paths = (path for kind in ("components", "servers") for path in (share / kind).glob("*.json"))
     return [json.loads(path.read_text("utf-8")) for path in paths]
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for every room: tiny Debian packages and ELF files, made in the test."""
+"""Fixtures for every suite: tiny Debian packages and ELF files, made in the test."""
 
 from __future__ import annotations
 

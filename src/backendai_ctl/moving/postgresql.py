@@ -59,13 +59,13 @@ def of(ctx: Context, former: Former) -> Context:
 def check(ctx: Context, former: Former) -> None:
     """Problem unless all databases can be read, and there is room for them."""
     size = sum(look(db, any_state=True).size for db in _each(of(ctx, former)))
-    rooms: dict[int, tuple[Path, int]] = {}
+    disks: dict[int, tuple[Path, int]] = {}
     for folder in (ctx.paths.backups, ctx.paths.state):
         while not folder.exists():
             folder = folder.parent
         device = os.stat(folder).st_dev
-        rooms[device] = folder, rooms.get(device, (folder, 0))[1] + size
-    for folder, needed in rooms.values():
+        disks[device] = folder, disks.get(device, (folder, 0))[1] + size
+    for folder, needed in disks.values():
         free = shutil.disk_usage(folder).free
         if free < needed + dumps.SPARE:
             raise Problem(

@@ -35,9 +35,9 @@ def test_every_script_is_in_the_documents() -> None:
             assert f"scripts/{path.name}" in README + BUILDING, path.name
 
 
-def folders(room: str) -> list[str]:
+def folders(kind: str) -> list[str]:
     """The names of components or servers: of folders with a BUILD file."""
-    return [path.parent.name for path in sorted((ROOT / "packaging" / room).glob("*/BUILD"))]
+    return [path.parent.name for path in sorted((ROOT / "packaging" / kind).glob("*/BUILD"))]
 
 
 def test_every_component_server_and_role_is_in_the_readme() -> None:
@@ -74,7 +74,7 @@ def test_every_variable_of_the_documents_is_read_by_the_code() -> None:
         assert name in source, name
 
 
-def test_every_room_is_in_the_architecture() -> None:
+def test_every_package_and_suite_is_in_the_architecture() -> None:
     for path in sorted((ROOT / "src").iterdir()):
         if path.is_dir() and any(path.glob("*.py")):
             assert f"src/{path.name}/" in ARCHITECTURE, path.name

@@ -1,6 +1,6 @@
-"""The two rooms in which a release is built: what differs between them, as far as the machine lets.
+"""The two variants of a build: what differs around them, as far as the machine lets.
 
-A room is a set of Linux namespaces: mounts, host name, network (none), processes. What is changed
+A variant is a set of Linux namespaces: mounts, host name, network (none), processes. What is changed
 inside is gone with them; the machine outside sees nothing of it.
 """
 
@@ -34,7 +34,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Room:
+class Variant:
     """One build. Folders exist and belong to `user`; `dist` receives the artefacts."""
 
     name: str
@@ -87,12 +87,12 @@ def foreign_locale(locales: tuple[str, ...]) -> str:
     return (preferred or others or ["C"])[0]
 
 
-def furnish(scratch: Path, machine: Machine) -> tuple[Room, Room]:
-    """The two rooms below `scratch`, not yet made."""
+def variants(scratch: Path, machine: Machine) -> tuple[Variant, Variant]:
+    """The two variants below `scratch`, not yet made."""
     base = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
     one, two = scratch / "a", scratch / "b"
     path = {key: os.environ[key] for key in ("SSL_CERT_FILE",) if key in os.environ}
-    first = Room(
+    first = Variant(
         name="first",
         checkout=one / "src",
         cache=one / "cache",
@@ -119,7 +119,7 @@ def furnish(scratch: Path, machine: Machine) -> tuple[Room, Room]:
     )
     deep = two / "a checkout in a folder of a rather longer name".replace(" ", "-")
     language = foreign_locale(machine.locales)
-    second = Room(
+    second = Variant(
         name="second",
         checkout=deep / "backendai",
         cache=two / "var" / "the-other-cache",
@@ -155,76 +155,78 @@ def furnish(scratch: Path, machine: Machine) -> tuple[Room, Room]:
 
 
 def script(
-    room: Room, machine: Machine, sources: Path, clock: Path, probe: Path, specs: list[str]
+    variant: Variant, machine: Machine, sources: Path, clock: Path, probe: Path, specs: list[str]
 ) -> str:
-    """The shell program that is run in the room's namespaces: furnish it, look around, build.
+    """The shell program that is run in the variant's namespaces: prepare it, look around, build.
 
     `sources` is a script that copies the sources, `clock` the library that moves the clock, `probe`
     a program that prints what is seen; its output goes to `dist/../seen.json`.
     """
     quote = shlex.quote
-    checkout, dist = quote(str(room.checkout)), quote(str(room.dist))
+    checkout, dist = quote(str(variant.checkout)), quote(str(variant.dist))
     lines = ["set -eu"]
     if machine.namespaces:
-        etc = quote(str(room.temporary.parent / "etc"))
+        etc = quote(str(variant.temporary.parent / "etc"))
         lines += [
             "ip link set lo up 2>/dev/null || true",
-            f"hostname {room.host}",
-            f"domainname {room.domain} 2>/dev/null || true",
+            f"hostname {variant.host}",
+            f"domainname {variant.domain} 2>/dev/null || true",
             # A copy of /etc of its own: names, users, and what every program preloads.
             f"mkdir {etc}",
             f"mount -t tmpfs -o mode=755 tmpfs {etc}",
             f"cp -a /etc/. {etc} 2>/dev/null || true",
             f"mount --bind {etc} /etc",
-            f"echo '127.0.0.1 {room.host}.{room.domain} {room.host} localhost' >/etc/hosts",
-            f"mount -t tmpfs -o mode=700,uid={room.user[1] if room.user else 0} tmpfs {room.data}",
+            f"echo '127.0.0.1 {variant.host}.{variant.domain} {variant.host} localhost' >/etc/hosts",
+            f"mount -t tmpfs -o mode=700,uid={variant.user[1] if variant.user else 0} tmpfs {variant.data}",
         ]
-    if room.in_memory:
+    if variant.in_memory:
         lines.append(f"mount -t tmpfs -o size=1g,mode=755 tmpfs {checkout}")
-    lines += [f"umask {room.umask}", quote(str(sources)), f"mkdir -p {checkout}/dist"]
+    lines += [f"umask {variant.umask}", quote(str(sources)), f"mkdir -p {checkout}/dist"]
     if machine.namespaces:
         lines.append(f"mount --bind {dist} {checkout}/dist")
-    if room.user:
-        name, uid = room.user
+    if variant.user:
+        name, uid = variant.user
         lines += [
-            f"echo '{name}:x:{uid}:{uid}::{room.home}:/bin/sh' >>/etc/passwd",
+            f"echo '{name}:x:{uid}:{uid}::{variant.home}:/bin/sh' >>/etc/passwd",
             f"echo '{name}:x:{uid}:' >>/etc/group",
             f"chown -R {uid}:{uid} {checkout}",
         ]
-    if room.moved_clock:
+    if variant.moved_clock:
         # For all programs, in whatever environment they run: also Pants' sandboxes.
         lines += [
             f"echo {quote(str(clock))} >/etc/ld.so.preload",
             "chmod 0644 /etc/ld.so.preload",
         ]
-    seen = quote(str(room.dist.parent / "seen.json"))
-    look = f"{quote(str(probe))} {checkout} {quote(str(room.cache))} >{seen}"
+    seen = quote(str(variant.dist.parent / "seen.json"))
+    look = f"{quote(str(probe))} {checkout} {quote(str(variant.cache))} >{seen}"
     build = f"./pants {shlex.join(['package', *specs])}"
-    if room.passphrase:
-        build += f" 3<{quote(str(room.passphrase))}"
-    inner = f"umask {room.umask}; cd {checkout}; {build}; {look}"
-    lines.append(f"exec {shlex.join(enter(room))} sh -euc {quote(inner)}")
+    if variant.passphrase:
+        build += f" 3<{quote(str(variant.passphrase))}"
+    inner = f"umask {variant.umask}; cd {checkout}; {build}; {look}"
+    lines.append(f"exec {shlex.join(enter(variant))} sh -euc {quote(inner)}")
     return "\n".join(lines) + "\n"
 
 
-def enter(room: Room) -> list[str]:
-    """argv that becomes the room's user, on its cores, with its environment and no other."""
+def enter(variant: Variant) -> list[str]:
+    """argv that becomes the variant's user, on its cores, with its environment and no other."""
     argv: list[str] = []
-    if room.user:
-        uid = str(room.user[1])
+    if variant.user:
+        uid = str(variant.user[1])
         argv += ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs"]
-    if room.core is not None:
-        argv += ["taskset", "--cpu-list", str(room.core)]
+    if variant.core is not None:
+        argv += ["taskset", "--cpu-list", str(variant.core)]
     # -R: no random addresses in one of the two.
-    argv += ["setarch", "x86_64", "--uname-2.6"] if room.old_kernel else ["setarch", "x86_64", "-R"]
+    argv += (
+        ["setarch", "x86_64", "--uname-2.6"] if variant.old_kernel else ["setarch", "x86_64", "-R"]
+    )
     env = {
-        **room.env,
-        "HOME": str(room.home),
-        "TMPDIR": str(room.temporary),
-        "XDG_DATA_HOME": room.data,
-        "BACKENDAI_CACHE": str(room.cache),
+        **variant.env,
+        "HOME": str(variant.home),
+        "TMPDIR": str(variant.temporary),
+        "XDG_DATA_HOME": variant.data,
+        "BACKENDAI_CACHE": str(variant.cache),
         "PANTS_PANTSD": "false",
-        "PANTS_PROCESS_EXECUTION_LOCAL_PARALLELISM": "1" if room.core is not None else "4",
+        "PANTS_PROCESS_EXECUTION_LOCAL_PARALLELISM": "1" if variant.core is not None else "4",
     }
     return [*argv, "env", "-i", *(f"{key}={value}" for key, value in sorted(env.items()))]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devtools.reproduce import reasons, varied
-from devtools.rooms import Machine, Room, enter, foreign_locale, furnish, script
+from devtools.variants import Machine, Variant, enter, foreign_locale, script, variants
 
 FULL = Machine(
     root=True,
@@ -21,12 +21,12 @@ FULL = Machine(
 POOR = Machine(False, False, (0,), ("C",), "", False, "")
 
 
-def _script(room: Room, machine: Machine) -> str:
-    return script(room, machine, Path("/s/copy"), Path("/s/clock.so"), Path("/s/probe"), ["::"])
+def _script(variant: Variant, machine: Machine) -> str:
+    return script(variant, machine, Path("/s/copy"), Path("/s/clock.so"), Path("/s/probe"), ["::"])
 
 
-def test_nothing_by_which_a_build_could_be_told_apart_is_equal_in_both_rooms() -> None:
-    first, second = furnish(Path("/s"), FULL)
+def test_nothing_by_which_a_build_could_be_told_apart_is_equal_in_both_variants() -> None:
+    first, second = variants(Path("/s"), FULL)
     for name in ("checkout", "cache", "home", "temporary", "umask", "host", "domain", "user"):
         assert getattr(first, name) != getattr(second, name), name
     assert len(str(first.checkout)) != len(str(second.checkout))
@@ -36,15 +36,15 @@ def test_nothing_by_which_a_build_could_be_told_apart_is_equal_in_both_rooms() -
 
 
 def test_a_machine_that_allows_little_is_not_asked_for_more() -> None:
-    _, second = furnish(Path("/s"), POOR)
+    _, second = variants(Path("/s"), POOR)
     assert second.user is None and second.core is None
     text = _script(second, POOR)
     for word in ("mount", "hostname", "ld.so.preload", "setpriv", "uname-2.6"):
         assert word not in text
 
 
-def test_the_room_is_furnished_inside_namespaces_only() -> None:
-    _, second = furnish(Path("/s"), FULL)
+def test_a_variant_is_prepared_inside_namespaces_only() -> None:
+    _, second = variants(Path("/s"), FULL)
     text = _script(second, FULL)
     assert text.index("mount --bind") < text.index("/etc/hosts")
     assert "chmod 0644 /etc/ld.so.preload" in text  # the umask would hide it from the user
@@ -52,13 +52,13 @@ def test_the_room_is_furnished_inside_namespaces_only() -> None:
 
 @pytest.mark.parametrize("machine", [FULL, POOR])
 def test_the_script_is_shell(machine: Machine) -> None:
-    for room in furnish(Path("/a folder"), machine):
-        text = _script(room, machine)
+    for variant in variants(Path("/a folder"), machine):
+        text = _script(variant, machine)
         subprocess.run(["sh", "-n"], input=text, text=True, check=True)
 
 
 def test_the_environment_is_given_whole_and_the_daemon_is_off() -> None:
-    first, _ = furnish(Path("/s"), FULL)
+    first, _ = variants(Path("/s"), FULL)
     argv = enter(first)
     given = argv[argv.index("-i") + 1 :]
     assert "PANTS_PANTSD=false" in given
@@ -80,12 +80,12 @@ def test_what_was_not_varied_is_said_with_its_reason() -> None:
 
 def test_without_a_compiler_the_clock_is_said_to_stay() -> None:
     machine = dataclasses.replace(FULL, compiler="")
-    _, second = furnish(Path("/s"), machine)
+    _, second = variants(Path("/s"), machine)
     assert not second.moved_clock
     assert "cc" in reasons(machine)["clock"]
 
 
 def test_a_passphrase_is_in_no_call() -> None:
-    first, _ = furnish(Path("/s"), FULL)
+    first, _ = variants(Path("/s"), FULL)
     text = _script(dataclasses.replace(first, passphrase=Path("/s/first/passphrase")), FULL)
     assert "./pants package :: 3</s/first/passphrase" in text
