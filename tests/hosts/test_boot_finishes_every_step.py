@@ -35,7 +35,7 @@ RULES = "/etc/backendai/firewall.nft"
 # its own; nor have the rules for containers, which come with those of nodes, and rows and roles of the first
 # load.
 IDLE = {
-    "open-tunnels",
+    "start-tls-proxy",
     "move-servers",
     "export-volumes",
     "create-resource-groups",

@@ -204,7 +204,7 @@ def test_a_bad_certificate_is_refused_by_its_key(
     site: Site, right: str, wrong: str, said: str
 ) -> None:
     site.write(SITE.replace(right, wrong))
-    only = ["open-tunnels", *(["migrate-manager-schema"] if "db" in said + right else [])]
+    only = ["start-tls-proxy", *(["migrate-manager-schema"] if "db" in said + right else [])]
     words = [word for name in only for word in ("--only", name)]
     done = site.host.run(["backendai-ctl", "reconfigure", *words], timeout=120)
     text = " ".join(f"{done.stdout} {done.stderr}".split())
@@ -217,7 +217,7 @@ def test_all_services_are_healthy(site: Site) -> None:
     status = site.ctl("status")
     assert {(part["name"], part["where"].split()[0]) for part in status["servers"]} == {
         *(("postgresql", "external"), ("valkey", "external"), ("etcd", "external")),
-        ("tunnel", "local"),
+        ("tls-proxy", "local"),
         *((name, "local") for name in (*BESIDE, "registry")),
     }
 
@@ -239,12 +239,12 @@ def test_doctor_is_green(site: Site) -> None:
     report = site.ctl("doctor")
     assert report["ok"], report
     found = {row["name"]: row for row in report["findings"]}
-    for name in ("manager's database", "coordinator's database", "cache", "etcd", "tunnel"):
+    for name in ("manager's database", "coordinator's database", "cache", "etcd", "tls-proxy"):
         assert found[name]["level"] == "ok", found[name]
-    assert "16379" in found["tunnel"]["message"] and "12379" in found["tunnel"]["message"]
+    assert "16379" in found["tls-proxy"]["message"] and "12379" in found["tls-proxy"]["message"]
 
 
-def test_only_the_tunnel_goes_to_etcd_and_valkey(site: Site) -> None:
+def test_only_the_tls_proxy_goes_to_etcd_and_valkey(site: Site) -> None:
     found = site.connections()
     assert {port for _, port in found} == {5432, 6379, MEMBERS[1]}
     assert len({program for program, port in found if port != 5432}) == 1
@@ -256,8 +256,8 @@ def test_only_the_tunnel_goes_to_etcd_and_valkey(site: Site) -> None:
         assert site.host.run(["systemctl", "is-active", unit]).stdout.strip() == "inactive"
 
 
-def test_the_tunnel_is_confined(site: Site) -> None:
-    unit = "backendai-tunnel.service"
+def test_the_tls_proxy_is_confined(site: Site) -> None:
+    unit = "backendai-tls-proxy.service"
     said = site.host.check(["systemd-analyze", "security", "--no-pager", unit]).stdout
     score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
     assert score and float(score[1]) <= 1.2, said
@@ -309,7 +309,7 @@ def test_the_primary_is_found_now_and_after_a_failover(site: Site) -> None:
 
 
 def test_sentinels_name_the_master_now_and_after_a_failover(site: Site) -> None:
-    """No service is configured anew or restarted for it: they know the tunnel alone."""
+    """No service is configured anew or restarted for it: they know the TLS proxy alone."""
     external_servers.sentinels(site.servers)
     before = site.started()
     site.configure(BY_SENTINEL)

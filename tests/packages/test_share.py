@@ -43,7 +43,7 @@ def test_every_unit_of_a_component_or_server_is_described_and_has_its_templates(
     others = (
         "reconfigure",
         "upkeep",
-        "tunnel",
+        "tls-proxy",
         "containerd",
     )  # of ctl, and of the container engine
     beside = {f"backendai-{name}.service" for name in others}

@@ -128,7 +128,9 @@ def checks(ctx: Context) -> tuple[Check, ...]:
         serve("etcd", "shared settings, and where nodes find each other", services.etcd),
         serve("name servers", "services that cannot ask them know no name", network.name_servers),
         *((_BEFORE,) if record.path(ctx).exists() else ()),
-        serve("tunnel", "the services reach servers with TLS or sentinels by it", services.tunnel),
+        serve(
+            "tls-proxy", "the services reach servers with TLS or sentinels by it", services.proxied
+        ),
         *(
             serve(name, "without it a part of the site does not work", services.component(name))
             for name in ctx.facts.installed()

@@ -22,7 +22,7 @@ from backendai_ctl.probes import health, servers
 from backendai_ctl.rendering.render import ETCD_QUOTA
 from backendai_ctl.result import Result, fail, ok, skip, warn, worst
 from backendai_ctl.services.state import turned_off
-from backendai_ctl.topology import listeners, own_servers, tunnels
+from backendai_ctl.topology import listeners, own_servers, tls_proxy
 
 TIMEOUT = 4.0  # seconds to connect and log in
 OLDEST_POSTGRESQL = 13
@@ -169,14 +169,14 @@ def _member(ctx: Context, client: Client, endpoint: str) -> Result:
     return ok(saw)
 
 
-def tunnel(ctx: Context) -> Result:
+def proxied(ctx: Context) -> Result:
     """The services' own way to servers with TLS or sentinels."""
-    routes = tunnels.routes(ctx.site)
+    routes = tls_proxy.routes(ctx.site)
     if not routes:
         return skip("no server of the site file needs it")
     shown = ", ".join(f"{route.section} by {route.address}" for route in routes)
     try:
-        servers.tunnel(ctx, TIMEOUT)
+        servers.proxied(ctx, TIMEOUT)
     except servers.FAILURES as failure:
-        return fail(f"{shown}: {servers.reason(failure)}", LOOK.format("tunnel"))
+        return fail(f"{shown}: {servers.reason(failure)}", LOOK.format("tls-proxy"))
     return ok(shown)

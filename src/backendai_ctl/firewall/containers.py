@@ -21,7 +21,7 @@ from backendai_ctl.platform.names import resolve_all
 from backendai_ctl.site import backends
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import is_address, split_host_port
-from backendai_ctl.topology import layout, listeners, shared, tunnels
+from backendai_ctl.topology import layout, listeners, shared, tls_proxy
 
 CHAIN = "containers"
 _RULES = "from_containers"
@@ -68,7 +68,7 @@ def closed(ctx: Context, known: Mapping[str, tuple[str, ...]]) -> Closed:
 
 def servers_of(site: Site) -> list[str]:
     """Hosts of all servers that the site file names, whoever of the site uses them."""
-    found = [*tunnels.outside(site), *(h for r in tunnels.routes(site) for h in r.hosts)]
+    found = [*tls_proxy.outside(site), *(h for r in tls_proxy.routes(site) for h in r.hosts)]
     found += backends.hosts(site)
     for volume in site.storage.volumes.values():
         if volume.kind == "nfs" and volume.server and not shared.server_node(site, volume):

@@ -17,9 +17,9 @@ from pathlib import Path
 from backendai_ctl import credentials
 from backendai_ctl.context import Context
 from backendai_ctl.platform import http, pgwire, resp
-from backendai_ctl.site.schema import Server, Tunneled
+from backendai_ctl.site.schema import Proxied, Server
 from backendai_ctl.site.values import LOOPBACK, bracketed, split_host_port
-from backendai_ctl.topology import backing, container_engine, tunnels
+from backendai_ctl.topology import backing, container_engine, tls_proxy
 
 # What a client of HTTP/2, so of gRPC, says first, and the kind of frame that answers.
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\4" + bytes(5)
@@ -49,7 +49,7 @@ def needed(ctx: Context) -> list[Backing]:
         for name, make in _MAKERS.items()
         if any(ctx.here(component) for component in ctx.facts.using(name))
     ]
-    return [*found, _tunnel(ctx)] if found and tunnels.routes(ctx.site) else found
+    return [*found, _proxied(ctx)] if found and tls_proxy.routes(ctx.site) else found
 
 
 def external(ctx: Context) -> list[Backing]:
@@ -71,9 +71,9 @@ def client_tls(server: Server) -> ssl.SSLContext | None:
         made = http.unchecked()
     else:
         made = ssl.create_default_context(cafile=str(server.ca) if server.ca else None)
-        # As strict as the tunnel and PostgreSQL's programs: many a site's authority states no key usage.
+        # As strict as the TLS proxy and PostgreSQL's programs: many a site's authority states no key usage.
         made.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if isinstance(server, Tunneled) and server.certificate and server.key:
+    if isinstance(server, Proxied) and server.certificate and server.key:
         made.load_cert_chain(server.certificate, server.key)
     return made
 
@@ -148,14 +148,14 @@ def etcd(endpoint: str, timeout: float, tls: ssl.SSLContext | None = None) -> st
     return f"etcd {_json(body).get('etcdserver', '?')}"
 
 
-def etcd_by_tunnel(port: int, timeout: float) -> str:
-    """Ask for HTTP/2, which is what the tunnel promises to etcd. Raises OSError."""
+def etcd_by_proxy(port: int, timeout: float) -> str:
+    """Ask for HTTP/2, which is what the TLS proxy promises to etcd. Raises OSError."""
     with socket.create_connection((LOOPBACK, port), timeout=timeout) as connection:
         connection.settimeout(timeout)
         connection.sendall(_HTTP2)
         answer = connection.recv(9)
     if len(answer) < 4 or answer[3] != _SETTINGS:
-        raise ConnectionError("no way to etcd: see backendai-ctl logs tunnel")
+        raise ConnectionError("no way to etcd: see backendai-ctl logs tls-proxy")
     return "answers"
 
 
@@ -227,17 +227,17 @@ def _etcd(ctx: Context) -> Backing:
     )
 
 
-def _tunnel(ctx: Context) -> Backing:
-    routes = tunnels.routes(ctx.site)
+def _proxied(ctx: Context) -> Backing:
+    routes = tls_proxy.routes(ctx.site)
     shown = ",".join(route.address for route in routes)
-    return Backing("tunnel", "local", shown, lambda s: tunnel(ctx, s))
+    return Backing("tls-proxy", "local", shown, lambda s: proxied(ctx, s))
 
 
-def tunnel(ctx: Context, timeout: float) -> str:
+def proxied(ctx: Context, timeout: float) -> str:
     """Go every way that this site has, as the services do. Raises OSError."""
-    for route in tunnels.routes(ctx.site):
+    for route in tls_proxy.routes(ctx.site):
         if route.section == "etcd":
-            etcd_by_tunnel(route.port, timeout)
+            etcd_by_proxy(route.port, timeout)
         else:
             valkey(LOOPBACK, route.port, timeout)
     return "answers"

@@ -22,7 +22,7 @@ from backendai_ctl.platform import files
 from backendai_ctl.site import backends
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import CONTROL, LOOPBACK, bracketed, split_host_port
-from backendai_ctl.topology import bridge, container_engine, layout, metrics, tunnels
+from backendai_ctl.topology import bridge, container_engine, layout, metrics, tls_proxy
 from backendai_ctl.topology.addresses import internal_url, public_url, tls_on
 from backendai_ctl.topology.listeners import (
     bind,
@@ -131,8 +131,8 @@ def _key(name: object) -> str:
 def _names(ctx: Context) -> dict[str, object]:
     """What templates may use. Passwords are functions: only what a file holds is read."""
     site = ctx.site
-    etcd = [_pair(endpoint) for endpoint in tunnels.etcd_endpoints(site)]
-    cache_host, cache_port = tunnels.cache_address(site)
+    etcd = [_pair(endpoint) for endpoint in tls_proxy.etcd_endpoints(site)]
+    cache_host, cache_port = tls_proxy.cache_address(site)
     return {
         "site": site,
         "node": ctx.node,

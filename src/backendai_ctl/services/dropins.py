@@ -18,7 +18,7 @@ from backendai_ctl.topology import (
     container_engine,
     layout,
     places,
-    tunnels,
+    tls_proxy,
 )
 from backendai_ctl.topology.addresses import service_environment
 from backendai_ctl.topology.listeners import health_url, server_addresses
@@ -141,7 +141,7 @@ def _hidden(ctx: Context) -> list[str]:
 def _peers(ctx: Context) -> list[str]:
     """Networks and addresses beyond loopback that the services talk with."""
     site = ctx.site
-    outside = [*tunnels.outside(site), *layout.addresses(site)]
+    outside = [*tls_proxy.outside(site), *layout.addresses(site)]
     outside += backends.hosts(site) if ctx.here("storage-proxy") else []
     outside += resolv.nameservers()  # no name resolves otherwise
     found = {*site.network.allow, *beyond_loopback(outside)}

@@ -182,8 +182,8 @@ class Sentinel(Table):
     )
 
 
-class Tunneled(Server):
-    """A server whose TLS is the work of a tunnel on this host: Backend.AI's client speaks none."""
+class Proxied(Server):
+    """A server whose TLS is the work of the TLS proxy on this host: Backend.AI's client speaks none."""
 
     certificate: AbsolutePath | None = Field(
         None, description="PEM file of the client certificate, if the server asks for one."
@@ -193,7 +193,7 @@ class Tunneled(Server):
     )
 
 
-class Cache(Tunneled):
+class Cache(Proxied):
     elsewhere = ("port", 6379)
     host: Host = Field("127.0.0.1", description="Valkey or Redis server.")
     port: Port = Field(8110, description="Port of the server. Default for an external one: 6379.")
@@ -207,7 +207,7 @@ class Cache(Tunneled):
     )
 
 
-class Etcd(Tunneled):
+class Etcd(Proxied):
     elsewhere = ("endpoints", ["127.0.0.1:2379"])
     endpoints: Annotated[list[HostPort], Field(min_length=1)] = Field(
         ["127.0.0.1:8120"],

@@ -17,7 +17,6 @@ from backendai_ctl.steps.export_volumes import ExportVolumes
 from backendai_ctl.steps.load_initial_data import LoadInitialData
 from backendai_ctl.steps.migrate_schema import MigrateManagerSchema, MigrateOtherSchema
 from backendai_ctl.steps.move_servers import MoveServers
-from backendai_ctl.steps.open_tunnels import OpenTunnels
 from backendai_ctl.steps.permit_volumes import PermitVolumes
 from backendai_ctl.steps.prepare_cache import PrepareCache
 from backendai_ctl.steps.prepare_database import PrepareDatabase
@@ -30,12 +29,13 @@ from backendai_ctl.steps.render_configs import RenderConfigs
 from backendai_ctl.steps.seed_etcd import SeedEtcd
 from backendai_ctl.steps.serve_beside import ServeBeside
 from backendai_ctl.steps.start_services import StartServices
+from backendai_ctl.steps.start_tls_proxy import StartTlsProxy
 
 STEPS: tuple[type[Step], ...] = (
     CreateUser,
     CreateSecrets,
     CreateCertificates,
-    OpenTunnels,
+    StartTlsProxy,
     MoveServers,
     PrepareCache,
     PrepareEtcd,

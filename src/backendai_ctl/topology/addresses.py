@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.site.values import bracketed
-from backendai_ctl.topology import layout, tunnels
+from backendai_ctl.topology import layout, tls_proxy
 from backendai_ctl.topology.listeners import bind, reachable
 
 _AUTHORITIES = (
@@ -55,7 +55,7 @@ def _nearest(ctx: Context, component: str) -> str:
 
 def shared_cache_address(ctx: Context) -> str:
     """HOST:PORT of the cache as all nodes may use it: it goes into settings that they share."""
-    host, port = tunnels.cache_address(ctx.site)
+    host, port = tls_proxy.cache_address(ctx.site)
     if layout.server_exposed(ctx.site, ctx.facts, "valkey"):
         host = ctx.site.nodes[layout.serving(ctx.site, ctx.facts, "valkey")[0]].address
     return f"{bracketed(host)}:{port}"

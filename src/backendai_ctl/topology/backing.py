@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from backendai_ctl.context import Context
-from backendai_ctl.topology import container_engine, tunnels
+from backendai_ctl.topology import container_engine, tls_proxy
 
 UNITS = {  # but that of the container engine
     "postgresql": "backendai-postgresql.service",
     "valkey": "backendai-valkey.service",
     "etcd": "backendai-etcd.service",
-    "tunnel": tunnels.UNIT,
+    "tls-proxy": tls_proxy.UNIT,
     "firewall": "backendai-nft.service",
 }
 

@@ -13,7 +13,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import CONTAINERS, NODES, USERS, Component, Facts, OwnServer
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import LOOPBACK, WILDCARDS, bracketed, split_host_port
-from backendai_ctl.topology import bridge, container_engine, layout, places, tunnels
+from backendai_ctl.topology import bridge, container_engine, layout, places, tls_proxy
 
 ANY_PORT = (0, 0)  # chosen by the kernel
 PEERS = "peers"  # the port of a server's other members, which no node needs
@@ -60,7 +60,7 @@ SESSIONS = Listener(
 )
 # The kernel's server, on nodes that keep a volume for others.
 NFS = Listener("nfs", "nfs-server.service", (2049, 2049), "any", "volumes of a node", False)
-_TUNNELS = {
+_PROXIED = {
     "cache": "way to a Valkey with TLS or sentinels",
     "etcd": "way to an etcd with TLS",
 }
@@ -70,7 +70,7 @@ def documented(facts: Facts) -> list[Listener]:
     """All listeners of a host with every component, and default ports."""
     every = _listeners(facts.components.values(), lambda c, what: c.ports[what])
     own = _listeners(facts.servers.values(), lambda server, what: server.ports[what])
-    ways = (_tunnel(section) for section in _TUNNELS)
+    ways = (_proxied(section) for section in _PROXIED)
     return [*every, *own, _STREAMS, SESSIONS, NFS, *ways]
 
 
@@ -79,19 +79,19 @@ def expected(ctx: Context) -> list[Listener]:
     here = [ctx.facts.components[name] for name in ctx.facts.installed()]
     here += [ctx.facts.servers[name] for name in ctx.facts.optional()]
     ours = _listeners(here, lambda c, what: port_of(ctx, c, what))
-    tunneled = [_tunnel(route.section) for route in tunnels.routes(ctx.site)]
+    proxied = [_proxied(route.section) for route in tls_proxy.routes(ctx.site)]
     if not ctx.node:
-        return [*ours, *_own(ctx), *_containers(ctx), *tunneled]
+        return [*ours, *_own(ctx), *_containers(ctx), *proxied]
     ours = [replace(x, bound=_shared(ctx, x.component, x.what, x.bound)) for x in ours]
     shares = [NFS] if places.served(ctx) else []
-    return [*ours, *_backing(ctx), *_containers(ctx), *shares, *tunneled]
+    return [*ours, *_backing(ctx), *_containers(ctx), *shares, *proxied]
 
 
 def of_site(ctx: Context) -> list[Listener]:
     """What may be listened on at any host of the site, with the ports of its site file."""
     known = [*ctx.facts.components.values(), *(s for s in _servers(ctx) if s.optional)]
     every = _listeners(known, lambda c, what: port_of(ctx, c, what))
-    ways = (_tunnel(section) for section in _TUNNELS)
+    ways = (_proxied(section) for section in _PROXIED)
     return [*every, *_own(ctx), *_containers(ctx), NFS, *ways]
 
 
@@ -221,9 +221,9 @@ def table(listeners: Iterable[Listener]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _tunnel(section: str) -> Listener:
-    port = tunnels.PORTS[section]
-    return Listener("tunnel", tunnels.UNIT, (port, port), "loopback", _TUNNELS[section])
+def _proxied(section: str) -> Listener:
+    port = tls_proxy.PORTS[section]
+    return Listener("tls-proxy", tls_proxy.UNIT, (port, port), "loopback", _PROXIED[section])
 
 
 def _listeners(

@@ -10,7 +10,7 @@ from pathlib import Path
 from backendai_ctl.facts import Facts
 from backendai_ctl.site import backends
 from backendai_ctl.site.faults import Fault, dotted
-from backendai_ctl.site.schema import Database, Etcd, Server, Site, Tunneled, Volume
+from backendai_ctl.site.schema import Database, Etcd, Proxied, Server, Site, Volume
 from backendai_ctl.site.suggest import suggest
 from backendai_ctl.site.values import LOOPBACK, WILDCARDS, is_loopback, split_host_port, unit_of
 from backendai_ctl.topology import layout
@@ -176,7 +176,7 @@ def _database(database: Database, facts: Facts) -> Iterator[Fault]:
 def _cache(site: Site) -> Iterator[Fault]:
     cache = site.cache
     yield from _server("cache", cache, {"host": [cache.host]}, [cache.port])
-    yield from _tunneled("cache", cache)
+    yield from _proxied("cache", cache)
     yield from _password(("cache", "password_file"), cache.password_file, True, cache)
     if cache.sentinel is None:
         return
@@ -198,7 +198,7 @@ def _etcd(etcd: Etcd) -> Iterator[Fault]:
     pairs = [split_host_port(endpoint) for endpoint in etcd.endpoints]
     hosts = [host for host, _ in pairs]
     yield from _server("etcd", etcd, {"endpoints": hosts}, [port for _, port in pairs])
-    yield from _tunneled("etcd", etcd)
+    yield from _proxied("etcd", etcd)
     for number, host in enumerate(hosts):
         if ":" in host and etcd.tls == "off":
             yield Fault(
@@ -224,7 +224,7 @@ def _members(name: str, server: Database | Etcd) -> Iterator[Fault]:
         yield Fault(loc, 'names several members, but mode = "local"', 'set mode = "external"')
 
 
-def _tunneled(name: str, server: Tunneled) -> Iterator[Fault]:
+def _proxied(name: str, server: Proxied) -> Iterator[Fault]:
     for key, other in (("certificate", "key"), ("key", "certificate")):
         path: Path | None = getattr(server, key)
         if path is None:

@@ -42,6 +42,7 @@ class FakeSystemd:
             "StatusText": self.sick,
             "NRestarts": str(self.restarts),
             "Job": self.job,
+            "NeedDaemonReload": "no",
         }
         return {name: every[name] for name in names}
 

@@ -72,7 +72,7 @@ class Scripts:
             has_folders=False,
             configured=True,
             handler=True,
-            flags=["{state}/ctl/ready/tunnel"],
+            flags=["{state}/ctl/ready/tls-proxy"],
             generated=generated(),
         )
         for path in ABSOLUTE:
@@ -105,7 +105,7 @@ def scripts(facts: Facts, tmp_path: Path) -> Scripts:
 
 @pytest.mark.parametrize("what", ["remove", "deconfigure"])
 def test_a_removal_that_is_called_off_is_pending(scripts: Scripts, facts: Facts, what: str) -> None:
-    ready = facts.paths.ctl / "ready/tunnel"
+    ready = facts.paths.ctl / "ready/tls-proxy"
     files.write(ready, "what it was started with\n")
     assert "systemctl stop backendai.target" in scripts.run("preremove", what)
     assert not ready.exists()
@@ -127,7 +127,7 @@ def test_installing_this_package_alone_again_asks_for_the_trigger(
 
 
 def test_what_cannot_be_removed_fails_no_package_manager(scripts: Scripts, facts: Facts) -> None:
-    (facts.paths.ctl / "ready/tunnel").mkdir(parents=True)
+    (facts.paths.ctl / "ready/tls-proxy").mkdir(parents=True)
     failing = scripts.write("bin/rm", "#!/bin/sh\nexit 1\n")
     failing.chmod(0o755)
     scripts.run("preremove", "remove")
@@ -180,7 +180,8 @@ def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> N
         scripts.write(f"{system}/srv-a\\x2db.automount"),
         scripts.write(f"{system}/backendai-volumes@.service"),
         scripts.write(f"{system}/backendai-firewall.service", "# Written by backendai-ctl node\n"),
-        scripts.write(f"{system}/backendai-tunnel.service.d/backendai.conf"),
+        scripts.write(f"{system}/backendai-tls-proxy.service.d/site.conf"),
+        scripts.write(f"{system}/backendai-tunnel.service.d/site.conf"),
         scripts.write("var/lib/systemd/timers/stamp-backendai-upkeep.timer", ""),
     ]
     theirs = [
@@ -194,7 +195,8 @@ def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> N
     calls = scripts.run("postremove", "purge").splitlines()
     assert [path for path in ours if path.exists()] == []
     assert all(path.exists() for path in theirs)
-    assert not (scripts.root / system / "backendai-tunnel.service.d").exists()
+    for name in ("tls-proxy", "tunnel"):
+        assert not (scripts.root / system / f"backendai-{name}.service.d").exists()
     assert "systemctl stop srv-a\\x2db.mount" in calls
     assert "systemctl --no-reload unmask rpcbind.socket rpcbind.service" in calls
     assert calls[-1] == "systemctl daemon-reload"

@@ -23,7 +23,7 @@ from backendai_ctl.steps import register_app_proxy, seed_etcd
 from backendai_ctl.steps.apply_firewall import ApplyFirewall
 from backendai_ctl.steps.confine_containers import ConfineContainers
 from backendai_ctl.steps.create_volumes import CreateVolumes
-from backendai_ctl.steps.open_tunnels import OpenTunnels
+from backendai_ctl.steps.start_tls_proxy import StartTlsProxy
 from backendai_ctl.storage import volumes
 from backendai_ctl.topology import here, places
 
@@ -212,7 +212,7 @@ def test_services_stop_before_servers_and_servers_before_their_data_goes(
     ):
         say = partial(host.calls.append, f"{asked} is asked")
         monkeypatch.setattr(step, "undo", lambda _self, _ctx, say=say: say())
-    for other in (OpenTunnels, ApplyFirewall, ConfineContainers, CreateVolumes):
+    for other in (StartTlsProxy, ApplyFirewall, ConfineContainers, CreateVolumes):
         monkeypatch.setattr(other, "undo", lambda _self, _ctx: None)
     removed = trees.remove
     monkeypatch.setattr(

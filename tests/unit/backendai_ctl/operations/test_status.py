@@ -131,6 +131,18 @@ def test_the_step_that_keeps_it_from_running_is_named_not_those_behind_it(
     assert [row["step"] for row in found.unfinished] == list(result["steps"])[1:]
 
 
+def test_a_step_that_this_release_does_not_know_is_told_as_it_was(
+    gateway: Context, units: dict[str, str]
+) -> None:
+    """Until the first run after an upgrade, results are those of the release before, with its names."""
+    row = {"state": "failed", "message": "etcd.ca: refused", "hint": "correct it"}
+    result = {"finished": "2026-11-23T00:00:00+00:00", "steps": {"open-tunnels": row}}
+    _write(gateway.paths.ctl / "result.json", json.dumps(result))
+    units["ActiveState"] = "inactive"
+    assert cause(gateway) == "open-tunnels failed: etcd.ca: refused\nhint: correct it"
+    assert status.gather(gateway).unfinished == ({"step": "open-tunnels", **row},)
+
+
 def test_waiting_ends_when_all_is_healthy_and_at_its_timeout(
     gateway: Context, units: dict[str, str], body: dict[str, tuple[int, str]]
 ) -> None:

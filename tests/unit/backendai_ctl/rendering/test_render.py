@@ -159,7 +159,7 @@ def test_the_site_file_is_followed(ready: Context, tmp_path: Path) -> None:
         "b": {"backend": "vfs", "path": "/data/b"},
     }
     redis = made["webserver"]["session"]["redis"]
-    assert redis["addr"] == "127.0.0.1:16379"  # the tunnel asks the sentinels
+    assert redis["addr"] == "127.0.0.1:16379"  # the TLS proxy asks the sentinels
     assert made["appproxy-worker"]["redis"]["addr"] == {"host": "127.0.0.1", "port": 16379}
     assert made["appproxy-worker"]["proxy_worker"]["api_advertised_addr"]["host"] == (
         "ai.example.org"

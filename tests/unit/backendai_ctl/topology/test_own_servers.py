@@ -64,7 +64,7 @@ def test_a_package_that_is_missing_is_named(ctx: Context) -> None:
     assert found and "apt install backendai-etcd" in found.hint and "[etcd]" in found.hint
 
 
-@pytest.mark.parametrize("name", ["valkey", "tunnel", "firewall"])
+@pytest.mark.parametrize("name", ["valkey", "tls-proxy", "firewall"])
 def test_what_is_not_ours_is_not_looked_at(ctx: Context, name: str) -> None:
     theirs = Context(ctx.facts, Site(cache=Cache(mode="external")))
     assert own_servers.trouble(theirs, name, {"ActiveState": "failed"}) is None

@@ -1,7 +1,7 @@
 """Servers that Backend.AI's own clients cannot reach by themselves, and the way to them.
 
 They speak no TLS (etcd, Valkey), and of sentinels only those that have no password or the server's
-own. backendai-tunnel.service does both for them: see `backendai_serve.tunnel`. backendai-ctl itself
+own. backendai-tls-proxy.service does both for them: see `backendai_serve.tls_proxy`. backendai-ctl itself
 connects to the servers directly, so that it can say what is wrong with them.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backendai_ctl.site.schema import Site, Tunneled
+from backendai_ctl.site.schema import Proxied, Site
 from backendai_ctl.site.values import LOOPBACK, bracketed, split_host_port
 
-UNIT = "backendai-tunnel.service"
+UNIT = "backendai-tls-proxy.service"
 PORTS = {"cache": 16379, "etcd": 12379}  # of loopback, the same on every node of a site
 _ALPN = {"etcd": ["h2"]}  # gRPC: etcd wants it said
 
@@ -24,7 +24,7 @@ class Route:
     """A port of loopback and the servers it leads to. `section` of the site file."""
 
     section: str
-    server: Tunneled
+    server: Proxied
     nodes: tuple[str, ...]  # HOST:PORT
     service: str = ""  # the nodes are sentinels, the server is the master of this name
     password: Path | None = None  # of the sentinels
@@ -47,7 +47,7 @@ class Route:
 
     @property
     def files(self) -> dict[str, Path]:
-        """What the tunnel is given: name of the credential -> the operator's file."""
+        """What the TLS proxy is given: name of the credential -> the operator's file."""
         found = {
             "ca.crt": self.server.ca,
             "client.crt": self.server.certificate,
@@ -58,18 +58,18 @@ class Route:
 
 
 def routes(site: Site) -> list[Route]:
-    """The tunnels that this site wants."""
+    """The routes that this site wants."""
     return [route for route in (_cache(site), _etcd(site)) if route]
 
 
 def cache_address(site: Site) -> tuple[str, int]:
-    """Where the services reach the cache: its own address, or the tunnel's."""
+    """Where the services reach the cache: its own address, or the TLS proxy's."""
     route = _cache(site)
     return (LOOPBACK, route.port) if route else (site.cache.host, site.cache.port)
 
 
 def etcd_endpoints(site: Site) -> list[str]:
-    """Where the services reach etcd: HOST:PORT of each member, or the tunnel's."""
+    """Where the services reach etcd: HOST:PORT of each member, or the TLS proxy's."""
     route = _etcd(site)
     return [route.address] if route else site.etcd.endpoints
 

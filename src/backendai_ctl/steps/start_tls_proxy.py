@@ -1,4 +1,4 @@
-"""Open the way to servers with TLS, which Backend.AI's own clients cannot reach by themselves.
+"""Start the TLS proxy to servers that Backend.AI's own clients cannot reach by themselves.
 
 A server whose certificate is not good is refused here, with the key that is to blame. One that does
 not answer is nobody's fault yet: the way is open once it does.
@@ -23,27 +23,29 @@ from backendai_ctl.probes import servers
 from backendai_ctl.rendering.render import CREDENTIALS
 from backendai_ctl.services import dropins
 from backendai_ctl.site.values import bracketed, split_host_port
-from backendai_ctl.topology import tunnels
+from backendai_ctl.topology import tls_proxy
 from backendai_ctl.topology.addresses import host_authorities
-from backendai_ctl.topology.tunnels import UNIT, Route
+from backendai_ctl.topology.tls_proxy import UNIT, Route
 
 DROP_IN = "site.conf"
+# Of 26.9.6-1, which called it a tunnel. While it runs it holds the ports.
+EARLIER = "backendai-tunnel.service"
 _WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _NAMING = {"cache": "host", "etcd": "endpoints"}
 
 
 def config(ctx: Context) -> Path:
-    return ctx.paths.config / "tunnel.json"
+    return ctx.paths.config / "tls-proxy.json"
 
 
 def flag(ctx: Context) -> Path:
     """Lets the unit start; holds the fingerprint of what it was started with."""
-    return ctx.paths.ctl / "ready/tunnel"
+    return ctx.paths.ctl / "ready/tls-proxy"
 
 
 def wanted(ctx: Context) -> list[units.File]:
-    """The tunnel's file and its unit's drop-in; none if no server needs it."""
-    routes = tunnels.routes(ctx.site)
+    """The TLS proxy's file and its unit's drop-in; none if no server needs it."""
+    routes = tls_proxy.routes(ctx.site)
     if not routes:
         return []
     text = json.dumps([_row(route) for route in routes], indent=2) + "\n"
@@ -53,20 +55,22 @@ def wanted(ctx: Context) -> list[units.File]:
     ]
 
 
-class OpenTunnels(Step):
-    name = "open-tunnels"
-    title = "Open the way to servers with TLS"
+class StartTlsProxy(Step):
+    name = "start-tls-proxy"
+    title = "Start the TLS proxy to servers"
     timeout = 90
 
     def concerns(self, facts: Facts) -> tuple[str, ...]:
         return facts.using("valkey")
 
     def check(self, ctx: Context) -> list[Change]:
+        earlier = [Change(str(path), f"have {UNIT} in its place") for path in _earlier(ctx)]
         if not wanted(ctx):
-            return [Change(str(path), "remove it") for path in _ours(ctx) if path.exists()]
-        for route in tunnels.routes(ctx.site):
+            ours = [path for path in _ours(ctx) if path.exists()]
+            return [Change(str(path), "remove it") for path in (*_earlier(ctx), *ours)]
+        for route in tls_proxy.routes(ctx.site):
             _refuse_bad_certificates(ctx, route)
-        if stale := units.stale(wanted(ctx), UNIT):
+        if stale := [*earlier, *units.stale(wanted(ctx), UNIT)]:
             return stale
         if (files.read(flag(ctx)) or "").strip() != _fingerprint(ctx):
             return [Change(UNIT, "restart it: its configuration or version changed")]
@@ -79,6 +83,7 @@ class OpenTunnels(Step):
         if not wanted(ctx):
             self.undo(ctx)
             return
+        _retire(ctx)
         units.write(wanted(ctx))
         files.write(flag(ctx), _fingerprint(ctx) + "\n", mode=0o600)
         if systemd.booted():  # else it starts with the services
@@ -86,6 +91,7 @@ class OpenTunnels(Step):
             systemd.systemctl("restart", UNIT)
 
     def undo(self, ctx: Context) -> None:
+        _retire(ctx)
         if systemd.booted() and any(path.exists() for path in _ours(ctx)):
             systemd.systemctl("stop", UNIT)
         for path in (flag(ctx), config(ctx)):
@@ -97,8 +103,24 @@ def _ours(ctx: Context) -> list[Path]:
     return [config(ctx), flag(ctx), units.drop_in(UNIT, DROP_IN, "").path]
 
 
+def _earlier(ctx: Context) -> list[Path]:
+    """What is left of the unit of an earlier release."""
+    drop_in = units.drop_in(EARLIER, DROP_IN, "").path
+    made = (drop_in, ctx.paths.config / "tunnel.json", ctx.paths.ctl / "ready/tunnel")
+    return [path for path in made if path.exists()]
+
+
+def _retire(ctx: Context) -> None:
+    """Stop the unit of an earlier release, and take away what is left of it once it has stopped."""
+    if not (left := _earlier(ctx)):
+        return
+    if systemd.state(EARLIER) not in ("", "inactive", "failed"):
+        systemd.systemctl("stop", EARLIER)
+    units.remove([units.File(path, "") for path in left])
+
+
 def _row(route: Route) -> dict[str, Any]:
-    """As backendai_serve.tunnel reads it."""
+    """As backendai_serve.tls_proxy reads it."""
     given = {
         name.removeprefix(f"{route.section}-"): str(CREDENTIALS / UNIT / name)
         for name in route.files
@@ -132,11 +154,11 @@ def _drop_in(routes: list[Route]) -> str:
 
 
 def _fingerprint(ctx: Context) -> str:
-    """Of all that a running tunnel was given. Hides what it is made of."""
+    """Of all that a running TLS proxy was given. Hides what it is made of."""
     digest = hashlib.sha256(ctx.facts.full_version.encode())
     for file in wanted(ctx):
         digest.update(f"\0{file.text}".encode())
-    for route in tunnels.routes(ctx.site):
+    for route in tls_proxy.routes(ctx.site):
         for name, path in sorted(route.files.items()):
             digest.update(f"\0{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()

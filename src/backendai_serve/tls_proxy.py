@@ -1,4 +1,4 @@
-"""`python -I -m backendai_serve.tunnel FILE`: loopback ports that lead to servers with TLS.
+"""`python -I -m backendai_serve.tls_proxy FILE`: loopback ports that lead to servers with TLS.
 
 Backend.AI's clients for etcd and Valkey speak no TLS, and follow sentinels without it alone. They
 connect to a port of loopback; for each connection this opens one to the server, certificate and name

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from backendai_ctl.pki import tls
-from backendai_serve import tunnel
+from backendai_serve import tls_proxy
 
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 TIMEOUT = 10  # seconds
@@ -131,13 +131,13 @@ def checked(ca: Path, alpn: list[str] | None = None) -> dict[str, Any]:
 @contextmanager
 def running(folder: Path, *rows: dict[str, Any]) -> Iterator[Path]:
     """The program with these routes, ready; gives the file with what it says."""
-    (folder / "tunnel.json").write_text(json.dumps(rows))
+    (folder / "tls-proxy.json").write_text(json.dumps(rows))
     said, notices = folder / "said", socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     with notices, said.open("w") as out:
         notices.bind(str(folder / "notify"))
         notices.settimeout(TIMEOUT)
         process = subprocess.Popen(
-            [sys.executable, "-m", "backendai_serve.tunnel", folder / "tunnel.json"],
+            [sys.executable, "-m", "backendai_serve.tls_proxy", folder / "tls-proxy.json"],
             stderr=out,
             env={"PYTHONPATH": str(SOURCES), "NOTIFY_SOCKET": str(folder / "notify")},
         )
@@ -327,4 +327,4 @@ def test_when_the_server_leaves_the_client_is_told(tmp_path: Path, free_port: in
 
 
 def test_hosts_with_brackets_are_split() -> None:
-    assert tunnel.split("[2001:db8::1]:2379") == ("2001:db8::1", 2379)
+    assert tls_proxy.split("[2001:db8::1]:2379") == ("2001:db8::1", 2379)

@@ -1,4 +1,4 @@
-"""open-tunnels: what the tunnel is given, and certificates that are refused by their key."""
+"""start-tls-proxy: what the TLS proxy is given, and certificates that are refused by their key."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import fake_systemd
 import pytest
 from loopback_servers import answering
 
@@ -17,12 +18,12 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.pki import tls
-from backendai_ctl.platform import systemd, units
+from backendai_ctl.platform import files, systemd, units
 from backendai_ctl.site.schema import Cache, Etcd, Sentinel, Site
-from backendai_ctl.steps import open_tunnels
-from backendai_ctl.steps.open_tunnels import OpenTunnels
+from backendai_ctl.steps import start_tls_proxy
+from backendai_ctl.steps.start_tls_proxy import StartTlsProxy
 
-STEP = OpenTunnels()
+STEP = StartTlsProxy()
 
 
 @pytest.fixture(autouse=True)
@@ -85,15 +86,15 @@ def test_without_tls_and_sentinels_there_is_none(ctx: Context, folder: Path) -> 
     assert not folder.exists()
 
 
-def test_the_tunnel_is_given_all_it_needs_and_no_more(
+def test_the_tls_proxy_is_given_all_it_needs_and_no_more(
     facts: Facts, ca: Path, free_port: int, folder: Path
 ) -> None:
     ctx = etcd(facts, ca, free_port)
     assert len(STEP.check(ctx)) == 2
     STEP.apply(ctx)
     assert STEP.check(ctx) == []
-    (row,) = json.loads(open_tunnels.config(ctx).read_text())
-    given = "/run/credentials/backendai-tunnel.service/etcd-ca.crt"
+    (row,) = json.loads(start_tls_proxy.config(ctx).read_text())
+    given = "/run/credentials/backendai-tls-proxy.service/etcd-ca.crt"
     assert row == {
         "name": "etcd",
         "port": 12379,
@@ -102,7 +103,7 @@ def test_the_tunnel_is_given_all_it_needs_and_no_more(
         "password": "",
         "tls": {"verify": True, "ca": given, "certificate": "", "key": "", "alpn": ["h2"]},
     }
-    text = (folder / "backendai-tunnel.service.d/site.conf").read_text()
+    text = (folder / "backendai-tls-proxy.service.d/site.conf").read_text()
     assert text.splitlines()[1:] == ["[Service]", f"LoadCredential=etcd-ca.crt:{ca}"]
 
 
@@ -124,7 +125,83 @@ def test_it_goes_when_the_site_file_wants_none(
     assert {change.how for change in STEP.check(plain)} == {"remove it"}
     STEP.apply(plain)
     assert STEP.check(plain) == []
-    assert not (folder / "backendai-tunnel.service.d").exists()
+    assert not (folder / "backendai-tls-proxy.service.d").exists()
+
+
+@pytest.fixture
+def earlier(facts: Facts, folder: Path) -> list[Path]:
+    """What 26.9.6-1 left on a host where its unit was needed."""
+    paths = facts.paths
+    drop_in = folder / "backendai-tunnel.service.d/site.conf"
+    left = [drop_in, paths.config / "tunnel.json", paths.ctl / "ready/tunnel"]
+    for path in left:
+        files.write(path, "of before\n")
+    return left
+
+
+def test_the_unit_of_an_earlier_release_leaves_its_ports_first(
+    facts: Facts,
+    ca: Path,
+    free_port: int,
+    folder: Path,
+    earlier: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = fake_systemd.install(monkeypatch, folder)
+    host.active[start_tls_proxy.EARLIER] = "active"
+    ctx = etcd(facts, ca, free_port)
+    assert {str(path) for path in earlier} < {change.what for change in STEP.check(ctx)}
+    STEP.apply(ctx)
+    stops, starts = "stop backendai-tunnel.service", "restart backendai-tls-proxy.service"
+    assert host.calls.index(stops) < host.calls.index(starts)
+    assert not any(path.exists() for path in earlier) and not earlier[0].parent.exists()
+    assert STEP.check(ctx) == []
+    STEP.apply(ctx)
+    assert host.calls.count(stops) == 1
+
+
+def test_files_of_an_earlier_release_are_enough_to_be_pending(
+    facts: Facts, ca: Path, free_port: int, earlier: list[Path]
+) -> None:
+    ctx = etcd(facts, ca, free_port)
+    STEP.apply(ctx)
+    assert not any(path.exists() for path in earlier)
+    for path in earlier:
+        files.write(path, "of before\n")
+        assert [change.what for change in STEP.check(ctx)] == [str(path)]
+        path.unlink()
+
+
+def test_what_an_earlier_release_left_goes_where_none_is_wanted(
+    ctx: Context, folder: Path, earlier: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = fake_systemd.install(monkeypatch, folder)
+    host.active[start_tls_proxy.EARLIER] = "failed"
+    assert [change.what for change in STEP.check(ctx)] == [str(path) for path in earlier]
+    STEP.apply(ctx)
+    assert STEP.check(ctx) == [] and not any(path.exists() for path in earlier)
+    assert not any(call.startswith("stop") for call in host.calls)
+
+
+def test_an_earlier_unit_that_does_not_stop_keeps_what_it_has(
+    facts: Facts,
+    ca: Path,
+    free_port: int,
+    folder: Path,
+    earlier: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else the next run would not know that its ports are not free."""
+
+    def refuse(*words: str, **_: object) -> str:
+        raise Problem(f"systemctl {' '.join(words)} failed")
+
+    host = fake_systemd.install(monkeypatch, folder)
+    host.active[start_tls_proxy.EARLIER] = "active"
+    monkeypatch.setattr(systemd, "systemctl", refuse)
+    with pytest.raises(Problem, match=r"stop backendai-tunnel\.service"):
+        STEP.apply(etcd(facts, ca, free_port))
+    assert all(path.exists() for path in earlier)
 
 
 def test_sentinels_may_name_any_server(facts: Facts, tmp_path: Path, folder: Path) -> None:
@@ -133,11 +210,11 @@ def test_sentinels_may_name_any_server(facts: Facts, tmp_path: Path, folder: Pat
     sentinel = Sentinel(service="mine", nodes=["127.0.0.1:1"], password_file=password)
     ctx = Context(facts, Site(cache=Cache(mode="external", sentinel=sentinel)))
     STEP.apply(ctx)
-    (row,) = json.loads(open_tunnels.config(ctx).read_text())
+    (row,) = json.loads(start_tls_proxy.config(ctx).read_text())
     assert (row["service"], row["port"], row["tls"]) == ("mine", 16379, None)
     assert row["password"].endswith("/cache-password")
-    assert "secret" not in open_tunnels.config(ctx).read_text()
-    assert "IPAddressAllow=any" in (folder / "backendai-tunnel.service.d/site.conf").read_text()
+    assert "secret" not in start_tls_proxy.config(ctx).read_text()
+    assert "IPAddressAllow=any" in (folder / "backendai-tls-proxy.service.d/site.conf").read_text()
 
 
 def test_a_good_certificate_passes(facts: Facts, ca: Path) -> None:
