@@ -38,12 +38,12 @@ def test_the_whole_site_is_stopped_and_started(allinone: SiteHost) -> None:
     rules = host.sh(RULES)
     planned = allinone.ctl("stop", "--dry-run")["units"]
     assert allinone.inactive() == []  # a dry run stops nothing
-    assert allinone.ctl("stop", limit=ROUND)["units"] == planned
+    assert allinone.ctl("stop", timeout=ROUND)["units"] == planned
     assert states(allinone, *ALL_UNITS, "backendai.target") == {"inactive"}
     assert host.sh(RULES) == rules  # sessions go on, and stay confined
     nothing = host.run(["backendai-ctl", "restart"])
     assert nothing.returncode == 3 and "hint: run: backendai-ctl start" in nothing.stderr, nothing
-    allinone.ctl("start", limit=ROUND)
+    allinone.ctl("start", timeout=ROUND)
     assert allinone.inactive() == []
     allinone.wait_healthy()
 
