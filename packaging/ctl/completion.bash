@@ -23,7 +23,7 @@ _backendai_ctl() {
         esac
     done
     case "$at:${COMP_WORDS[COMP_CWORD-1]}" in
-        " reconfigure:--only") words="create-user create-secrets create-certificates start-tls-proxy move-servers prepare-cache prepare-etcd prepare-database create-databases prepare-engine create-rpc-keypair create-volumes export-volumes apply-firewall confine-containers seed-etcd render-configs load-initial-data provision-roles create-resource-groups register-app-proxy permit-volumes register-images serve-beside start-services $(_backendai_ctl_schemas)" ;;
+        " reconfigure:--only") words="create-user create-secrets create-certificates start-tls-proxy move-servers prepare-cache prepare-etcd prepare-database create-databases prepare-engine create-rpc-keypair create-volumes export-volumes apply-firewall confine-containers seed-etcd render-configs load-initial-data provision-roles create-resource-groups register-app-proxy permit-volumes limit-sessions register-images serve-beside start-services $(_backendai_ctl_schemas)" ;;
         " db backup:--database") words="$(_backendai_ctl_databases)" ;;
         " db migrate:--database") words="$(_backendai_ctl_databases)" ;;
         " purge:--volumes") words="$(_backendai_ctl_tables storage.volumes)" ;;

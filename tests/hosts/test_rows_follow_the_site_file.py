@@ -1,4 +1,4 @@
-"""Volumes and resource groups that come to the site file later are in the database as the first ones."""
+"""Volumes, resource groups and limits that come to the site file later are in the database as if first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from own_servers import as_superuser
 from scenario import SITE_PATH, ctl
 
 TABLES = ("domains", "groups", "keypair_resource_policies")
-STEPS = ("create-resource-groups", "register-app-proxy", "permit-volumes")
+STEPS = ("create-resource-groups", "register-app-proxy", "permit-volumes", "limit-sessions")
 # What a group is in the graph of rights, but for its own name.
 GRAPH = """
 WITH node AS (
@@ -103,6 +103,25 @@ def test_a_volume_that_is_gone_is_taken_out_except_where_it_was_changed(host: Ho
 def test_a_volume_left_to_the_administrator_is_permitted_to_nobody(host: Host) -> None:
     assert reach(host, volumes("volume1", "third", more="permit = false\n")) == []
     assert all("local:third" not in row for table in TABLES for row in permitted(host, table))
+
+
+def test_limits_of_sessions_are_those_of_the_site_file_as_far_as_it_says(host: Host) -> None:
+    query = (
+        "SELECT max_concurrent_sessions, max_containers_per_session, idle_timeout, max_session_lifetime"
+        " FROM keypair_resource_policies WHERE is_default"
+    )
+    assert old.sql(host, query, old.NAME) == "5|1|3600|0"
+    said = '[sessions]\nconcurrent = 8\ncontainers = 4\nidle_timeout = "12h"\n'
+    changed = reach(host, said)
+    assert changed == [
+        f"default policy: {column}"
+        for column in ("max_concurrent_sessions", "max_containers_per_session", "idle_timeout")
+    ]
+    assert old.sql(host, query, old.NAME) == "8|4|43200|0"
+    # What the site file does not say is an administrator's, also what it said before.
+    old.sql(host, "UPDATE keypair_resource_policies SET max_session_lifetime = 60", old.NAME)
+    assert reach(host, "") == []
+    assert old.sql(host, query, old.NAME) == "8|4|43200|60"
 
 
 def test_a_resource_group_is_made_in_the_likeness_of_another(host: Host) -> None:

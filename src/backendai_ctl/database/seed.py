@@ -106,6 +106,8 @@ def derive(examples: Seed, wanted: Wanted) -> Seed:
     for preset in seed["resource_presets"]:  # a number, which upstream writes as text
         if "shared_memory" in preset:
             preset["shared_memory"] = int(preset["shared_memory"])
+    for policy in seed["retention_policies"]:  # else rows of what is over pile up for ever
+        policy["enabled"] = True
     seed["container_registries"] = [registry.row()]
     return seed
 

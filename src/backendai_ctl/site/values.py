@@ -15,6 +15,8 @@ CONTROL = r"\x00-\x1f\x7f-\x9f"  # characters of ASCII and, one byte more, of te
 NO_CONTROL = rf"^[^{CONTROL}]+$"
 EMAIL = rf"^[^@\s{CONTROL}]+@[^@\s{CONTROL}]+$"
 SETTING = r"^[a-z][a-z0-9_.-]{0,62}$"  # the name of a setting of PostgreSQL, Valkey, etcd
+DURATION = r"^(0|[1-9][0-9]{0,4}[smhd])$"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}  # seconds
 _ODD = re.compile(rf"[\s\"'\\%${CONTROL}]")
 
 
@@ -51,6 +53,11 @@ def address(value: str) -> str:
     if not is_address(value):
         raise ValueError("is not an IP address")
     return value
+
+
+def seconds(duration: str) -> int:
+    """Of a text that DURATION matches."""
+    return int(duration[:-1]) * _UNITS[duration[-1]] if duration != "0" else 0
 
 
 def network(value: str) -> str:

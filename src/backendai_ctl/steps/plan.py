@@ -14,6 +14,7 @@ from backendai_ctl.steps.create_secrets import CreateSecrets
 from backendai_ctl.steps.create_user import CreateUser
 from backendai_ctl.steps.create_volumes import CreateVolumes
 from backendai_ctl.steps.export_volumes import ExportVolumes
+from backendai_ctl.steps.limit_sessions import LimitSessions
 from backendai_ctl.steps.load_initial_data import LoadInitialData
 from backendai_ctl.steps.migrate_schema import MigrateManagerSchema, MigrateOtherSchema
 from backendai_ctl.steps.move_servers import MoveServers
@@ -58,6 +59,7 @@ STEPS: tuple[type[Step], ...] = (
     CreateResourceGroups,
     RegisterAppProxy,
     PermitVolumes,
+    LimitSessions,
     RegisterImages,
     MigrateOtherSchema,
     ServeBeside,

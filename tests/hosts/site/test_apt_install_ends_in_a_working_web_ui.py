@@ -8,6 +8,7 @@ from pathlib import Path
 import browser
 import own_servers
 import pytest
+import tomllib
 from scenario import EMAIL, VENV_PYTHON
 from site_host import SERVERS, SERVICES, SiteHost
 
@@ -122,6 +123,21 @@ def test_the_generated_admin_signs_in_with_a_browser(allinone: SiteHost, screens
     errors = [error for page in seen.pages.values() for error in page["errors"]]
     assert [error for error in errors if not any(probe in error for probe in PROBES)] == []
     assert "Dashboard" in seen.pages["dashboard"]["text"]
+    texts = [page["text"] for page in seen.pages.values()]
+    assert not any("FastTrack" in text for text in texts)  # its button would lead nowhere
+
+
+def test_the_web_ui_is_told_the_limits_of_sessions(allinone: SiteHost) -> None:
+    """Upstream's own would hide what is beyond 64 cores, 64 GiB and 2 GiB of shared memory."""
+    read = FETCH.replace(".status", ".read().decode()")
+    call = [VENV_PYTHON, "-I", "-c", read, "https://localhost:8090/config.toml"]
+    found = tomllib.loads(allinone.host.check(call).stdout)
+    assert found["resources"]["maxCPUCoresPerContainer"] == 8192
+    assert found["resources"]["maxMemoryPerContainer"] == 16384
+    assert found["resources"]["maxShmPerContainer"] == 16384
+    assert found["resources"]["maxCUDADevicesPerContainer"] == 64
+    assert found["general"]["allowAppDownloadPanel"] is False
+    assert found["menu"]["blocklist"] == "pipeline"
 
 
 @pytest.mark.parametrize("path", ["/etc/backendai", "/var/lib/backendai", "/var/backups/backendai"])

@@ -42,6 +42,7 @@ EXAMPLES: seed.Seed = {
         {"access_key": "AKIAEXAMPLE2", "secret_key": "well-known", "user": OTHER},
     ],
     "resource_presets": [{"name": "small"}, {"name": "large", "shared_memory": "1073741824"}],
+    "retention_policies": [{"category": "logs", "enabled": False}],
 }
 WANTED = seed.Wanted(
     email="root@site.test",
@@ -58,6 +59,10 @@ WANTED = seed.Wanted(
 @pytest.fixture
 def derived() -> seed.Seed:
     return seed.derive(EXAMPLES, WANTED)
+
+
+def test_rows_of_what_is_over_are_deleted_after_their_time(derived: seed.Seed) -> None:
+    assert derived["retention_policies"] == [{"category": "logs", "enabled": True}]
 
 
 def test_nothing_of_the_example_accounts_is_left(derived: seed.Seed) -> None:
