@@ -29,8 +29,8 @@ def command(
 
     `triggered` ends a transaction of the package manager: it never fails, and prints one line if
     something stays to be done. `boot` tries again and fails if something is still not done.
-    `upkeep`, which a timer calls, renews certificates before they end and starts anew what uses
-    them; it does nothing else.
+    `upkeep`, which a timer calls, removes scratch folders of ended sessions that the agent could not
+    remove, renews certificates before they end and starts anew what uses them; it does nothing else.
     """
     known = facts.load()
     if dry_run:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
-from backendai_ctl.operations import reconfigure
+from backendai_ctl.operations import reconfigure, scratch
 from backendai_ctl.services import state
 from backendai_ctl.steps.create_certificates import CreateCertificates
 from backendai_ctl.steps.start_services import StartServices
@@ -16,11 +16,22 @@ LATER = "run: backendai-ctl reconfigure"
 
 
 def upkeep(ctx: Context) -> str:
-    """Renew what ends soon, and start anew what it was given to; the line to print, "" for nothing.
+    """Remove what sessions left, renew what ends soon; the line to print, "" for nothing.
 
-    Problem if that cannot be: on a node, whose certificate another one issues; Pending where a service
-    waits for other steps and runs on with the certificate that ends.
+    Problem if a certificate cannot be renewed: on a node, whose certificate another one issues; Pending
+    where a service waits for other steps and runs on with the certificate that ends.
     """
+    swept = scratch.sweep(ctx)
+    said = [f"removed {_folders(swept)}"] if swept else []
+    return "; ".join([*said, *filter(None, [_renew(ctx)])])
+
+
+def _folders(count: int) -> str:
+    return f"{count} scratch folder{'s' if count > 1 else ''} of ended sessions"
+
+
+def _renew(ctx: Context) -> str:
+    """Renew certificates that end soon, and start anew what uses them."""
     changed = _run(ctx, CreateCertificates.name)
     if not changed:
         return ""
@@ -36,11 +47,13 @@ def upkeep(ctx: Context) -> str:
 
 def plan(ctx: Context) -> str:
     """What `upkeep` would do now, in the words of its line; changes nothing."""
+    left = len(scratch.left(ctx))
+    said = [f"would remove {_folders(left)}"] if left else []
     report = reconfigure.reconfigure(ctx, dry_run=True, only=[CreateCertificates.name])
     found = report.plan[CreateCertificates.name]
     if isinstance(found, Problem):
         raise found
-    return "would renew certificates" if found else ""
+    return "; ".join([*said, *(["would renew certificates"] if found else [])])
 
 
 def _run(ctx: Context, step: str) -> bool:
