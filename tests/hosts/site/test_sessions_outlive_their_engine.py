@@ -14,6 +14,7 @@ DOCKER = "backendai-ctl docker"
 UNITS = "backendai-docker backendai-containerd"
 IPTABLES = "/opt/backendai/servers/docker/sbin/iptables-save"
 LIBRARIES = "/opt/backendai/servers/docker/lib/x86_64-linux-gnu/xtables"
+SCRATCHES = "/var/lib/backendai/agent/scratches"
 INSPECT = f"{DOCKER} inspect lasting -f '{{{{.State.Pid}}}} {{{{.State.StartedAt}}}}'"
 
 
@@ -81,6 +82,29 @@ def test_the_site_is_as_before(running: SiteHost) -> None:
     while not agent_is_alive(running):
         assert time.monotonic() < until
         time.sleep(1)
+
+
+def test_what_a_session_left_to_the_agent_is_removed_once_its_container_is_gone(
+    running: SiteHost,
+) -> None:
+    """The agent is not root, but a container's root made files; the unit of the timer does it."""
+    host = running.host
+    gone, kept = (f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "ab")
+    host.sh(
+        f"cd {SCRATCHES}; umask 077; for name in {gone} {kept}; do"
+        " mkdir -p $name/work/mount/point; echo x >$name/work/mount/file; touch -d -2days $name; done;"
+        f" {DOCKER} create --name kept --label ai.backend.kernel-id={kept} lasting true"
+    )
+    upkeep = "systemctl start backendai-upkeep"
+    try:
+        host.sh(upkeep, timeout=300)
+        assert host.sh(f"ls {SCRATCHES}") == kept
+    finally:
+        host.sh(f"{DOCKER} rm kept")
+    host.sh(upkeep, timeout=300)
+    assert host.sh(f"ls {SCRATCHES}") == ""
+    said = host.sh("journalctl -b -o cat -u backendai-upkeep")
+    assert said.count("backendai: removed 1 scratch folder of ended sessions") == 2
 
 
 def test_a_host_that_is_renamed_has_the_same_agent(running: SiteHost) -> None:
