@@ -24,6 +24,7 @@ from typing import Any
 
 TABLE: Mapping[str, str] = {
     "aiomonitor": "monitors",
+    "ai.backend.agent.docker.kernel": "krunner",
     "ai.backend.common.health_checker.probe": "probes",
     "ai.backend.common.identity": "clouds",
     "ai.backend.common.msgpack": "pickles",

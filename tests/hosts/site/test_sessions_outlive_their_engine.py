@@ -107,6 +107,21 @@ def test_what_a_session_left_to_the_agent_is_removed_once_its_container_is_gone(
     assert said.count("backendai: removed 1 scratch folder of ended sessions") == 2
 
 
+def test_a_volume_of_runtime_files_that_was_cut_off_is_filled_anew(running: SiteHost) -> None:
+    """All sessions mount it; its version is written last."""
+    host = running.host
+    volume = host.sh(f"{DOCKER} volume ls -q | grep backendai-krunner")
+    inside = f"{DOCKER} run --rm -v {volume}:/v lasting {PYTHON} -I -c"
+    host.sh(f"{inside} \"import os; os.remove('/v/VERSION'); os.truncate('/v/bin/python', 9)\"")
+    host.sh("systemctl restart backendai-agent", timeout=200)
+    whole = f"{inside} \"import os; assert os.stat('/v/VERSION') and os.stat('/v/bin/python').st_size > 9\""
+    until = time.monotonic() + 120
+    while host.run(["/bin/sh", "-c", whole]).returncode:
+        assert time.monotonic() < until, host.sh("journalctl -b -u backendai-agent | tail -50")
+        time.sleep(1)
+    running.wait_healthy()
+
+
 def test_a_host_that_is_renamed_has_the_same_agent(running: SiteHost) -> None:
     host = running.host
     query = "SELECT id FROM agents"

@@ -1,0 +1,50 @@
+"""Has an agent make its volume of runtime files anew when making it was cut off.
+
+Upstream takes a volume that is there for whole, and its extractor goes on where tar failed: after a kill or
+a full disk no session of this node would start any more. The extractor writes the volume's version last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from backendai_serve.patches import exchanged
+
+MODULE = "ai.backend.agent.docker.kernel"
+log = logging.getLogger(__name__)
+_ABSENT = 1  # status of cat; above 124 the engine speaks, which is no word about the volume
+
+
+async def is_whole(volume: str, image: str, version: int) -> bool:
+    """Whether a volume that is there holds all of this version; also if the engine does not say."""
+    # fmt: off
+    process = await asyncio.create_subprocess_exec(
+        "docker", "run", "--rm", "--network=none", "-v", f"{volume}:/root/volume:ro",
+        image, "/bin/cat", "/root/volume/VERSION",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    # fmt: on
+    said, _ = await process.communicate()
+    whole = process.returncode not in (0, _ABSENT) or said.decode().strip() == str(version)
+    if not whole:
+        log.warning("volume %s is half-made, it is filled anew", volume)
+    return whole
+
+
+def checked(text: str) -> str:
+    """The source with that question, and an extractor that ends where it fails."""
+    text = exchanged(
+        MODULE,
+        text,
+        "                do_create = True\n        if do_create:\n",
+        "                do_create = True\n        else:\n"
+        "            from backendai_serve.krunner import is_whole\n"
+        "            do_create = not await is_whole(volume_name, extractor_image, current_version)\n"
+        "        if do_create:\n",
+    )
+    script = '"/root/krunner-extractor.sh",\n                ])'
+    return exchanged(MODULE, text, script, f'"/bin/sh", "-e", {script}')
+
+
+SOURCES = {MODULE: checked}
