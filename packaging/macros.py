@@ -183,6 +183,9 @@ def backendai_component(
     dependencies=(),
     suggests=None,
     replaces=(),
+    extends=None,
+    devices=(),
+    groups=(),
     **unknown,
 ):
     """A component of Backend.AI: its PEX, its share of the environment, its unit, its deb and rpm.
@@ -198,6 +201,9 @@ def backendai_component(
     folders; engine: it talks with the container engine; hardening: unit settings that differ from the
     common ones, each with its reason.
 
+    A plugin has none of these. extends: the component whose service starts anew with it; devices: what
+    that one may open for it, as DeviceAllow= of systemd.resource-control(5) names it; groups: to whom they belong.
+
     Who knows whom, from which firewalls, addresses, secrets and tables of the documentation follow:
     uses: servers it logs in to; calls: {"COMPONENT:WHAT": "each" of the site, or the "nearest"}; serves:
     {what for: "users" or "nodes"} of the ports to which others than this host come; opens: {what for:
@@ -208,7 +214,8 @@ def backendai_component(
     known = (
         "name summary description distributions pex command program config credentials tls listens "
         "health metrics environment after memory resident uses calls serves opens secrets database "
-        "volumes engine hardening private_loader files licenses dependencies suggests replaces"
+        "volumes engine hardening private_loader files licenses dependencies suggests replaces "
+        "extends devices groups"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
     package = f"backendai-{name}"
@@ -262,6 +269,27 @@ def backendai_component(
         contents.append(":unit")
         files[f"{package}.service"] = f"/usr/lib/systemd/system/{package}.service"
         service = _service_of(name, [config])
+    if (devices or groups) and not extends:
+        raise ValueError(
+            f"backendai_component(name={name!r}): `devices` and `groups` are a plugin's\n"
+            'hint: say whose, such as extends="agent"'
+        )
+    if extends:
+        rendered_file(
+            name="plugin",
+            template="packaging/templates/plugin.conf.j2",
+            output=f"{package}.conf",
+            values={
+                "package": package,
+                "extends": extends,
+                "devices": list(devices),
+                "groups": list(groups),
+            },
+        )
+        contents.append(":plugin")
+        folder = f"/usr/lib/systemd/system/backendai-{extends}.service.d"
+        files[f"{package}.conf"] = f"{folder}/{package}.conf"
+        service = dict(configured=True)
     backendai_package(
         name=package,
         summary=summary,

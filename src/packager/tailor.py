@@ -60,7 +60,7 @@ async def find_new_components(
 def _of_plugin(wheel: str) -> dict[str, Any]:
     """It builds on the agent, as accelerators do, until somebody says otherwise."""
     name = posixpath.basename(wheel).partition("-")[0]
-    return {"distributions": ("backend.ai-agent", canonical(name))}
+    return {"distributions": ("backend.ai-agent", canonical(name)), "extends": "agent"}
 
 
 def _of_service(template: str) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def fingerprint(ctx: Context, component: Component) -> str:
     digest = hashlib.sha256(ctx.facts.full_version.encode())
     given = [ctx.paths.config / component.config, dropins.path(component)]
     given += sorted(ctx.paths.config / name for name in component.credentials)
+    given += dropins.of_plugins(ctx, component)
     if not isinstance(component, OwnServer):  # these know no authorities
         given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
     if component.name in ctx.facts.using("etcd"):

@@ -32,6 +32,12 @@ def test_a_package_that_says_nothing_of_itself_is_refused(miniature: Any, field:
     assert f"backendai-one: `{field}` is empty" in error and "hint: " in error
 
 
+def test_devices_of_no_plugin_are_refused(miniature: Any) -> None:
+    miniature.write({"c/one/BUILD": component("one", devices=["char-kfd"])})
+    error = fails(miniature, "c/one:backendai-one.deb", "deb")
+    assert "`devices` and `groups` are a plugin's" in error and 'extends="agent"' in error
+
+
 def test_a_release_of_another_version_than_the_lock_is_refused_before_anything_is_built(
     miniature: Any,
 ) -> None:

@@ -102,6 +102,30 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
     assert f"backendai-ctl (= {VERSION})" in deb_field(deb, "Depends")
 
 
+def test_a_plugin_opens_its_devices_to_the_service_that_it_extends(miniature: Any) -> None:
+    fields = {"extends": "agent", "devices": ["char-kfd", "char-drm"], "groups": ["render"]}
+    miniature.write({"c/one/BUILD": component("one", **fields)})
+    deb = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
+    path = "usr/lib/systemd/system/backendai-agent.service.d/backendai-one.conf"
+    drop_in = subprocess.run(
+        f"dpkg-deb --fsys-tarfile {deb} | tar -xO ./{path}",
+        shell=True,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    lines = [line for line in drop_in.splitlines() if not line.startswith("#")]
+    assert lines == [
+        *("[Service]", "PrivateDevices=no", "DeviceAllow=char-kfd rw", "DeviceAllow=char-drm rw"),
+        "X-Groups=render",
+    ]
+    control = miniature.cache / "control"
+    subprocess.run(["dpkg-deb", "--control", str(deb), str(control)], check=True)
+    assert (control / "triggers").read_text("utf-8") == "activate-noawait backendai-configure\n"
+    assert "/ctl/pending" in (control / "postinst").read_text("utf-8")
+    assert not (control / "prerm").exists()
+
+
 def test_the_same_sources_give_the_same_bytes_in_another_build_root(
     miniature: Any, request: Any
 ) -> None:

@@ -45,5 +45,5 @@ def test_a_folder_with_a_plugins_wheel_is_given_one_that_builds_on_the_agent() -
     folder = "packaging/components/npu"
     (found,) = tailored({f"{folder}/acme_npu-1.0-py3-none-any.whl": ""}, folder)
     text = found.generate_build_file_stanza("    ")
-    assert '"backend.ai-agent"' in text and '"acme-npu"' in text
+    assert '"backend.ai-agent"' in text and '"acme-npu"' in text and 'extends="agent"' in text
     assert "command" not in text and "config" not in text

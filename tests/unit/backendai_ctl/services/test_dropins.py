@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from site_nodes import as_node, site_of
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.platform import files
@@ -47,6 +48,21 @@ def test_the_agent_is_told_which_engine_is_used(facts: Facts) -> None:
     assert "After=docker.service\n" in theirs and "unix:///run/docker.sock\n" in theirs
     assert "SupplementaryGroups" not in theirs, "the host has no group docker"
     assert "DOCKER_HOST" not in texts(facts, Site())["backendai-manager"]
+
+
+def test_the_agent_is_in_those_groups_of_a_plugins_devices_that_the_host_has(
+    facts: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit with a group that does not exist would not start."""
+    monkeypatch.setattr(accounts, "group_exists", lambda name: name in ("video", "other"))
+    folder = facts.paths.units / "backendai-agent.service.d"
+    folder.mkdir()
+    text = "[Service]\nDeviceAllow=char-kfd rw\nX-Groups=render video\n"
+    (folder / "backendai-accelerator-rocm.conf").write_text(text)
+    found = texts(facts, Site())
+    assert "SupplementaryGroups=video\n" in found["backendai-agent"]
+    assert "render" not in found["backendai-agent"]
+    assert "video" not in found["backendai-manager"]
 
 
 def test_no_bridge_without_an_agent(facts: Facts) -> None:

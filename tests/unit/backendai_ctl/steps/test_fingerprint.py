@@ -24,3 +24,15 @@ def test_another_file_is_another_fingerprint(ctx: Context, component: str, chang
     assert fingerprint(ctx, known) == before
     files.write(ctx.paths.config / changed, "another\n", mode=0o600)
     assert fingerprint(ctx, known) != before
+
+
+def test_a_plugin_that_came_or_went_is_another_fingerprint(ctx: Context) -> None:
+    agent, manager = (ctx.facts.components[name] for name in ("agent", "manager"))
+    before, of_manager = fingerprint(ctx, agent), fingerprint(ctx, manager)
+    drop_in = ctx.paths.units / f"{agent.unit}.d/backendai-accelerator-rocm.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text("[Service]\n")
+    assert fingerprint(ctx, agent) != before
+    assert fingerprint(ctx, manager) == of_manager
+    drop_in.unlink()
+    assert fingerprint(ctx, agent) == before
