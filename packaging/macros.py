@@ -186,6 +186,7 @@ def backendai_component(
     extends=None,
     devices=(),
     groups=(),
+    libraries=(),
     **unknown,
 ):
     """A component of Backend.AI: its PEX, its share of the environment, its unit, its deb and rpm.
@@ -202,7 +203,8 @@ def backendai_component(
     common ones, each with its reason.
 
     A plugin has none of these. extends: the component whose service starts anew with it; devices: what
-    that one may open for it, as DeviceAllow= of systemd.resource-control(5) names it; groups: to whom they belong.
+    that one may open for it, as DeviceAllow= of systemd.resource-control(5) names it; groups: to whom they belong;
+    libraries: the vendor's, of the host, that it loads.
 
     Who knows whom, from which firewalls, addresses, secrets and tables of the documentation follow:
     uses: servers it logs in to; calls: {"COMPONENT:WHAT": "each" of the site, or the "nearest"}; serves:
@@ -215,7 +217,7 @@ def backendai_component(
         "name summary description distributions pex command program config credentials tls listens "
         "health metrics environment after memory resident uses calls serves opens secrets database "
         "volumes engine hardening private_loader files licenses dependencies suggests replaces "
-        "extends devices groups"
+        "extends devices groups libraries"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
     package = f"backendai-{name}"
@@ -269,9 +271,9 @@ def backendai_component(
         contents.append(":unit")
         files[f"{package}.service"] = f"/usr/lib/systemd/system/{package}.service"
         service = _service_of(name, [config])
-    if (devices or groups) and not extends:
+    if (devices or groups or libraries) and not extends:
         raise ValueError(
-            f"backendai_component(name={name!r}): `devices` and `groups` are a plugin's\n"
+            f"backendai_component(name={name!r}): `devices`, `groups` and `libraries` are a plugin's\n"
             'hint: say whose, such as extends="agent"'
         )
     if extends:
@@ -284,6 +286,7 @@ def backendai_component(
                 "extends": extends,
                 "devices": list(devices),
                 "groups": list(groups),
+                "libraries": list(libraries),
             },
         )
         contents.append(":plugin")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 
 from backendai_ctl.checks import (
+    accelerators,
     accounts,
     certificates,
     docker,
@@ -21,6 +21,7 @@ from backendai_ctl.checks import (
     services,
     storage,
 )
+from backendai_ctl.checks.base import Check
 from backendai_ctl.checks.report import Finding
 from backendai_ctl.context import Context
 from backendai_ctl.engine.journal import Journal
@@ -35,17 +36,6 @@ log = logging.getLogger(__name__)
 _CONFINED = "Docker gives what they send on this host's own address"
 TIMEOUT = 20.0  # seconds for all checks that ask over the network
 UNCONFIGURED = "not configured yet: backendai-ctl reconfigure"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One look at this host. `why` it matters; `served`: needs a configured site."""
-
-    group: str
-    name: str
-    why: str
-    look: Callable[[Context], Result]
-    served: bool = False
 
 
 _HOST = (
@@ -112,6 +102,7 @@ def checks(ctx: Context) -> tuple[Check, ...]:
     stored = partial(Check, "storage", served=True)
     return (
         *(*_HOST, *_KERNEL, *_NETWORK, *_ACCOUNTS, *_CERTIFICATES, *_DOCKER),
+        *accelerators.checks(ctx),
         *(_NODES if ctx.node else ()),
         Check("sessions", "rules", _CONFINED, firewall.containers, served=True),
         stored("mounts", "services do not start without their volumes", storage.mounted),

@@ -5,6 +5,7 @@ No host here has an accelerator: the rules are looked at, and tried with a devic
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -57,3 +58,11 @@ def test_no_other_unit_is_opened(plugged: SiteHost) -> None:
     for name in ("manager", "storage-proxy"):
         unit = f"backendai-{name}.service"
         assert shown(plugged, "PrivateDevices", "DevicePolicy", unit=unit) == ["yes", "closed"]
+
+
+def test_doctor_says_what_the_host_lacks(plugged: SiteHost) -> None:
+    doctor = plugged.host.run(["backendai-ctl", "doctor", "--json"], timeout=120)
+    found = {row["name"]: row for row in json.loads(doctor.stdout)["findings"]}
+    row = found[PLUGIN.removeprefix("backendai-")]
+    assert row["level"] == "fail" and row["message"].startswith("no driver: /proc/devices"), row
+    assert doctor.returncode == 1

@@ -35,7 +35,9 @@ def test_a_package_that_says_nothing_of_itself_is_refused(miniature: Any, field:
 def test_devices_of_no_plugin_are_refused(miniature: Any) -> None:
     miniature.write({"c/one/BUILD": component("one", devices=["char-kfd"])})
     error = fails(miniature, "c/one:backendai-one.deb", "deb")
-    assert "`devices` and `groups` are a plugin's" in error and 'extends="agent"' in error
+    assert (
+        "`devices`, `groups` and `libraries` are a plugin's" in error and 'extends="agent"' in error
+    )
 
 
 def test_a_release_of_another_version_than_the_lock_is_refused_before_anything_is_built(

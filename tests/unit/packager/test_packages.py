@@ -104,6 +104,7 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
 
 def test_a_plugin_opens_its_devices_to_the_service_that_it_extends(miniature: Any) -> None:
     fields = {"extends": "agent", "devices": ["char-kfd", "char-drm"], "groups": ["render"]}
+    fields["libraries"] = ["libamdhip64.so"]
     miniature.write({"c/one/BUILD": component("one", **fields)})
     deb = miniature.build("c/one:backendai-one.deb", "deb") / f"backendai-one_{VERSION}_amd64.deb"
     path = "usr/lib/systemd/system/backendai-agent.service.d/backendai-one.conf"
@@ -117,7 +118,7 @@ def test_a_plugin_opens_its_devices_to_the_service_that_it_extends(miniature: An
     lines = [line for line in drop_in.splitlines() if not line.startswith("#")]
     assert lines == [
         *("[Service]", "PrivateDevices=no", "DeviceAllow=char-kfd rw", "DeviceAllow=char-drm rw"),
-        "X-Groups=render",
+        *("X-Libraries=libamdhip64.so", "X-Groups=render"),
     ]
     control = miniature.cache / "control"
     subprocess.run(["dpkg-deb", "--control", str(deb), str(control)], check=True)
