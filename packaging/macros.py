@@ -32,6 +32,7 @@ def backendai_package(
     services=(),
     has_folders=False,
     configured=False,
+    plugin=False,
     handler=False,
     flags=(),
     generated=(),
@@ -48,7 +49,8 @@ def backendai_package(
     licenses.json among the files; section: of Debian; private_loader: programs use the runtime's loader.
 
     What scripts do: has_folders: make the folders; configured: have backendai-ctl configure the
-    host at the end of the transaction, which is the work of the package with `handler`; flags: files
+    host at the end of the transaction, which is the work of the package with `handler`; plugin: also when
+    it was removed; flags: files
     that let its services start, emptied by a new version; generated: what backendai-ctl made for it,
     as words of the shell (`*` is any name): gone after a purge.
     """
@@ -92,6 +94,7 @@ def backendai_package(
     moments = ["postinstall", "postremove"] if services or has_folders or handler else []
     moments += ["preremove"] if services else []
     moments += ["postinstall", "posttrans"] if configured else []
+    moments += ["postremove"] if plugin else []
     scripts = {moment: f"{name}.{moment}" for moment in dict.fromkeys(moments)}
     for moment, script in scripts.items():
         rendered_file(
@@ -104,6 +107,7 @@ def backendai_package(
                 "services": list(services),
                 "has_folders": has_folders,
                 "configured": configured,
+                "plugin": plugin,
                 "handler": handler,
                 "flags": list(flags),
                 "generated": list(generated),
@@ -287,12 +291,13 @@ def backendai_component(
                 "devices": list(devices),
                 "groups": list(groups),
                 "libraries": list(libraries),
+                "after": list(after),
             },
         )
         contents.append(":plugin")
         folder = f"/usr/lib/systemd/system/backendai-{extends}.service.d"
         files[f"{package}.conf"] = f"{folder}/{package}.conf"
-        service = dict(configured=True)
+        service = dict(configured=True, plugin=True)
     backendai_package(
         name=package,
         summary=summary,

@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from backendai_serve.patches import exchanged
 
 MODULE = "ai.backend.agent.docker.kernel"
 log = logging.getLogger(__name__)
+_PATIENCE = 300  # seconds
 _ABSENT = 1  # status of cat; above 124 the engine speaks, which is no word about the volume
 
 
 async def is_whole(volume: str, image: str, version: int) -> bool:
-    """Whether a volume that is there holds all of this version; also if the engine does not say."""
-    # fmt: off
-    process = await asyncio.create_subprocess_exec(
-        "docker", "run", "--rm", "--network=none", "-v", f"{volume}:/root/volume:ro",
-        image, "/bin/cat", "/root/volume/VERSION",
-        stdout=asyncio.subprocess.PIPE,
-    )
-    # fmt: on
-    said, _ = await process.communicate()
-    whole = process.returncode not in (0, _ABSENT) or said.decode().strip() == str(version)
+    """Whether a volume that is there holds all of this version; also if the engine does not say.
+
+    What an agent that was killed began to extract goes on without it, and is waited for.
+    """
+    busy = ("ps", "--quiet", f"--filter=volume={volume}", f"--filter=ancestor={image}")
+    until = time.monotonic() + _PATIENCE
+    while (await _docker(*busy))[1] and time.monotonic() < until:
+        await asyncio.sleep(1)
+    mounted = ("run", "--rm", "--network=none", "-v", f"{volume}:/root/volume:ro", image)
+    status, said = await _docker(*mounted, "/bin/cat", "/root/volume/VERSION")
+    whole = status not in (0, _ABSENT) or said == str(version)
     if not whole:
         log.warning("volume %s is half-made, it is filled anew", volume)
     return whole
+
+
+async def _docker(*words: str) -> tuple[int | None, str]:
+    """Status and output of a command of Docker's."""
+    process = await asyncio.create_subprocess_exec("docker", *words, stdout=asyncio.subprocess.PIPE)
+    said, _ = await process.communicate()
+    return process.returncode, said.decode("utf-8", "replace").strip()
 
 
 def checked(text: str) -> str:

@@ -151,6 +151,11 @@ def _check_versions(path: str, needs: Iterable[Requirement], known: Mapping[str,
                 f"{path} requires {name}, which the release does not have",
                 hint=f"put the wheel of {name} beside it",
             )
+        if need.url or set(need.extras) - {*known[name].get("extras", {})}:
+            raise Failure(
+                f"{path} requires {need}: an extra that the release does not have, or an address",
+                hint="require what the extra stands for by its name",
+            )
         version = known[name]["version"]
         if not need.specifier.contains(version, prereleases=True):
             raise Failure(

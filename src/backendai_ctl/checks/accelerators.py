@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from backendai_ctl.services import dropins
 
 DRIVERS = Path("/proc/devices")
 DEVICES = Path("/dev")
-AGAIN = "then run: backendai-ctl restart agent"
+AGAIN = "then run: backendai-ctl reconfigure; backendai-ctl restart agent"
 _WHY = "the agent finds no device otherwise"
 
 
@@ -43,39 +43,44 @@ def plugin(file: Path, _ctx: Context) -> Result:
     patterns = re.findall(r"^DeviceAllow=char-(\S+)", text, re.M)
     if not patterns:
         return ok("it simulates its devices")
-    majors = _majors(patterns)
-    if not majors:
+    found, missing = _drivers(patterns)
+    if missing:
         return fail(
-            f"no driver: {DRIVERS} has none of {', '.join(patterns)}",
+            f"no driver: {DRIVERS} has no {' and no '.join(missing)}",
             f"install the vendor's driver, {AGAIN}",
         )
-    if not (count := _nodes(majors.values())):
+    counts = {name: _nodes(major) for name, major in found.items()}
+    if bare := [name for name, count in counts.items() if not count and name in patterns]:
         return fail(
-            f"{', '.join(sorted(majors))}: loaded, but {DEVICES} has no node of it",
-            "have the vendor's tools make them, such as by: systemctl enable --now nvidia-persistenced; "
-            + AGAIN,
+            f"the driver is loaded, but {DEVICES} has no node of {', '.join(bare)}",
+            f"have the vendor's tools make them (NVIDIA: nvidia-modprobe -u -c 0), {AGAIN}",
         )
     if absent := _absent(re.findall(r"^X-Libraries=(.*)$", text, re.M)):
         return fail(f"the host has no {', '.join(absent)}", f"install it, run: ldconfig; {AGAIN}")
-    return ok(f"{', '.join(sorted(majors))}: {count} device nodes")
+    return ok(", ".join(f"{name} ({count})" for name, count in sorted(counts.items()) if count))
 
 
-def _majors(patterns: Iterable[str]) -> dict[str, int]:
-    """Major numbers of character devices by their drivers' names."""
+def _drivers(patterns: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+    """Major numbers by drivers' names, and what is missing.
+
+    Each driver that is named has to be there, and one of those that patterns stand for besides.
+    """
     text = DRIVERS.read_text("utf-8").partition("Block devices:")[0]
-    rows = re.findall(r"^\s*(\d+) (\S+)$", text, re.M)
-    return {
-        name: int(major)
-        for major, name in rows
-        if any(fnmatchcase(name, pattern) for pattern in patterns)
-    }
+    known = {name: int(major) for major, name in re.findall(r"^\s*(\d+) (\S+)$", text, re.M)}
+    wild = [pattern for pattern in patterns if "*" in pattern]
+    plain = [pattern for pattern in patterns if pattern not in wild]
+    others = [
+        name for name in known if name not in plain and any(fnmatchcase(name, p) for p in wild)
+    ]
+    missing = [name for name in plain if name not in known]
+    missing += [" or ".join(wild)] if wild and not others else []
+    return {name: known[name] for name in known if name in (*plain, *others)}, missing
 
 
-def _nodes(majors: Iterable[int]) -> int:
-    """How many device nodes there are with one of these numbers."""
-    wanted = set(majors)
+def _nodes(major: int) -> int:
+    """How many device nodes there are with this number."""
     found = (Path(folder, name) for folder, _, names in os.walk(DEVICES) for name in names)
-    return sum(_major(path) in wanted for path in found)
+    return sum(_major(path) == major for path in found)
 
 
 def _major(path: Path) -> int | None:

@@ -1,7 +1,8 @@
 """Scratch folders of sessions that ended, with files of their container's root.
 
 The agent is not root: a folder in which a container's root, or the engine for a nested mount, made
-something cannot be removed by it, stays, and fills the disk. One whose container is gone belongs to nobody.
+something cannot be removed by it, stays, and fills the disk. One that had no container the day before, and
+has none now, belongs to nobody.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
-from backendai_ctl.platform import careful, trees
+from backendai_ctl.platform import careful, files, trees
 from backendai_ctl.platform import http as requests
 from backendai_ctl.topology import container_engine
 
 log = logging.getLogger(__name__)
 
-AGE = 24 * 3600  # seconds: the agent makes a folder before its container, and may try again
+AGE = (
+    20 * 3600
+)  # seconds between two looks: an agent that restarts a session has no container meanwhile
 _KERNEL = "ai.backend.kernel-id"  # the agent's label of a container
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:_tmp)?")
 _CONTAINERS = "http://localhost/containers/json?all=1"
+Seen = dict[str, list[int]]  # name -> device, inode, when it was first seen without a container
 
 
 def folder(ctx: Context) -> Path:
@@ -35,38 +39,78 @@ def folder(ctx: Context) -> Path:
     return ctx.paths.state / "agent/scratches"
 
 
-def left(ctx: Context) -> dict[Path, trees.Identity]:
-    """Folders to be removed. None while the engine does not say which containers there are."""
-    if not ctx.here("agent"):
-        return {}
-    old = dict(_old(folder(ctx)))
-    kernels = _kernels(ctx) if old else None
-    if kernels is None:
-        return {}
-    return {folder(ctx) / name: found for name, found in old.items() if name[:36] not in kernels}
+def record(ctx: Context) -> Path:
+    """What was without a container when it was looked at last."""
+    return ctx.paths.ctl / "scratch.json"
+
+
+def left(ctx: Context) -> list[str]:
+    """Folders that the next `sweep` would remove."""
+    now = _now()
+    return [name for name, row in (_seen(ctx, now) or {}).items() if now - row[2] >= AGE]
 
 
 def sweep(ctx: Context) -> int:
-    """Remove them; how many. What cannot be removed is told, and tried again the next time."""
-    removed = 0
-    for path, identity in left(ctx).items():
+    """Remove them, note the others; how many. What cannot be removed is told, and tried again."""
+    now, removed = _now(), 0
+    if (seen := _seen(ctx, now)) is None:
+        return 0
+    for name, (device, inode, since) in list(seen.items()):
+        if now - since < AGE:
+            continue
+        kernels = _kernels(ctx)  # removing takes its time: ask again for each
+        if kernels is None or name[:36] in kernels:
+            continue
         try:
-            trees.remove(path, identity)
+            trees.remove(folder(ctx) / name, (device, inode))
             removed += 1
+            del seen[name]
         except Problem as problem:
             log.warning("%s", problem)
+    if seen or record(ctx).exists():
+        files.write(record(ctx), json.dumps(seen) + "\n", mode=0o600)
     return removed
 
 
-def _old(place: Path) -> Iterator[tuple[str, trees.Identity]]:
-    """Folders named like a kernel that nobody put anything into for AGE."""
+def _now() -> int:
+    return int(time.time())
+
+
+def _seen(ctx: Context, now: int) -> Seen | None:
+    """Folders without a container; None while the engine does not say which there are."""
+    found = dict(_folders(folder(ctx))) if ctx.here("agent") else {}
+    kernels = _kernels(ctx) if found else set()
+    if kernels is None:
+        return None
+    before = _before(ctx)
+    seen: Seen = {}
+    for name, identity in found.items():
+        if name[:36] not in kernels:
+            known = before.get(name, [])
+            same = known[:2] == list(identity)
+            seen[name] = known if same else [*identity, now]
+    return seen
+
+
+def _before(ctx: Context) -> Seen:
+    try:
+        rows = json.loads(files.read(record(ctx)) or "{}")
+        return {name: [int(n) for n in row] for name, row in rows.items() if len(row) == 3}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _folders(place: Path) -> Iterator[tuple[str, trees.Identity]]:
+    """Folders named like a kernel."""
     try:
         with careful.folder(place) as handle:
-            for name in sorted(os.listdir(handle)):
-                seen = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                aged = time.time() - seen.st_mtime > AGE
-                if aged and stat.S_ISDIR(seen.st_mode) and _NAME.fullmatch(name):
-                    yield name, (seen.st_dev, seen.st_ino)
+            for name in sorted(filter(_NAME.fullmatch, os.listdir(handle))):
+                try:
+                    found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                except FileNotFoundError:  # the agent removed it meanwhile
+                    continue
+                if stat.S_ISDIR(found.st_mode):
+                    yield name, (found.st_dev, found.st_ino)
     except OSError as error:
         log.debug("%s: %s", place, error.strerror)
 
@@ -76,9 +120,10 @@ def _kernels(ctx: Context) -> set[str] | None:
     socket = container_engine.of(ctx.facts).socket
     try:
         status, body = requests.ask(_CONTAINERS, timeout=30, local=socket, most=None)
-        if status != 200:
+        rows = json.loads(body)
+        if status != 200 or not isinstance(rows, list):
             raise OSError(f"HTTP {status}")
-        return {str((row.get("Labels") or {}).get(_KERNEL)) for row in json.loads(body)}
-    except (OSError, ValueError, AttributeError, TypeError, http.client.HTTPException) as error:
+        return {str((row.get("Labels") or {}).get(_KERNEL)) for row in rows}
+    except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
         log.debug("%s: %s", socket, error)
         return None

@@ -5,6 +5,8 @@ It does what passes without a decision, and leaves a site file that was edited m
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.operations import reconfigure, scratch
@@ -16,14 +18,17 @@ LATER = "run: backendai-ctl reconfigure"
 
 
 def upkeep(ctx: Context) -> str:
-    """Remove what sessions left, renew what ends soon; the line to print, "" for nothing.
+    """Renew what ends soon, remove what sessions left; the line to print, "" for nothing.
 
     Problem if a certificate cannot be renewed: on a node, whose certificate another one issues; Pending
     where a service waits for other steps and runs on with the certificate that ends.
     """
-    swept = scratch.sweep(ctx)
+    renewed = _renew(ctx)
+    swept = 0
+    with suppress(Pending), reconfigure.exclusive(ctx):  # another is at work: there is a next time
+        swept = scratch.sweep(ctx)
     said = [f"removed {_folders(swept)}"] if swept else []
-    return "; ".join([*said, *filter(None, [_renew(ctx)])])
+    return "; ".join([*filter(None, [renewed]), *said])
 
 
 def _folders(count: int) -> str:
@@ -47,13 +52,13 @@ def _renew(ctx: Context) -> str:
 
 def plan(ctx: Context) -> str:
     """What `upkeep` would do now, in the words of its line; changes nothing."""
-    left = len(scratch.left(ctx))
-    said = [f"would remove {_folders(left)}"] if left else []
     report = reconfigure.reconfigure(ctx, dry_run=True, only=[CreateCertificates.name])
     found = report.plan[CreateCertificates.name]
     if isinstance(found, Problem):
         raise found
-    return "; ".join([*said, *(["would renew certificates"] if found else [])])
+    left = len(scratch.left(ctx))
+    said = ["would renew certificates"] if found else []
+    return "; ".join([*said, *([f"would remove {_folders(left)}"] if left else [])])
 
 
 def _run(ctx: Context, step: str) -> bool:

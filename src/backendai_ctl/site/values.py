@@ -55,6 +55,13 @@ def address(value: str) -> str:
     return value
 
 
+def duration(value: str) -> str:
+    """A time that fits a column of the database: 32 bits."""
+    if seconds(value) >= 2**31:
+        raise ValueError("is longer than 68 years")
+    return value
+
+
 def seconds(duration: str) -> int:
     """Of a text that DURATION matches."""
     return int(duration[:-1]) * _UNITS[duration[-1]] if duration != "0" else 0

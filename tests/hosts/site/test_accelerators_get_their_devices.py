@@ -18,9 +18,8 @@ APT = "DEBIAN_FRONTEND=noninteractive apt-get -q -y"
 OPEN = "echo $$ >/sys/fs/cgroup{}/cgroup.procs; exec 3<>/dev/net/tun"
 
 
-def shown(site: SiteHost, *names: str, unit: str = AGENT) -> list[str]:
-    words = [word for name in names for word in ("-P", name)]
-    return site.host.check(["systemctl", "show", unit, *words]).stdout.splitlines()
+def shown(site: SiteHost, name: str, unit: str = AGENT) -> str:
+    return site.host.check(["systemctl", "show", unit, "-P", name]).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +31,26 @@ def plugged(allinone: SiteHost) -> Iterator[SiteHost]:
         assert shown(allinone, "MainPID") != before, "the agent started anew with it"
         yield allinone
     finally:
+        with_it = shown(allinone, "MainPID")
         allinone.host.sh(f"{APT} purge {PLUGIN}", timeout=300)
-        changed(allinone.host)
-        assert shown(allinone, "PrivateDevices") == ["yes"]
-        assert "nvidia" not in "".join(shown(allinone, "DeviceAllow"))
+        assert shown(allinone, "MainPID") != with_it, "and without it"
+        assert shown(allinone, "PrivateDevices") == "yes"
+        assert "nvidia" not in shown(allinone, "DeviceAllow")
+        assert changed(allinone.host) == []
         allinone.wait_healthy()
 
 
 def test_the_agent_may_open_what_the_plugin_names(plugged: SiteHost) -> None:
     plugged.wait_healthy()
-    assert shown(plugged, "PrivateDevices", "DevicePolicy") == ["no", "closed"]
-    assert "char-nvidia* rw" in shown(plugged, "DeviceAllow")
+    assert (shown(plugged, "PrivateDevices"), shown(plugged, "DevicePolicy")) == ("no", "closed")
+    allowed = shown(plugged, "DeviceAllow").splitlines()
+    assert {"char-nvidia* rw", "char-nvidia-uvm rw"} <= set(allowed)
     assert changed(plugged.host) == [], "a second run finds nothing"
 
 
 def test_it_may_open_nothing_else(plugged: SiteHost) -> None:
     host = plugged.host
-    (group,) = shown(plugged, "ControlGroup")
+    group = shown(plugged, "ControlGroup")
     host.sh("exec 3<>/dev/net/tun")  # anybody else may, so it is there
     refused = host.run(["/bin/sh", "-c", OPEN.format(group)])
     assert "Operation not permitted" in refused.stderr, refused
@@ -57,12 +59,13 @@ def test_it_may_open_nothing_else(plugged: SiteHost) -> None:
 def test_no_other_unit_is_opened(plugged: SiteHost) -> None:
     for name in ("manager", "storage-proxy"):
         unit = f"backendai-{name}.service"
-        assert shown(plugged, "PrivateDevices", "DevicePolicy", unit=unit) == ["yes", "closed"]
+        assert shown(plugged, "PrivateDevices", unit) == "yes"
+        assert shown(plugged, "DevicePolicy", unit) == "closed"
 
 
 def test_doctor_says_what_the_host_lacks(plugged: SiteHost) -> None:
     doctor = plugged.host.run(["backendai-ctl", "doctor", "--json"], timeout=120)
     found = {row["name"]: row for row in json.loads(doctor.stdout)["findings"]}
     row = found[PLUGIN.removeprefix("backendai-")]
-    assert row["level"] == "fail" and row["message"].startswith("no driver: /proc/devices"), row
+    assert row["level"] == "fail" and "driver" in row["message"], row  # that of the machine, if any
     assert doctor.returncode == 1

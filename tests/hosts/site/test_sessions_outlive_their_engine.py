@@ -92,16 +92,20 @@ def test_what_a_session_left_to_the_agent_is_removed_once_its_container_is_gone(
     gone, kept = (f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "ab")
     host.sh(
         f"cd {SCRATCHES}; umask 077; for name in {gone} {kept}; do"
-        " mkdir -p $name/work/mount/point; echo x >$name/work/mount/file; touch -d -2days $name; done;"
+        " mkdir -p $name/work/mount/point; echo x >$name/work/mount/file; done;"
         f" {DOCKER} create --name kept --label ai.backend.kernel-id={kept} lasting true"
     )
+    # A day goes by: what was noted is that much older.
     upkeep = "systemctl start backendai-upkeep"
+    day = f"{upkeep}; sed -Ei 's/[0-9]+\\]/1]/g' /var/lib/backendai/ctl/scratch.json; {upkeep}"
     try:
         host.sh(upkeep, timeout=300)
+        assert host.sh(f"ls {SCRATCHES}").split() == [gone, kept], "seen once"
+        host.sh(day, timeout=300)
         assert host.sh(f"ls {SCRATCHES}") == kept
     finally:
         host.sh(f"{DOCKER} rm kept")
-    host.sh(upkeep, timeout=300)
+    host.sh(day, timeout=300)
     assert host.sh(f"ls {SCRATCHES}") == ""
     said = host.sh("journalctl -b -o cat -u backendai-upkeep")
     assert said.count("backendai: removed 1 scratch folder of ended sessions") == 2

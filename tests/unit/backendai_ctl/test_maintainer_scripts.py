@@ -56,8 +56,8 @@ class Scripts:
     root: Path
     facts: Facts
 
-    def run(self, moment: str, *words: str) -> str:
-        """Run one and give what it called; it always ends well."""
+    def run(self, moment: str, *words: str, **given: Any) -> str:
+        """Run one and give what it called; it always ends well. `given`: of another package."""
         text = (PACKAGING / "templates/maintainer.sh.j2").read_text("utf-8")
         environment = jinja2.Environment(
             undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -66,14 +66,18 @@ class Scripts:
         environment.filters["fill"] = lambda text: text.format_map(paths)
         script = environment.from_string(text).render(
             paths=paths,
-            package="backendai-ctl",
             moment=moment,
-            services=["backendai.target"],
-            has_folders=False,
-            configured=True,
-            handler=True,
-            flags=["{state}/ctl/ready/tls-proxy"],
-            generated=generated(),
+            **{
+                "package": "backendai-ctl",
+                "services": ["backendai.target"],
+                "has_folders": False,
+                "configured": True,
+                "handler": True,
+                "plugin": False,
+                "flags": ["{state}/ctl/ready/tls-proxy"],
+                "generated": generated(),
+                **given,
+            },
         )
         for path in ABSOLUTE:
             script = script.replace(f" {path}", f" {self.root}{path}")
@@ -200,3 +204,28 @@ def test_purge_removes_what_is_ours_outside(scripts: Scripts, facts: Facts) -> N
     assert "systemctl stop srv-a\\x2db.mount" in calls
     assert "systemctl --no-reload unmask rpcbind.socket rpcbind.service" in calls
     assert calls[-1] == "systemctl daemon-reload"
+
+
+PLUGIN = {
+    **{"package": "backendai-accelerator-mock", "plugin": True, "handler": False},
+    **{"services": [], "flags": [], "generated": []},
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "pending", "calls"),
+    [
+        (["remove"], True, ""),  # dpkg has a trigger
+        (["0"], True, "backendai-ctl hook triggered backendai-accelerator-mock\n"),
+        (["upgrade", "2"], False, ""),
+        (["1"], False, ""),
+        (["purge"], False, ""),  # it was removed before
+    ],
+    ids=str,
+)
+def test_a_plugin_that_goes_has_its_service_start_anew(
+    scripts: Scripts, facts: Facts, words: list[str], pending: bool, calls: str
+) -> None:
+    facts.paths.ctl.mkdir(parents=True, exist_ok=True)
+    assert scripts.run("postremove", *words, **PLUGIN) == calls
+    assert (facts.paths.ctl / "pending").exists() is pending

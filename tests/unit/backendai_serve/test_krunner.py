@@ -17,6 +17,7 @@ folder = tempfile.mkdtemp()
 with open(f"{folder}/docker", "w") as program:
     program.write('''#!/bin/sh
 echo "$@" >>"$0.log"
+case "$*" in "ps "*) [ ! -e "$0.busy" ] || { rm "$0.busy"; echo 0123abcd; }; exit 0 ;; esac
 case "$*" in *"/bin/cat "*) printf '%s' "$VERSION"; exit "$STATUS" ;; esac
 exit "$FILLED"
 ''')
@@ -39,6 +40,8 @@ class Volume:
         if os.environ["THERE"] != "yes":
             raise DockerError(404, {"message": "no such volume"})
 
+if os.environ.get("BUSY"):
+    open(f"{folder}/docker.busy", "w").close()
 kernel.Docker, kernel.DockerVolume = Docker, Volume
 made = asyncio.run(kernel.prepare_krunner_env_impl("static-gnu", "static_gnu"))
 calls = open(f"{folder}/docker.log").read().splitlines() if os.path.exists(f"{folder}/docker.log") else []
@@ -68,8 +71,16 @@ def filled(found: dict[str, Any]) -> bool:
 def test_a_whole_volume_is_taken_as_it_is(agent: Upstream) -> None:
     found = prepared(agent)
     assert found["volume"].startswith("backendai-krunner.v") and not filled(found)
-    (asked,) = found["calls"]
+    _, asked = found["calls"]
     assert f"-v {found['volume']}:/root/volume:ro " in asked
+
+
+def test_an_extractor_that_outlived_its_agent_is_waited_for(agent: Upstream) -> None:
+    """Two would remove each other's files."""
+    found = prepared(agent, BUSY="yes")
+    ps = f"ps --quiet --filter=volume={found['volume']} --filter=ancestor=backendai-krunner-extractor"
+    assert [call.startswith(ps) for call in found["calls"]] == [True, True, False]
+    assert not filled(found)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ from releasekit.errors import Failure
 FOLDER = "packaging/components/npu"
 LOCK: dict[str, Any] = {
     "python": "3.13",
-    "packages": {"aiohttp": {"version": "3.12.1"}, "backend-ai-agent": {"version": "26.9.6"}},
+    "packages": {
+        "aiohttp": {"version": "3.12.1", "extras": {"speedups": []}},
+        "backend-ai-agent": {"version": "26.9.6"},
+    },
 }
 
 
@@ -140,6 +143,9 @@ def test_what_the_release_does_not_have_is_named_with_a_cure(tmp_path: Path) -> 
     assert "hint: put the wheel of acme-base beside it" in error
     error = refused({path: wheel(tmp_path, "backend.ai-agent==26.8.3")})
     assert f"{path} requires backend-ai-agent==26.8.3, the release has 26.9.6" in error
+    for need in ("aiohttp[other]", "acme-npu[all]", "aiohttp @ https://elsewhere.example/a.whl"):
+        error = refused({path: wheel(tmp_path, need)})
+        assert "an extra that the release does not have, or an address" in error
     error = refused({path: wheel(tmp_path, python="<3.13")})
     assert f"{path} requires Python <3.13, the release has 3.13" in error
 

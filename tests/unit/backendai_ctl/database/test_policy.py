@@ -45,7 +45,7 @@ def test_times_are_seconds_in_the_database(text: str, seconds: int) -> None:
     assert policy.wanted(site(lifetime=text)) == {"max_session_lifetime": seconds}
 
 
-@pytest.mark.parametrize("text", ["", "1", "1.5h", "-1h", "1w", "00h", "1 h", "999999s"])
+@pytest.mark.parametrize("text", ["", "1", "1.5h", "-1h", "1w", "00h", "1 h", "999999s", "24856d"])
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="idle_timeout"):
         site(idle_timeout=text)
