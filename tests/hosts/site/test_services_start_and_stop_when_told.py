@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from own_servers import main_pid
+from own_servers import NFT, main_pid
 from site_host import ALL_UNITS, SiteHost
 
 WEB = "backendai-webserver.service"
 STOPPED = ("inactive", "failed")
 ROUND = 600  # seconds
-RULES = "nft --stateless list table inet backendai"
+RULES = f"{NFT} --stateless list table inet backendai"
 
 
 def running(site: SiteHost, *units: str) -> list[str]:
