@@ -284,7 +284,7 @@ def backendai_component(
         rendered_file(
             name="plugin",
             template="packaging/templates/plugin.conf.j2",
-            output=f"{package}.conf",
+            output=f"plugin/{package}.conf",
             values={
                 "package": package,
                 "extends": extends,
@@ -296,8 +296,7 @@ def backendai_component(
         )
         contents.append(":plugin")
         folder = f"/usr/lib/systemd/system/backendai-{extends}.service.d"
-        files[f"{package}.conf"] = f"{folder}/{package}.conf"
-        service = dict(configured=True, plugin=True)
+        service = dict(configured=True, plugin=True, folders={"plugin": folder})
     backendai_package(
         name=package,
         summary=summary,
