@@ -14,6 +14,7 @@ from backendai_serve.patches import exchanged
 
 MODULE = "ai.backend.agent.docker.kernel"
 log = logging.getLogger(__name__)
+_HOME = "/root"  # in the extractor's image
 _PATIENCE = 300  # seconds
 _ABSENT = 1  # status of cat; above 124 the engine speaks, which is no word about the volume
 
@@ -27,8 +28,8 @@ async def is_whole(volume: str, image: str, version: int) -> bool:
     until = time.monotonic() + _PATIENCE
     while (await _docker(*busy))[1] and time.monotonic() < until:
         await asyncio.sleep(1)
-    mounted = ("run", "--rm", "--network=none", "-v", f"{volume}:/root/volume:ro", image)
-    status, said = await _docker(*mounted, "/bin/cat", "/root/volume/VERSION")
+    mounted = ("run", "--rm", "--network=none", "-v", f"{volume}:/mnt:ro", image)
+    status, said = await _docker(*mounted, "/bin/cat", "/mnt/VERSION")
     whole = status not in (0, _ABSENT) or said == str(version)
     if not whole:
         log.warning("volume %s is half-made, it is filled anew", volume)
@@ -53,7 +54,7 @@ def checked(text: str) -> str:
         "            do_create = not await is_whole(volume_name, extractor_image, current_version)\n"
         "        if do_create:\n",
     )
-    script = '"/root/krunner-extractor.sh",\n                ])'
+    script = f'"{_HOME}/krunner-extractor.sh",\n                ])'
     return exchanged(MODULE, text, script, f'"/bin/sh", "-e", {script}')
 
 

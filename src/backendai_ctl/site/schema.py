@@ -10,7 +10,6 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -19,6 +18,8 @@ from pydantic import (
 )
 
 from backendai_ctl.site import values
+from backendai_ctl.site.sessions import Sessions
+from backendai_ctl.site.table import Table
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 OwnPort = Annotated[int, Field(ge=1024, le=65535)]  # the services may not bind lower ones
@@ -27,7 +28,6 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$")]
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 AccountNumber = Annotated[int, Field(ge=1, le=2**32 - 3), AfterValidator(values.number_of_user)]
 Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
-Duration = Annotated[str, Field(pattern=values.DURATION), AfterValidator(values.duration)]
 Text = Annotated[str, Field(pattern=values.NO_CONTROL)]
 SettingName = Annotated[str, Field(pattern=values.SETTING)]
 Setting = Annotated[str | int | float | bool, BeforeValidator(values.setting)]
@@ -41,12 +41,6 @@ AbsolutePath = Annotated[
 PortRange = Annotated[
     tuple[OwnPort, OwnPort], Field(strict=False), AfterValidator(values.ascending)
 ]  # TOML has no tuples: a list of two
-
-
-class Table(BaseModel):
-    """A table of the site file: unknown keys are errors, values are never bent into a type."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class SiteTable(Table):
@@ -327,40 +321,6 @@ class Agent(Table):
     )
     reserved_memory: Size = Field("1G", description="Memory reserved for the host.")
     reserved_disk: Size = Field("8G", description="Disk space reserved for the host.")
-
-
-class Sessions(Table):
-    """What a user may have at a time, and what the web UI offers for one container."""
-
-    concurrent: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
-        None,
-        description="Sessions that a user may have at a time. Default: what administrators set in "
-        "the web UI, 5 at first; so it is for the next three.",
-    )
-    containers: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = Field(
-        None, description="Containers that one session may have. At first: 1."
-    )
-    idle_timeout: Duration | None = Field(
-        None,
-        description="How long a session may be idle before it is ended; 0 for ever. At first: 1h.",
-    )
-    lifetime: Duration | None = Field(
-        None, description="How long a session may run; 0 for ever. At first: 0."
-    )
-    max_cpu: Annotated[int, Field(ge=1, le=8192)] = Field(
-        8192,
-        description="Most CPU cores that the web UI offers for a container. It never offers more "
-        "than the resource group has; so it is for the next three.",
-    )
-    max_memory: Annotated[int, Field(ge=1, le=16384)] = Field(
-        16384, description="Most memory that the web UI offers for a container, in GiB."
-    )
-    max_shared_memory: Annotated[int, Field(ge=1, le=16384)] = Field(
-        16384, description="Most shared memory that the web UI offers for a container, in GiB."
-    )
-    max_devices: Annotated[int, Field(ge=0, le=64)] = Field(
-        64, description="Most accelerators of a kind that the web UI offers for a container."
-    )
 
 
 class Metrics(Table):

@@ -39,7 +39,7 @@ def rows() -> dict[str, dict[str, dict[str, Any]]]:
     names: dict[str, Any] = {name: lambda **_: None for name in _OTHER_TARGETS}
     names |= {kind: target(kind) for kind in _FACTS}
     builds = [*PACKAGING.glob("components/*/BUILD"), *PACKAGING.glob("servers/*/BUILD")]
-    for file in (PACKAGING / "macros.py", PACKAGING / "server_macros.py"):
+    for file in sorted(PACKAGING.glob("*macros.py")):
         exec(compile(file.read_text("utf-8"), str(file), "exec"), names)
     for file in (*sorted(builds), PACKAGING / "roles/BUILD"):
         exec(compile(file.read_text("utf-8"), str(file), "exec"), names)

@@ -100,7 +100,7 @@ class Scripts:
 @pytest.fixture
 def scripts(facts: Facts, tmp_path: Path) -> Scripts:
     made = Scripts(tmp_path / "host", facts)
-    for path in ("bin/systemctl", "bin/dpkg-trigger", "usr/bin/backendai-ctl"):
+    for path in ("bin/systemctl", "bin/dpkg-trigger", "bin/backendai-ctl", "usr/bin/backendai-ctl"):
         call = f'#!/bin/sh\necho {Path(path).name} "$@" >>{made.root}/calls\n'
         made.write(path, call).chmod(0o755)
     (made.root / "run/systemd/system").mkdir(parents=True)

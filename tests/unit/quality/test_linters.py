@@ -100,6 +100,7 @@ def maintainer_script(moment: str, *, own: bool) -> str:
         "has_folders": own,
         "configured": True,
         "handler": own,
+        "plugin": False,
         "flags": ["{state}/ctl/ready/x"],
         "generated": ["{config}/x.toml"],
     }

@@ -8,7 +8,8 @@ import pytest
 
 from backendai_ctl.database import policy
 from backendai_ctl.database.connection import Connection
-from backendai_ctl.site.schema import Sessions, Site
+from backendai_ctl.site.schema import Site
+from backendai_ctl.site.sessions import Sessions
 
 
 class Row:
