@@ -26,12 +26,14 @@ from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.files import Entry
 from releasekit.locks import (
+    SITE_WHEELS,
     PythonLock,
     Wheel,
     canonical,
     read_python_lock,
     read_tools_lock,
     split_requirement,
+    wheel_name,
     write_lock,
 )
 
@@ -67,8 +69,7 @@ def component_roots(root: Path) -> list[str]:
 
 def site_wheels(root: Path) -> dict[str, Path]:
     """Wheels beside the BUILD files of components, by the name of their distribution."""
-    found = sorted((root / "packaging/components").glob("*/*.whl"))
-    return {canonical(path.name.partition("-")[0]): path for path in found}
+    return {wheel_name(path.name): path for path in sorted(root.glob(SITE_WHEELS))}
 
 
 def own_imports(root: Path) -> set[str]:

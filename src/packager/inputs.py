@@ -32,6 +32,7 @@ from packager.release import Release
 from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.files import Entry, check_file, fingerprint
+from releasekit.locks import SITE_WHEELS
 from releasekit.signing import VARIABLES
 
 LOCKS = "packaging/locks"
@@ -137,7 +138,7 @@ async def read_lock(request: LockFile) -> Lock:
             f"{path}: {error}", hint=f"renew it with scripts/lock-{request.name}"
         ) from error
     if request.name == "python":
-        wheels = await Get(DigestContents, PathGlobs([site_wheels.PATTERN]))
+        wheels = await Get(DigestContents, PathGlobs([SITE_WHEELS]))
         data["packages"].update(site_wheels.entries({w.path: w.content for w in wheels}, data))
     return Lock(request.name, data)
 

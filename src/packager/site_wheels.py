@@ -22,7 +22,6 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from releasekit.errors import Failure
 from releasekit.locks import PLATFORMS, canonical
 
-PATTERN = "packaging/components/*/*.whl"
 Entries = dict[str, dict[str, Any]]
 
 

@@ -19,7 +19,7 @@ from pants.engine.fs import PathGlobs, Paths
 from pants.engine.rules import Get, collect_rules, rule
 from pants.engine.unions import UnionRule
 
-from releasekit.locks import canonical
+from releasekit.locks import wheel_name
 
 _COMPONENTS = "packaging/components"
 _ASK = ("# Fill it in; `./pants help backendai_component` names the fields.",)
@@ -59,8 +59,8 @@ async def find_new_components(
 
 def _of_plugin(wheel: str) -> dict[str, Any]:
     """It builds on the agent, as accelerators do, until somebody says otherwise."""
-    name = posixpath.basename(wheel).partition("-")[0]
-    return {"distributions": ("backend.ai-agent", canonical(name)), "extends": "agent"}
+    name = wheel_name(posixpath.basename(wheel))
+    return {"distributions": ("backend.ai-agent", name), "extends": "agent"}
 
 
 def _of_service(template: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from releasekit.files import Entry, write_atomic
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FILENAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~@%!-]*")
+SITE_WHEELS = "packaging/components/*/*.whl"  # beside the BUILD file of a plugin: of no index
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[([^\]]*)\])?")
 
 # manylinux_2_28 and every older profile of x86_64, by which pip would also call itself: never
@@ -98,6 +99,11 @@ class ToolsLock:
 def canonical(name: str) -> str:
     """The canonical form of a distribution's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def wheel_name(filename: str) -> str:
+    """The canonical name of the distribution that a wheel's file name begins with."""
+    return canonical(filename.partition("-")[0])
 
 
 def split_requirement(text: str) -> tuple[str, tuple[str, ...]]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
 from backendai_ctl.checks.base import Check
 from backendai_ctl.context import Context
-from backendai_ctl.platform import files
 from backendai_ctl.platform.run import run
 from backendai_ctl.result import Result, fail, ok
-from backendai_ctl.services import dropins
+from backendai_ctl.services import plugins
 
 DRIVERS = Path("/proc/devices")
 DEVICES = Path("/dev")
@@ -29,7 +29,7 @@ _WHY = "the agent finds no device otherwise"
 def checks(ctx: Context) -> list[Check]:
     """One for each plugin on this host."""
     agent = ctx.facts.components.get("agent")
-    found = dropins.of_plugins(ctx, agent) if agent and ctx.here("agent") else []
+    found = plugins.drop_ins(ctx, agent) if agent and ctx.here("agent") else []
     ours = [file for file in found if file.stem.startswith("backendai-")]
     return [
         Check("accelerators", file.stem.removeprefix("backendai-"), _WHY, partial(plugin, file))
@@ -39,8 +39,8 @@ def checks(ctx: Context) -> list[Check]:
 
 def plugin(file: Path, _ctx: Context) -> Result:
     """Whether driver, device nodes and libraries are there."""
-    text = files.read(file) or ""
-    patterns = re.findall(r"^DeviceAllow=char-(\S+)", text, re.M)
+    allowed = plugins.words(file, "DeviceAllow")
+    patterns = [word.removeprefix("char-") for word in allowed if word.startswith("char-")]
     if not patterns:
         return ok("it simulates its devices")
     found, missing = _drivers(patterns)
@@ -49,13 +49,14 @@ def plugin(file: Path, _ctx: Context) -> Result:
             f"no driver: {DRIVERS} has no {' and no '.join(missing)}",
             f"install the vendor's driver, {AGAIN}",
         )
-    counts = {name: _nodes(major) for name, major in found.items()}
+    nodes = _nodes()
+    counts = {name: nodes[major] for name, major in found.items()}
     if bare := [name for name, count in counts.items() if not count and name in patterns]:
         return fail(
             f"the driver is loaded, but {DEVICES} has no node of {', '.join(bare)}",
             f"have the vendor's tools make them (NVIDIA: nvidia-modprobe -u -c 0), {AGAIN}",
         )
-    if absent := _absent(re.findall(r"^X-Libraries=(.*)$", text, re.M)):
+    if absent := _absent(plugins.words(file, "X-Libraries")):
         return fail(f"the host has no {', '.join(absent)}", f"install it, run: ldconfig; {AGAIN}")
     return ok(", ".join(f"{name} ({count})" for name, count in sorted(counts.items()) if count))
 
@@ -77,10 +78,10 @@ def _drivers(patterns: Sequence[str]) -> tuple[dict[str, int], list[str]]:
     return {name: known[name] for name in known if name in (*plain, *others)}, missing
 
 
-def _nodes(major: int) -> int:
-    """How many device nodes there are with this number."""
+def _nodes() -> Counter[int | None]:
+    """How many device nodes there are by their major number."""
     found = (Path(folder, name) for folder, _, names in os.walk(DEVICES) for name in names)
-    return sum(_major(path) == major for path in found)
+    return Counter(map(_major, found))
 
 
 def _major(path: Path) -> int | None:
@@ -92,8 +93,7 @@ def _major(path: Path) -> int | None:
     return os.major(seen.st_rdev) if stat.S_ISCHR(seen.st_mode) else None
 
 
-def _absent(lines: Iterable[str]) -> list[str]:
+def _absent(wanted: Sequence[str]) -> list[str]:
     """Libraries that the host's loader does not know, in any version."""
-    wanted = [name for row in lines for name in row.split()]
     known = run(["ldconfig", "-p"]).stdout if wanted else ""
     return [name for name in wanted if not re.search(rf"^\s*{re.escape(name)}\b", known, re.M)]

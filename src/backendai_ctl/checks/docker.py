@@ -8,7 +8,6 @@ from http.client import HTTPException
 from typing import Any
 
 from backendai_ctl.context import Context
-from backendai_ctl.platform import http
 from backendai_ctl.probes import servers
 from backendai_ctl.result import Result, fail, ok, skip, warn
 from backendai_ctl.topology import container_engine
@@ -115,8 +114,5 @@ def _judged(ctx: Context, judge: Callable[[Engine, dict[str, Any]], Result]) -> 
 
 
 def _info(engine: Engine) -> dict[str, Any]:
-    status, body = http.ask("http://localhost/info", timeout=5, local=engine.socket)
-    if status != 200:
-        raise ConnectionError(f"HTTP {status}")
-    data: dict[str, Any] = json.loads(body)
+    data: dict[str, Any] = container_engine.ask(engine.socket, "info", timeout=5)
     return data

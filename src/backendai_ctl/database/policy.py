@@ -6,8 +6,6 @@ from backendai_ctl.database.connection import Connection
 from backendai_ctl.site import values
 from backendai_ctl.site.schema import Site
 
-_ROW = "FROM keypair_resource_policies WHERE is_default"
-
 
 def wanted(site: Site) -> dict[str, int]:
     """What the site file says, by column; times in seconds, 0 for no end."""
@@ -26,7 +24,8 @@ def differing(db: Connection, site: Site) -> dict[str, tuple[int, int]]:
     columns = wanted(site)
     if not columns:
         return {}
-    (row,) = db.rows(f"SELECT {', '.join(columns)} {_ROW}") or [columns]
+    query = f"SELECT {', '.join(columns)} FROM keypair_resource_policies WHERE is_default"
+    (row,) = db.rows(query) or [columns]
     return {c: (row[c], value) for c, value in columns.items() if row[c] != value}
 
 

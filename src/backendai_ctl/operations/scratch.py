@@ -20,7 +20,6 @@ from pathlib import Path
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform import careful, files, trees
-from backendai_ctl.platform import http as requests
 from backendai_ctl.topology import container_engine
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ AGE = (
 )  # seconds between two looks: an agent that restarts a session has no container meanwhile
 _KERNEL = "ai.backend.kernel-id"  # the agent's label of a container
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:_tmp)?")
-_CONTAINERS = "http://localhost/containers/json?all=1"
 Seen = dict[str, list[int]]  # name -> device, inode, when it was first seen without a container
 
 
@@ -47,7 +45,7 @@ def record(ctx: Context) -> Path:
 def left(ctx: Context) -> list[str]:
     """Folders that the next `sweep` would remove."""
     now = _now()
-    return [name for name, row in (_seen(ctx, now) or {}).items() if now - row[2] >= AGE]
+    return _due(_seen(ctx, now) or {}, now)
 
 
 def sweep(ctx: Context) -> int:
@@ -55,14 +53,12 @@ def sweep(ctx: Context) -> int:
     now, removed = _now(), 0
     if (seen := _seen(ctx, now)) is None:
         return 0
-    for name, (device, inode, since) in list(seen.items()):
-        if now - since < AGE:
-            continue
+    for name in _due(seen, now):
         kernels = _kernels(ctx)  # removing takes its time: ask again for each
         if kernels is None or name[:36] in kernels:
             continue
         try:
-            trees.remove(folder(ctx) / name, (device, inode))
+            trees.remove(folder(ctx) / name, (seen[name][0], seen[name][1]))
             removed += 1
             del seen[name]
         except Problem as problem:
@@ -70,6 +66,10 @@ def sweep(ctx: Context) -> int:
     if seen or record(ctx).exists():
         files.write(record(ctx), json.dumps(seen) + "\n", mode=0o600)
     return removed
+
+
+def _due(seen: Seen, now: int) -> list[str]:
+    return [name for name, (_, _, since) in seen.items() if now - since >= AGE]
 
 
 def _now() -> int:
@@ -119,10 +119,9 @@ def _kernels(ctx: Context) -> set[str] | None:
     """Kernels that have a container, running or not; None: the engine does not say."""
     socket = container_engine.of(ctx.facts).socket
     try:
-        status, body = requests.ask(_CONTAINERS, timeout=30, local=socket, most=None)
-        rows = json.loads(body)
-        if status != 200 or not isinstance(rows, list):
-            raise OSError(f"HTTP {status}")
+        rows = container_engine.ask(socket, "containers/json?all=1", timeout=30, most=None)
+        if not isinstance(rows, list):
+            raise ValueError("no list of containers")
         return {str((row.get("Labels") or {}).get(_KERNEL)) for row in rows}
     except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
         log.debug("%s: %s", socket, error)

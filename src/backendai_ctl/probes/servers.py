@@ -161,10 +161,8 @@ def etcd_by_proxy(port: int, timeout: float) -> str:
 
 def docker(path: Path, timeout: float) -> str:
     """Docker's version, through its socket. Raises OSError, HTTPException."""
-    status, body = http.ask("http://localhost/version", timeout=timeout, local=path)
-    if status != 200:
-        raise ConnectionError(f"HTTP {status}")
-    return f"Docker {_json(body).get('Version', '?')}"
+    said = container_engine.ask(path, "version", timeout)
+    return f"Docker {said.get('Version', '?') if isinstance(said, dict) else '?'}"
 
 
 def reason(failure: BaseException) -> str:

@@ -12,6 +12,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.platform import files, folders, resolv
 from backendai_ctl.platform.units import FOLDER, line
+from backendai_ctl.services import plugins
 from backendai_ctl.site import backends
 from backendai_ctl.site.values import WILDCARDS
 from backendai_ctl.topology import (
@@ -23,8 +24,6 @@ from backendai_ctl.topology import (
 )
 from backendai_ctl.topology.addresses import service_environment
 from backendai_ctl.topology.listeners import health_url, server_addresses
-
-_GROUPS = "X-Groups="  # packaging/templates/plugin.conf.j2
 
 
 def path(component: Component) -> Path:
@@ -57,21 +56,12 @@ def wanted(ctx: Context) -> dict[Path, str]:
             lines += [f"Environment={key}={value}" for key, value in used.environment.items()]
             # A unit does not start with a group that does not exist.
             lines += [f"SupplementaryGroups={used.group}"] if used.open_to_agent else []
-        groups = filter(accounts.group_exists, _groups_of_plugins(ctx, component))
-        lines += [f"SupplementaryGroups={group}" for group in groups]
+        brought = plugins.drop_ins(ctx, component)
+        groups = {group for file in brought for group in plugins.words(file, "X-Groups")}
+        existing = filter(accounts.group_exists, sorted(groups))
+        lines += [f"SupplementaryGroups={group}" for group in existing]
         made[path(component)] = _text(lines, unit)
     return made
-
-
-def of_plugins(ctx: Context, component: Component) -> list[Path]:
-    """Drop-ins of the unit that came with packages, such as those of accelerators."""
-    return sorted((ctx.paths.units / f"{component.unit}.d").glob("*.conf"))
-
-
-def _groups_of_plugins(ctx: Context, component: Component) -> list[str]:
-    texts = (files.read(file) or "" for file in of_plugins(ctx, component))
-    rows = (row for text in texts for row in text.splitlines() if row.startswith(_GROUPS))
-    return sorted({group for row in rows for group in row.removeprefix(_GROUPS).split()})
 
 
 def of_server(ctx: Context, server: OwnServer) -> str:

@@ -17,7 +17,7 @@ from backendai_ctl.etcd import seed
 from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.platform import files, systemd
-from backendai_ctl.services import dropins
+from backendai_ctl.services import dropins, plugins
 
 LEFT_ALONE = ("disabled", "masked", "masked-runtime")
 
@@ -85,7 +85,7 @@ def fingerprint(ctx: Context, component: Component) -> str:
     digest = hashlib.sha256(ctx.facts.full_version.encode())
     given = [ctx.paths.config / component.config, dropins.path(component)]
     given += sorted(ctx.paths.config / name for name in component.credentials)
-    given += dropins.of_plugins(ctx, component)
+    given += plugins.drop_ins(ctx, component)
     if not isinstance(component, OwnServer):  # these know no authorities
         given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
     if component.name in ctx.facts.using("etcd"):

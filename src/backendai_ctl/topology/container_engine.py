@@ -17,7 +17,7 @@ from typing import Any
 from backendai_ctl import accounts
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.platform import files, units
+from backendai_ctl.platform import files, http, units
 from backendai_ctl.platform.run import PATH, run
 
 NAME = "docker"
@@ -113,6 +113,17 @@ def own(facts: Facts) -> Engine:
         group=f"backendai-{NAME}",
         path=f"{_programs(facts)}:{PATH}",
     )
+
+
+def ask(socket: Path, what: str, timeout: float, most: int | None = http.MOST) -> Any:
+    """What Docker's API says at its path `what`, as JSON has it; see http.ask.
+
+    Raises OSError, HTTPException, and ValueError if it is no JSON.
+    """
+    status, body = http.ask(f"http://localhost/{what}", timeout=timeout, local=socket, most=most)
+    if status != 200:
+        raise ConnectionError(f"HTTP {status}")
+    return json.loads(body)
 
 
 def end_containers(engine: Engine) -> None:
