@@ -15,7 +15,7 @@ from backendai_serve.patches import exchanged
 MODULE = "ai.backend.agent.docker.kernel"
 log = logging.getLogger(__name__)
 _HOME = "/root"  # in the extractor's image
-_PATIENCE = 300  # seconds
+_PATIENCE = 120  # seconds; a start may take 180
 _ABSENT = 1  # status of cat; above 124 the engine speaks, which is no word about the volume
 
 
