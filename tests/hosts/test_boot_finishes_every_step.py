@@ -33,7 +33,7 @@ roles = ["all-in-one"]
 RULES = "/etc/backendai/firewall.nft"
 # What has nothing to do on a host without volumes elsewhere, servers with TLS, other nodes and groups of
 # its own; nor have the rules for containers, which come with those of nodes, and rows and roles of the first
-# load.
+# load, nor limits that the site file does not set.
 IDLE = {
     "start-tls-proxy",
     "move-servers",
@@ -43,6 +43,7 @@ IDLE = {
     "register-images",
     "register-app-proxy",
     "provision-roles",
+    "limit-sessions",
 }
 
 
