@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
@@ -72,6 +72,22 @@ class PrivateApt:
         if not found:
             raise Failure(f"the index of Debian {self.suite} is empty", hint="try another mirror")
         return {name: _newest_of(debs) for name, debs in found.items()}
+
+    def closure(self, names: Sequence[str]) -> list[str]:
+        """The packages, and what they depend on, as apt would install them on an empty host; sorted.
+
+        Recommended packages are left out. Failure for one that Debian lacks, or that fits no other.
+        """
+        argv = ["apt-get", "install", "--simulate", "--no-install-recommends", *names]
+        done = self._run(*argv)
+        if done.returncode != 0:
+            said = f"{done.stdout}{done.stderr}".strip()  # what fits no other is told on the first
+            raise Failure(
+                f"Debian {self.suite} cannot install {', '.join(names)}:\n{said[-800:]}",
+                hint="mend `debian` in the BUILD file",
+            )
+        chosen = (line.split()[1] for line in done.stdout.splitlines() if line.startswith("Inst "))
+        return sorted(name.partition(":")[0] for name in chosen)
 
     def _targets(self) -> list[str]:
         """The indexes as `RELEASE|PATH`."""

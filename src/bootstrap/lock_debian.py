@@ -1,24 +1,27 @@
 """Renew `packaging/locks/debian.lock` from the signed indexes of Debian.
 
-Which packages are wanted is a table below and what the BUILD files of servers name; which version, path
-and sha256 comes from the newest of SUITE, SUITE-updates and SUITE-security.
+Which packages are wanted is a table below and what the BUILD files of servers and images name, of images
+with all that it depends on; which version, path and sha256 comes from the newest of SUITE, SUITE-updates
+and SUITE-security.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Callable
 
 from bootstrap.apt import PrivateApt
 from bootstrap.cache import default_cache, exclusive
 from bootstrap.changes import print_changes
 from bootstrap.debs import ensure_debs
+from bootstrap.declared import Image, images, servers
 from bootstrap.mirrors import find_mirrors
 from bootstrap.progress import say
-from bootstrap.servers import servers
 from releasekit.errors import Failure
-from releasekit.locks import Deb, read_debian_lock, write_lock
+from releasekit.locks import Deb, image_set, read_debian_lock, write_lock
 
 _ABOUT = "Debian packages by sha256; paths are relative to a mirror. Renew: scripts/lock-debian"
 
@@ -53,6 +56,7 @@ SETS: dict[str, list[str]] = {
     "testsuite": ["trixie/libpython3.13-testsuite"],
 }
 SERVERS_SUITE = "trixie"  # that of the runtime, whose libraries they use
+IMAGES_SUITE = "trixie"
 
 Sets = dict[str, list[str]]
 
@@ -65,16 +69,35 @@ def server_sets(root: Path) -> Sets:
     }
 
 
-def newest_entries(indexes: dict[str, dict[str, Deb]], sets: Sets) -> dict[str, Deb]:
-    """The newest package for every key of the sets."""
+def image_sets(wanted: Sequence[Image], closure: Callable[[Sequence[str]], list[str]]) -> Sets:
+    """What images hold beyond those they are based on; `closure` gives what packages need, with them."""
+    asked: dict[str, tuple[str, ...]] = {}
+    held: dict[str, set[str]] = {}
+    sets = {}
+    for image in wanted:
+        asked[image.name] = (*asked.get(image.base, ()), *image.debian)
+        below = held.get(image.base, set())
+        held[image.name] = set(closure(asked[image.name])) | below if image.debian else below
+        own = sorted(held[image.name] - below)
+        sets[image_set(image.name)] = [f"{IMAGES_SUITE}/{name}" for name in own]
+    return sets
+
+
+def newest_entries(
+    indexes: dict[str, dict[str, Deb]], sets: Sets, kept: Mapping[str, Deb] = MappingProxyType({})
+) -> dict[str, Deb]:
+    """The newest package for every key of the sets, or that of `kept`."""
     entries = {}
     for key in sorted({key for keys in sets.values() for key in keys}):
         suite, name = key.split("/", 1)
+        if key in kept:
+            entries[key] = kept[key]
+            continue
         if name not in indexes[suite]:
             raise Failure(
                 f"Debian {suite} has no package {name}",
                 hint="mend the table in src/bootstrap/lock_debian.py, or `debian` in the BUILD file "
-                "of a server",
+                "of a server or an image",
             )
         entries[key] = indexes[suite][name]
     return entries
@@ -100,7 +123,12 @@ def main(root: Path, argv: list[str]) -> int:
         "Debian's signed archive, read with a private apt (no root) from this machine's mirror "
         "or BACKENDAI_DEBIAN_MIRROR. Fetches the files into the cache.",
     )
-    parser.parse_args(argv)
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what is locked at its version: only what is new, or left out, changes",
+    )
+    given = parser.parse_args(argv)
     path = root / "packaging/locks/debian.lock"
     cache = default_cache()
     mirrors = find_mirrors()
@@ -113,7 +141,9 @@ def main(root: Path, argv: list[str]) -> int:
             apt = PrivateApt(suite, cache.root / "apt" / suite, mirrors)
             apt.update()
             indexes[suite] = apt.newest()
-        entries = newest_entries(indexes, sets)
+            if suite == IMAGES_SUITE:
+                sets.update(image_sets(images(root), apt.closure))
+        entries = newest_entries(indexes, sets, old if given.keep else {})
         ensure_debs(cache, entries, frozen=True)
     write_lock(path, lock_data(entries, sets))
     print_changes(path, old, entries)

@@ -19,7 +19,7 @@ from bootstrap.pip import Pip
 from bootstrap.wheels import target_flags
 from releasekit.errors import Failure
 from releasekit.files import Entry, sha256_of
-from releasekit.locks import Wheel, canonical
+from releasekit.locks import canonical
 
 _PROBE = """
 import json, sys
@@ -46,7 +46,7 @@ def resolve(
     python: str,
     roots: Sequence[str],
     *flags: str,
-    kept: Mapping[str, Wheel] = MappingProxyType({}),
+    kept: Mapping[str, Entry] = MappingProxyType({}),
 ) -> dict[str, Resolved]:
     """Resolve `roots` for CPython `python` on manylinux_2_28, by canonical name.
 
@@ -58,7 +58,7 @@ def resolve(
     with tempfile.TemporaryDirectory(prefix="resolve-") as name:
         folder = Path(name)
         (folder / "roots.txt").write_text("".join(f"{root}\n" for root in roots))
-        pins = (f"{name}=={wheel.version}\n" for name, wheel in kept.items())
+        pins = (f"{name}=={entry.version}\n" for name, entry in kept.items())
         (folder / "kept.txt").write_text("".join(pins))
         done = pip.run(
             "install",

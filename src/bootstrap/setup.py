@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from releasekit.locks import Deb, DebianLock
 
 # A warm start imports this module: what only a set-up needs is imported inside its functions.
-LOCKS = ("debian.lock", "npm.lock", "python.lock", "tools.lock")
+LOCKS = ("debian.lock", "images.lock", "npm.lock", "python.lock", "tools.lock")
 _ALSO = (
     "packaging/runtime/sitecustomize.py",
     "src/releasekit/relocate.py",
@@ -99,11 +99,13 @@ def set_up(root: Path, *, frozen: bool) -> Ready:
 
 
 def debs_of_a_build(debian: DebianLock, root: Path) -> dict[str, Deb]:
-    """The Debian packages that a build takes, by key; Failure for a server that is not in the lock."""
+    """The Debian packages that a build takes, by key; Failure if the lock lacks a server's or image's."""
+    from bootstrap.declared import images, servers
     from bootstrap.interpreters import RELEASE_PYTHON, python_debs
-    from bootstrap.servers import servers
+    from releasekit.locks import image_set
 
-    sets = ("pip", "node-licences", *servers(root))
+    sets = ["pip", "node-licences", *servers(root)]
+    sets += [image_set(image.name) for image in images(root)]
     debs = {key: deb for name in sets for key, deb in debian.of(name).items()}
     return {**debs, **python_debs(debian, RELEASE_PYTHON)}
 
@@ -131,7 +133,7 @@ class _Work:
         from bootstrap.cache import default_cache
         from bootstrap.interpreters import Interpreters
         from releasekit.errors import Failure
-        from releasekit.locks import read_python_lock
+        from releasekit.locks import read_python_lock, read_tools_lock
 
         self.root = root
         self.locks = root / "packaging/locks"
@@ -141,6 +143,7 @@ class _Work:
             raise Failure(f"{self.locks}/tools.lock is missing", hint="run scripts/lock-tools")
         self.tools = self.pythons.tools
         self.python_lock = read_python_lock(self.locks / "python.lock")
+        self.images_lock = read_tools_lock(self.locks / "images.lock")
         self.frozen = frozen
 
     def run(self) -> Ready:
@@ -190,8 +193,8 @@ class _Work:
         ]
         unpacked = self.python_lock.unpacked
         wanted += [Item(name, entry, self.python_lock.python) for name, entry in unpacked.items()]
-        for group in ("pants", "build", "pex-pip"):
-            found = self.tools.groups.get(group)
+        groups = [self.tools.groups.get(name) for name in ("pants", "build", "pex-pip")]
+        for found in (*groups, *self.images_lock.groups.values()):
             if found is not None:
                 wanted += [Item(n, entry, found.python) for n, entry in found.packages.items()]
         return wanted

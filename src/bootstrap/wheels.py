@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +78,18 @@ def ensure_wheels(
 
 
 def _shards(missing: Sequence[Wanted]) -> list[list[Wanted]]:
-    """Groups of one Python, at most _SHARD files, similar in size; the largest files first."""
+    """Groups of one Python, at most _SHARD files, similar in size; the largest files first.
+
+    pip takes one version of a distribution: an image's other one is in another group.
+    """
+    seen: Counter[tuple[str, str]] = Counter()
+    groups: dict[tuple[str, int], list[Wanted]] = {}
+    for item in sorted(missing, key=lambda item: (-item.entry.size, item.name)):
+        turn = seen[item.python, item.name]
+        seen[item.python, item.name] += 1
+        groups.setdefault((item.python, turn), []).append(item)
     shards: list[list[Wanted]] = []
-    for python in sorted({item.python for item in missing}):
-        mine = sorted(
-            (item for item in missing if item.python == python),
-            key=lambda item: (-item.entry.size, item.name),
-        )
+    for _, mine in sorted(groups.items()):
         count = -(-len(mine) // _SHARD)
         shards.extend(mine[index::count] for index in range(count))
     return shards

@@ -9,6 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import pytest
@@ -63,7 +64,10 @@ def throw_away() -> Iterator[ThrowAwayKey]:
 
 @pytest.fixture
 def make_deb() -> MakeDeb:
-    """make_deb(path, files, package="x", compression="xz", extra=[(TarInfo, bytes)]) -> path."""
+    """make_deb(path, files, package="x", compression="xz", extra=[(TarInfo, bytes)], fields={}) -> path.
+
+    `fields`: of the control file, beyond those that each has.
+    """
 
     def make(
         path: Path,
@@ -72,8 +76,10 @@ def make_deb() -> MakeDeb:
         compression: str = "xz",
         extra: Sequence[tuple[tarfile.TarInfo, bytes]] = (),
         data_name: str = "",
+        fields: Mapping[str, str] = MappingProxyType({}),
     ) -> Path:
-        control = f"Package: {package}\nVersion: 1.0\nDescription: one\n two\n".encode()
+        rows = {"Package": package, "Version": "1.0", **fields, "Description": "one\n two"}
+        control = "".join(f"{key}: {value}\n" for key, value in rows.items()).encode()
         suffix = f".{compression}" if compression else ""
         path.write_bytes(
             b"!<arch>\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,10 +60,12 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrivateApt:
         "#!/bin/sh\n"
         f'case "$*" in *indextargets*) cat {tmp_path}/targets;;\n'
         f"*) printf '%s\\n' \"$@\" > {tmp_path}/called; cat {tmp_path}/stderr >&2;\n"
+        f"cat {tmp_path}/stdout;\n"
         f"exit $(cat {tmp_path}/status);; esac\n"
     )
     fake.chmod(0o755)
-    (tmp_path / "stderr").touch()
+    for name in ("stdout", "stderr"):
+        (tmp_path / name).touch()
     (tmp_path / "status").write_text("0")
     monkeypatch.setenv("PATH", f"{fake.parent}:/bin:/usr/bin")
     return PrivateApt("trixie", tmp_path / "apt", Mirrors("http://m.example/d", "http://s.example"))
@@ -121,3 +124,99 @@ def test_an_empty_index_is_a_clear_error(private: PrivateApt, tmp_path: Path) ->
     private.update()
     with pytest.raises(Failure, match="is empty"):
         private.newest()
+
+
+SIMULATED = """\
+NOTE: This is only a simulation!
+Reading package lists...
+The following NEW packages will be installed:
+  gcc-14-base libc6 tool
+Inst gcc-14-base (14.2.0-19 Debian:13.0/stable [amd64])
+Inst libc6:amd64 (2.41-12 Debian:13.0/stable [amd64]) []
+Inst tool (1 Debian:13.0/stable [all])
+Conf gcc-14-base (14.2.0-19 Debian:13.0/stable [amd64])
+"""
+
+
+def test_what_packages_need_is_what_apt_would_install(private: PrivateApt, tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_text(SIMULATED)
+    assert private.closure(["tool", "libc6"]) == ["gcc-14-base", "libc6", "tool"]
+    words = (tmp_path / "called").read_text().splitlines()
+    assert words[-4:] == ["--simulate", "--no-install-recommends", "tool", "libc6"]
+
+
+def test_packages_that_do_not_fit_are_named_with_what_apt_says(
+    private: PrivateApt, tmp_path: Path
+) -> None:
+    (tmp_path / "stderr").write_text("E: Unable to locate package no-such\n")
+    (tmp_path / "status").write_text("100")
+    with pytest.raises(
+        Failure, match="trixie cannot install no-such, b:\nE: Unable to locate"
+    ) as e:
+        private.closure(["no-such", "b"])
+    assert e.value.hint == "mend `debian` in the BUILD file"
+
+
+INDEX = """\
+Package: base
+Version: 1
+Architecture: all
+Depends: needed (>= 2), one | two
+Recommends: recommended
+
+Package: needed
+Version: 2
+Architecture: amd64
+Pre-Depends: deep
+
+Package: deep
+Version: 1
+Architecture: amd64
+
+Package: one
+Version: 1
+Architecture: amd64
+Conflicts: fussy
+
+Package: two
+Version: 1
+Architecture: amd64
+
+Package: fussy
+Version: 1
+Architecture: amd64
+Depends: base
+
+Package: recommended
+Version: 1
+Architecture: all
+
+Package: broken
+Version: 1
+Architecture: amd64
+Depends: needed (>= 3)
+"""
+
+
+def test_apt_itself_gives_what_packages_need_on_an_empty_host(tmp_path: Path) -> None:
+    if not shutil.which("apt-get"):
+        pytest.skip("this machine has no apt")
+    mirror, folder = tmp_path / "mirror", tmp_path / "apt"
+    mirror.mkdir()
+    rows = [
+        f"{row.strip()}\nFilename: ./{number}.deb\nSize: 1\nSHA256: {'a' * 64}\n"
+        for number, row in enumerate(INDEX.split("\n\n"))
+    ]
+    (mirror / "Packages").write_text("\n".join(rows))
+    apt_ = PrivateApt("trixie", folder, Mirrors("", ""))
+    for name in ("lists/partial", "archives/partial", "etc"):
+        (folder / name).mkdir(parents=True)
+    (folder / "sources.list").write_text(f"deb [trusted=yes] {mirror.as_uri()} ./\n")
+    (folder / "status").touch()
+    (folder / "apt.conf").touch()
+    done = apt_._run("apt-get", "update")
+    assert done.returncode == 0, done.stderr
+    assert apt_.closure(["base"]) == ["base", "deep", "needed", "one"]
+    assert apt_.closure(["base", "fussy"]) == ["base", "deep", "fussy", "needed", "two"]
+    with pytest.raises(Failure, match=r"cannot install broken:(.|\n)*Depends: needed \(>= 3\)"):
+        apt_.closure(["broken"])

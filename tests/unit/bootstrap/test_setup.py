@@ -7,10 +7,10 @@ import pytest
 
 from bootstrap import setup
 from bootstrap.cache import Cache
-from bootstrap.servers import servers
+from bootstrap.declared import images, servers
 from bootstrap.setup import LOCKS, Ready, debs_of_a_build, set_up, stamp_path, warm
 from releasekit.errors import Failure
-from releasekit.locks import DebianLock, read_debian_lock
+from releasekit.locks import DebianLock, image_set, read_debian_lock, read_tools_lock
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -73,18 +73,31 @@ def test_the_kind_of_python_39_is_part_of_the_stamp(
     assert warm(cache.root, root) is None
 
 
-def test_a_set_up_fetches_what_servers_are_made_of() -> None:
+def test_a_set_up_fetches_what_servers_and_images_are_made_of() -> None:
     lock = read_debian_lock(ROOT / "packaging/locks/debian.lock")
     debs = debs_of_a_build(lock, ROOT)
-    for name in ("python3.13", *servers(ROOT)):
+    of_images = [image_set(image.name) for image in images(ROOT)]
+    for name in ("python3.13", *servers(ROOT), *of_images):
         assert lock.of(name).items() <= debs.items(), name
 
 
-def test_a_server_that_is_not_in_the_lock_is_named_with_the_cure() -> None:
+def test_a_set_up_fetches_the_distributions_of_images(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKENDAI_CACHE", str(cache.root))
+    wanted = {item.entry.sha256 for item in setup._Work(ROOT, frozen=True)._wheels()}
+    groups = read_tools_lock(ROOT / "packaging/locks/images.lock").groups
+    for group in groups.values():
+        assert {entry.sha256 for entry in group.packages.values()} <= wanted
+
+
+def test_a_server_or_image_that_is_not_in_the_lock_is_named_with_the_cure() -> None:
     without: dict[str, tuple[str, ...]] = {"pip": (), "node-licences": ()}
-    with pytest.raises(Failure, match="no set 'docker'") as caught:
-        debs_of_a_build(DebianLock(without, {}), ROOT)
-    assert caught.value.hint == "run scripts/lock-debian"
+    for missing in ("docker", "image-base"):
+        with pytest.raises(Failure, match=f"no set '{missing}'") as caught:
+            debs_of_a_build(DebianLock(without, {}), ROOT)
+        assert caught.value.hint == "run scripts/lock-debian"
+        without.update({name: () for name in servers(ROOT)})
 
 
 class _FakeWork:

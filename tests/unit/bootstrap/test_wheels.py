@@ -20,10 +20,11 @@ Entry_ = Callable[..., Entry]
 def put(index: Path, entry: Entry_) -> Callable[..., Wanted]:
     """put(name) publishes a wheel on the index and returns what the lock says of it."""
 
-    def publish(name: str, python: str = "3.13") -> Wanted:
-        filename = f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
-        (index / filename).write_bytes(name.encode())
-        return Wanted(name, entry(name.encode(), filename), python)
+    def publish(name: str, python: str = "3.13", version: str = "1.0") -> Wanted:
+        filename = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+        data = f"{name} {version}".encode()
+        (index / filename).write_bytes(data)
+        return Wanted(name, entry(data, filename, version), python)
 
     return publish
 
@@ -55,6 +56,16 @@ def test_many_wheels_go_in_shards(
 ) -> None:
     fetch(cache, pip, *(put(f"p{number:02}") for number in range(25)))
     assert [len(line.split()) for line in calls(index)] in ([8, 8, 9], [8, 9, 8], [9, 8, 8])
+
+
+def test_two_versions_of_a_distribution_are_asked_for_in_turn(
+    cache: Cache, pip: Pip, index: Path, put: Callable[..., Wanted]
+) -> None:
+    """An image holds a version of its own, and pip refuses to fetch both at once."""
+    wanted = [put("a"), put("b"), put("a", version="2.0")]
+    fetch(cache, pip, *wanted)
+    assert all(cache.store.has(item.entry) for item in wanted)
+    assert calls(index) == ["a", "a b"]
 
 
 def test_a_later_run_fetches_only_what_is_missing(
