@@ -140,6 +140,8 @@ def hold_against(shipped: Shipped, dist: Path, scratch: Path, *, whole: bool) ->
         keyed = (row.name for row in rows if row.result == KEYS)
         unsigned = {sha256_of(built[name]): shipped.subjects[name] for name in keyed}
         rows += _others(shipped, Bundle(bundle), accepted, unsigned)
+    else:
+        rows += _images(shipped, dist)
     return rows
 
 
@@ -230,6 +232,19 @@ def _foreign(shipped: Shipped) -> list[Held]:
         if name.endswith((".deb", ".rpm")) and name not in shipped.subjects and sha256 not in known:
             size = shipped.bundle.places[path].size
             rows.append(Held(path, DIFFERENT, size, ["shipped, but no input of the provenance"]))
+    return rows
+
+
+def _images(shipped: Shipped, dist: Path) -> list[Held]:
+    """The files of images, where these were built and the bundle that holds them was not."""
+    rows = []
+    for path in sorted(path for path in (dist / "images").rglob("*") if path.is_file()):
+        name, digest = path.relative_to(dist).as_posix(), sha256_of(path)
+        theirs = shipped.bundle.manifest.get(name, "absent")
+        same = digest == theirs
+        result = SAME if same else MISSING if theirs == "absent" else DIFFERENT
+        details = [] if same else [f"shipped: {theirs}", f"built:   {digest}"]
+        rows.append(Held(name, result, path.stat().st_size, details))
     return rows
 
 

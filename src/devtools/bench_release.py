@@ -23,8 +23,8 @@ CORE = (
     *("appproxy-coordinator", "appproxy-worker", "client"),
 )
 _ABOUT = """\
-Compare the bundle of dist/ with plain ways. Size: against the seven self-contained PEXes, which bring no
-server.
+Compare the bundle of dist/ with plain ways. Size: against the seven self-contained PEXes, which bring
+neither servers nor images of sessions.
 Time, in turns on the same files: ./verify.sh, and unpacking with it, against `sha256sum` and `tar`. All
 figures are ratios of what was measured in one run; files are read once before, so that the page
 cache is the same for both. verify.sh runs in a mount namespace with its own /var/lib where that can be
@@ -72,20 +72,23 @@ def pexes(dist: Path) -> dict[str, int]:
 
 def sizes(bundle: Bundle, total: int, pex: dict[str, int]) -> str:
     """The table of sizes, each as a share of the PEXes."""
-    ours_deb = ours_rpm = 0
+    ours_deb = ours_rpm = images = 0
     for path, place in bundle.places.items():
         name = path.rsplit("/", 1)[-1]
         if name.endswith(".rpm"):
             ours_rpm += place.size
         elif name.endswith(".deb"):
             ours_deb += place.size
+        elif path.startswith("images/"):
+            images += place.size
     plain = sum(pex.values())
-    rest = total - ours_deb - ours_rpm
+    rest = total - ours_deb - ours_rpm - images
     rows = [
         (f"{len(pex)} PEXes: the plain way", plain),
         ("bundle", total),
         ("  our debs", ours_deb),
         ("  our rpms", ours_rpm),
+        ("  images of sessions", images),
         ("  the rest: indices, SBOM, licences", rest),
         ("without rpms, as the bundle of debs is", total - ours_rpm),
     ]

@@ -1,4 +1,4 @@
-"""Everything that a release ships, as the targets make it: debs, rpms, PEXes."""
+"""Everything that a release ships, as the targets make it: debs, rpms, PEXes, images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllTargets
 from pants.util.frozendict import FrozenDict
 
+from packager.images import ImagesFieldSet
 from packager.nfpm.rules import DebFieldSet, NfpmPackage, NfpmRequest, RpmFieldSet
 from packager.pex import PexFieldSet
+from releasekit.images import IMAGES
 from releasekit.model import File
 
 
@@ -20,18 +22,21 @@ from releasekit.model import File
 class Built:
     packages: tuple[NfpmPackage, ...]
     pexes: tuple[BuiltPackage, ...]
+    images: tuple[BuiltPackage, ...]
 
     @property
     def digests(self) -> tuple[Digest, ...]:
-        return (*(one.digest for one in self.packages), *(one.digest for one in self.pexes))
+        built = (*self.pexes, *self.images)
+        return (*(one.digest for one in self.packages), *(one.digest for one in built))
 
 
 @dataclass(frozen=True)
 class Artefacts:
-    """The files of every package, by its name, and the PEXes."""
+    """The files of every package, by its name, the PEXes, and the files of images."""
 
     packages: FrozenDict[str, tuple[File, ...]]
     pexes: tuple[File, ...]
+    images: tuple[File, ...]
 
 
 @rule(desc="Build everything")
@@ -45,8 +50,10 @@ async def build_everything(targets: AllTargets) -> Built:
     ]
     pexes = [PexFieldSet.create(t) for t in targets if PexFieldSet.is_applicable(t)]
     built = await MultiGet(Get(NfpmPackage, NfpmRequest, request) for request in requests)
+    images = [ImagesFieldSet.create(t) for t in targets if ImagesFieldSet.is_applicable(t)]
     packed = await MultiGet(Get(BuiltPackage, PexFieldSet, fields) for fields in pexes)
-    return Built(tuple(built), tuple(packed))
+    laid_out = await MultiGet(Get(BuiltPackage, ImagesFieldSet, fields) for fields in images)
+    return Built(tuple(built), tuple(packed), tuple(laid_out))
 
 
 def files(entries: DigestEntries) -> list[File]:
@@ -68,8 +75,10 @@ async def list_artefacts(built: Built) -> Artefacts:
     packages: dict[str, tuple[File, ...]] = {}
     for package, rows in zip(built.packages, listed):
         packages[package.name] = (*packages.get(package.name, ()), *rows)
-    pexes = tuple(row for rows in listed[len(built.packages) :] for row in rows)
-    return Artefacts(FrozenDict(packages), pexes)
+    others = [row for rows in listed[len(built.packages) :] for row in rows]
+    images = tuple(row for row in others if row.path.startswith(f"{IMAGES}/"))
+    pexes = tuple(row for row in others if row not in images)
+    return Artefacts(FrozenDict(packages), pexes, images)
 
 
 def rules() -> Any:

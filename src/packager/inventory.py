@@ -19,9 +19,11 @@ from pants.engine.fs import (
 from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import AllTargets, Target
+from pants.util.frozendict import FrozenDict
 
 from packager.artefacts import Artefacts, files
 from packager.drift import Debs, DebsRequest, used_entry
+from packager.images import ImageBaseField, ImageTargets
 from packager.inputs import KitProcess, Lock, LockedDigest, LockedFile, LockedFiles, LockFile
 from packager.nfpm import fields as f
 from packager.nfpm.contents import Contents, ContentsRequest
@@ -30,12 +32,12 @@ from packager.options import Packager
 from packager.own import OwnWheel, OwnWheels
 from packager.pex import PexFieldSet
 from packager.release import Release
-from packager.targets import DebianSetField, PackageField
+from packager.targets import DebianSetField, PackageField, SummaryLineField
 from packager.trees import Owners
 from releasekit import specs
 from releasekit.closure import closure
-from releasekit.inventory import InventorySpec
-from releasekit.locks import canonical
+from releasekit.inventory import InventorySpec, image_package
+from releasekit.locks import canonical, image_set
 from releasekit.model import File, Inventory, Package, Part, Pex, ReleaseFacts
 from releasekit.part_licenses import LicensesSpec
 
@@ -222,6 +224,36 @@ async def list_distributions(owners: Owners, own: OwnWheels, release: Release) -
     return Distributions(tuple(parts))
 
 
+@dataclass(frozen=True)
+class InImages:
+    """Images of sessions as packages of ours, and what they hold; `entries`: wheels of images.lock."""
+
+    packages: tuple[Package, ...]
+    parts: tuple[Part, ...]
+    debian_sets: FrozenDict[str, str]
+    entries: tuple[Entry, ...]
+
+
+@rule
+async def list_images(images: ImageTargets, release: Release) -> InImages:
+    lock = await Get(Lock, LockFile("images"))
+    packages, parts, entries = [], list[Part](), list[Entry]()
+    for target in images.targets:
+        name = target.address.target_name
+        based_on = (image_package(base),) if (base := target[ImageBaseField].value) else ()
+        summary = target[SummaryLineField].value
+        packages.append(Package(image_package(name), summary, "amd64", based_on))
+        for wheel, entry in lock.data["groups"].get(name, {}).get("packages", {}).items():
+            parts.append(locked_part(entry, "pypi", wheel, packages=(image_package(name),)))
+            entries.append(entry)
+    return InImages(
+        tuple(packages),
+        tuple(parts),
+        FrozenDict((image_package(name), image_set(name)) for name in images.names),
+        tuple(entries),
+    )
+
+
 @rule(desc="Gather what the release is made of")
 async def gather_inventory(
     request: InventoryRequest,
@@ -230,6 +262,7 @@ async def gather_inventory(
     artefacts: Artefacts,
     ours: OurPackages,
     distributions: Distributions,
+    in_images: InImages,
     packager: Packager,
 ) -> GatheredInventory:
     python, debian = await MultiGet(Get(Lock, LockFile("python")), Get(Lock, LockFile("debian")))
@@ -238,26 +271,31 @@ async def gather_inventory(
         for t in targets
         if t.has_fields([PackageField, DebianSetField])
     }
-    parts = [*distributions.parts, *ours.stated]
+    parts = [*distributions.parts, *ours.stated, *in_images.parts]
+    sets.update(in_images.debian_sets)
     for package, debian_set in sets.items():
         parts += debian_parts(debian.data, debian_set, packager.cache, package)
     listed = merged(parts)
     wheels = [part for part in listed if part.kind == "pypi" and not part.extent]
     locked = python.data["packages"]
+    by_sha256 = {entry["sha256"]: entry for entry in (*in_images.entries, *locked.values())}
     said = await MultiGet(
         Get(
             LockedDigest,
             PartLicenses(
-                tuple(LockedFile.of(locked[part.name]) for part in wheels), (), "wheels.json"
+                tuple(LockedFile.of(by_sha256[part.sha256]) for part in wheels), (), "wheels.json"
             ),
         ),
         Get(LockedDigest, PartLicenses((), tuple(sorted({*sets.values()})), "debs.json")),
     )
     inventory = Inventory(
         release=release_facts(release),
-        packages=tuple(
-            replace(package, files=request.shipped(artefacts.packages[package.name]))
-            for package in ours.packages
+        packages=(
+            *(
+                replace(package, files=request.shipped(artefacts.packages[package.name]))
+                for package in ours.packages
+            ),
+            *in_images.packages,
         ),
         parts=listed,
         pexes=_pexes(targets, artefacts, locked),

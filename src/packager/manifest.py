@@ -22,9 +22,11 @@ from pants.engine.unions import UnionRule
 
 from packager.artefacts import Built, files
 from packager.drift import Debs, DebsRequest
+from packager.images import ImageTargets
 from packager.release import Release
 from packager.targets import DebianSetField, ReleaseMarkerField
 from releasekit.errors import Failure
+from releasekit.locks import image_set
 from releasekit.model import File
 
 
@@ -63,9 +65,14 @@ def manifest(
 
 @rule(desc="List the release")
 async def package_release(
-    _field_set: ReleaseFieldSet, targets: AllTargets, release: Release, built: Built
+    _field_set: ReleaseFieldSet,
+    targets: AllTargets,
+    images: ImageTargets,
+    release: Release,
+    built: Built,
 ) -> BuiltPackage:
     sets = {t[DebianSetField].value for t in targets if t.has_field(DebianSetField)}
+    sets |= set(map(image_set, images.names))
     debian = await MultiGet(Get(Debs, DebsRequest(name)) for name in sorted(sets))
     lists = await MultiGet(Get(DigestContents, Digest, one.files) for one in built.packages)
     for kind in ("deb", "rpm"):

@@ -148,16 +148,17 @@ async def state_provenance(
     source: Source,
     packager: Packager,
 ) -> Folder:
-    names = ("debian", "npm", "python", "tools")
+    names = ("debian", "images", "npm", "python", "tools")
     parsed = await MultiGet(Get(Lock, LockFile(name)) for name in names)
     signed = await Get(Rpms, SignedRpms(request.repositories))
     locks = {lock.name: lock.data for lock in parsed}
     used = {
         key: used_entry(packager.cache, entry) for key, entry in locks["debian"]["packages"].items()
     }
-    built = [file for rows in artefacts.packages.values() for file in rows]
+    packages = [file for rows in artefacts.packages.values() for file in rows]
+    built = [*packages, *artefacts.pexes, *artefacts.images]
     subjects = [
-        *(provenance.subject(file.path, file.sha256) for file in (*built, *artefacts.pexes)),
+        *(provenance.subject(file.path, file.sha256) for file in built),
         *(provenance.subject(file.path, file.sha256, unsigned=file.name) for file in signed.files),
     ]
     groups = locks["tools"]["groups"]

@@ -110,6 +110,13 @@ def control(path: Path) -> dict[str, str]:
     raise Failure(f"{path}: the control file is missing")
 
 
+def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Every file, folder and link of a package with its content; a name that leaves the root is refused."""
+    for info, content in _tar(path, "data.tar"):
+        _inside(info.name, path)
+        yield info, content
+
+
 def extract(
     path: Path, dest: Path, wanted: Callable[[str], bool] = lambda name: True
 ) -> list[Path]:

@@ -44,7 +44,11 @@ def is_elf(path: Path) -> bool:
 
 def read_elf(path: Path) -> Elf:
     """Read an ELF64 file; Failure when it is not one or is damaged."""
-    data = path.read_bytes()
+    return parse_elf(path.read_bytes(), str(path))
+
+
+def parse_elf(data: bytes, path: str) -> Elf:
+    """The same of bytes; `path` is what errors call them."""
     if data[:4] != b"\x7fELF" or len(data) < _HEADER.size:
         raise Failure(f"{path} is not an ELF file")
     if data[4:6] != b"\x02\x01":

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from releasekit.model import File, Inventory, Package, Part
 
 SUITE = "trixie"  # what we take packages from, unless a lock says another
+IMAGE = "image-"  # begins the names of images among packages of ours
 DEBIAN = {SUITE: "debian-13", "bullseye": "debian-11"}  # suite -> as package URLs say it
 
 
@@ -35,9 +36,19 @@ def purl_of(part: Part) -> str:
     return purl(part.kind, part.name, part.version, filename=part.filename)
 
 
+def image_package(name: str) -> str:
+    """What an image of sessions is called among packages of ours."""
+    return f"{IMAGE}{name}"
+
+
+def only_in_images(part: Part) -> bool:
+    """Whether no package that hosts install holds the part: it may be there in another version."""
+    return bool(part.packages) and all(name.startswith(IMAGE) for name in part.packages)
+
+
 def own_purl(package: Package, file: File, version: str) -> str:
     """The package URL of a deb or rpm of ours."""
-    kind = file.path.rsplit(".", 1)[1]
+    kind = file.path.rpartition(".")[2]
     arch = {"deb": package.arch, "rpm": {"amd64": "x86_64", "all": "noarch"}[package.arch]}[kind]
     return f"pkg:{kind}/backendai/{package.name}@{version}?arch={arch}"
 

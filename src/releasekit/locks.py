@@ -96,6 +96,11 @@ class ToolsLock:
         return self.groups[name]
 
 
+def image_set(name: str) -> str:
+    """The set of debian.lock with what an image of sessions holds beyond the one it is based on."""
+    return f"image-{name}"
+
+
 def canonical(name: str) -> str:
     """The canonical form of a distribution's name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -165,8 +170,8 @@ def read_debian_lock(path: Path) -> DebianLock:
 
 
 def read_tools_lock(path: Path) -> ToolsLock:
-    """Read `tools.lock`."""
-    data = _load(path, "scripts/lock-tools")
+    """Read `tools.lock`, or `images.lock`, which has groups alone."""
+    data = _load(path, f"scripts/lock-{path.stem}")
     groups = {}
     for name, raw in _table(data, "groups", path).items():
         entries = {

@@ -66,6 +66,9 @@ def locked(locks: Mapping[str, Mapping[str, Any]], used: Mapping[str, Any]) -> l
     for group in BUILD_GROUPS:
         for name, entry in locks["tools"]["groups"].get(group, {}).get("packages", {}).items():
             found.append(dependency("pypi", "tools", f"{group}.{name}", name, entry))
+    for image, group in locks["images"]["groups"].items():
+        for name, entry in group["packages"].items():
+            found.append(dependency("pypi", "images", f"{image}.{name}", name, entry))
     debian = locks["debian"]
     keys = {key for name, keys in debian["sets"].items() if name not in TEST_ONLY for key in keys}
     for key in keys:

@@ -31,6 +31,7 @@ from releasekit.specs import program
 GROUPS = {
     "ours-deb": "Our packages, deb",
     "ours-rpm": "Our packages, rpm",
+    "images": "Images of sessions",
     "rest": "Indices, SBOM, licences, documents",
 }
 TEMPLATE, STYLE, SCRIPT = "index.html.j2", "style.css", "page.js"
@@ -59,7 +60,7 @@ def group(path: str) -> str:
         return "ours-rpm"
     if name.endswith(".deb"):
         return "ours-deb"
-    return "rest"
+    return "images" if path.startswith("images/") else "rest"
 
 
 def context(spec: Spec) -> dict[str, Any]:

@@ -27,7 +27,15 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from releasekit.errors import Failure, run_main
-from releasekit.inventory import InventorySpec, digest, gathered, own_purl, owned_by, purl_of
+from releasekit.inventory import (
+    InventorySpec,
+    digest,
+    gathered,
+    only_in_images,
+    own_purl,
+    owned_by,
+    purl_of,
+)
 from releasekit.model import File, Inventory, Package, Part, ReleaseFacts
 from releasekit.specs import program
 
@@ -140,7 +148,11 @@ def release_bill(inventory: Inventory) -> Bom:
         below = [made for part, made in parts.items() if package.name in part.packages]
         needs = [packages[name] for name in package.requires if name in packages]
         bill.register_dependency(packages[package.name], [*needs, *below])
-    wheels = {part.name: made for part, made in parts.items() if part.kind == "pypi"}
+    wheels = {
+        part.name: made
+        for part, made in parts.items()
+        if part.kind == "pypi" and not only_in_images(part)
+    }
     for pex in inventory.pexes:
         bill.register_dependency(pexes[pex.path], [wheels[name] for name in pex.distributions])
     _link(bill, parts)
@@ -156,7 +168,11 @@ def _bill(inventory: Inventory, component: Component, content: Any) -> Bom:
 
 def _link(bill: Bom, made: Mapping[Part, Component]) -> None:
     """Register what parts require of each other."""
-    by_name = {(part.kind, part.name): one for part, one in made.items() if not part.extent}
+    by_name = {
+        (part.kind, part.name): one
+        for part, one in made.items()
+        if not part.extent and not only_in_images(part)
+    }
     for part, component in made.items():
         # Distributions of our own stand among those of others.
         kinds = ("pypi", "generic") if part.kind in ("pypi", "generic") else (part.kind,)

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -49,14 +49,27 @@ def install_wheel(
     site = environment / f"lib/python{python}/site-packages"
     headers = environment / ".headers"
     scheme = {
-        "purelib": str(site),
-        "platlib": str(site),
-        "scripts": str(environment / "bin"),
-        "data": str(environment),
-        "headers": str(headers),
+        "purelib": site,
+        "platlib": site,
+        "scripts": environment / "bin",
+        "data": environment,
+        "headers": headers,
     }
+    installed = lay_out(wheel, scheme, f"{shown_as}/bin/python")
+    shutil.rmtree(headers, ignore_errors=True)
+    _settle(installed, environment, shown_as, tuple(rules))
+    return installed
+
+
+def lay_out(wheel: Path, scheme: Mapping[str, Path], interpreter: str) -> Installed:
+    """Lay `wheel` out by a scheme of `installer`; its scripts start `interpreter`.
+
+    Raises Failure for a broken wheel or a path that already exists.
+    """
     destination = SchemeDictionaryDestination(
-        scheme_dict=scheme, interpreter=f"{shown_as}/bin/python", script_kind="posix"
+        scheme_dict={name: str(path) for name, path in scheme.items()},
+        interpreter=interpreter,
+        script_kind="posix",
     )
     try:
         with WheelFile.open(wheel) as source:
@@ -67,7 +80,7 @@ def install_wheel(
             )
             # file names spell a distribution with underscores, prune tables by its canonical name
             name = canonical(source.distribution)
-            installed = Installed(name, source.version, site / source.dist_info_dir)
+            return Installed(name, source.version, scheme["purelib"] / source.dist_info_dir)
     except FileExistsError as error:
         raise Failure(
             f"{wheel.name}: {error}",
@@ -77,9 +90,6 @@ def install_wheel(
         raise Failure(
             f"{wheel.name}: cannot be installed: {error}", hint="renew the lock"
         ) from error
-    shutil.rmtree(headers, ignore_errors=True)
-    _settle(installed, environment, shown_as, tuple(rules))
-    return installed
 
 
 def _settle(

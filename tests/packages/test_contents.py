@@ -166,6 +166,8 @@ def resolve(path: str, target: str, links: Mapping[str, str]) -> str:
 def test_release_lists_every_artefact_with_its_sha256(dist: Path) -> None:
     listed = json.loads((dist / "release.json").read_text("utf-8"))["artefacts"]
     there = {p.name: p for p in dist.iterdir() if p.name.endswith((".deb", ".rpm", ".pex"))}
+    images = [path for path in (dist / "images").rglob("*") if path.is_file()]
+    there.update({path.relative_to(dist).as_posix(): path for path in images})
     assert sorted(listed) == sorted(there)
     for name, path in there.items():
         with path.open("rb") as stream:

@@ -18,12 +18,15 @@ import dist as artefacts
 
 INFO = re.compile(r".*/site-packages/([^/]+)-([^-/]+)\.dist-info/METADATA")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+IMAGES = sorted(
+    path.parent.name for path in (artefacts.REPOSITORY / "packaging/images").glob("*/BUILD")
+)
 Bills = Mapping[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
 def bills(dist: Path) -> Bills:
-    """The bill of each package by its name, and `release`."""
+    """The bill of each package and image by its name, and `release`."""
     paths = sorted((dist / "sbom").rglob("*.cdx.json"))
     if not paths:
         artefacts.unavailable(f"no SBOM in {dist}: run ./pants package ::")
@@ -36,7 +39,8 @@ def said(component: Mapping[str, Any], name: str) -> list[str]:
 
 def files(component: Mapping[str, Any]) -> dict[str, str]:
     """The sha256 of each artefact of a package, by file name."""
-    return {row["name"]: row["hashes"][0]["content"] for row in component["components"]}
+    rows = component.get("components", ())  # of an image: none
+    return {row["name"]: row["hashes"][0]["content"] for row in rows}
 
 
 def distributions(bill: Mapping[str, Any]) -> set[tuple[str, str]]:
@@ -52,11 +56,27 @@ def distributions(bill: Mapping[str, Any]) -> set[tuple[str, str]]:
 def test_every_distribution_in_a_deb_is_in_its_bill_and_the_other_way_round(
     debs: Mapping[str, Package], bills: Bills
 ) -> None:
-    assert {*debs, "release"} == set(bills)
+    assert {*debs, *(f"image-{name}" for name in IMAGES), "release"} == set(bills)
     for name, deb in debs.items():
         found = [INFO.fullmatch(path) for path in deb.paths("file")]
         inside = {(canonical(match[1]), match[2]) for match in found if match}
         assert inside == distributions(bills[name]), name
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_what_the_locks_have_for_an_image_is_in_its_bill(bills: Bills, image: str) -> None:
+    """That its layer holds just that, test_images.py says."""
+    locks = {
+        name: json.loads((artefacts.REPOSITORY / f"packaging/locks/{name}.lock").read_text("utf-8"))
+        for name in ("debian", "images")
+    }
+    bill = bills[f"image-{image}"]
+    wheels = locks["images"]["groups"].get(image, {"packages": {}})["packages"]
+    assert distributions(bill) == {(name, entry["version"]) for name, entry in wheels.items()}
+    parts = bill.get("components", ())
+    debs = {part["name"] for part in parts if part.get("purl", "").startswith("pkg:deb/")}
+    assert debs == {key.partition("/")[2] for key in locks["debian"]["sets"][f"image-{image}"]}
+    assert len(parts) == len(debs) + len(wheels)
 
 
 @pytest.mark.parametrize("package", ["backendai-runtime", *SERVER_PACKAGES])
@@ -99,7 +119,9 @@ def test_the_provenance_names_every_artefact_and_only_locked_inputs(
     statement = json.loads((dist / "provenance/release.intoto.json").read_text("utf-8"))
     subjects = {row["name"]: row["digest"]["sha256"] for row in statement["subject"]}
     built = {path.name for kind in ("deb", "rpm", "pex") for path in dist.glob(f"*.{kind}")}
-    assert built <= set(subjects)
+    images = [path for path in (dist / "images").rglob("*") if path.is_file()]
+    built |= {path.relative_to(dist).as_posix() for path in images}
+    assert images and built <= set(subjects)
     for name, bill in bills.items():
         if name != "release":
             assert set(files(bill["metadata"]["component"]).values()) <= set(subjects.values())

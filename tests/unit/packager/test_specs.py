@@ -12,6 +12,7 @@ from pants.engine.fs import Snapshot
 from releasekit.apt_repository import AptSpec
 from releasekit.bundle import BundleSpec
 from releasekit.inventory import InventorySpec
+from releasekit.model import Package
 from releasekit.nfpm import PackageSpec
 from releasekit.own_wheel import WheelSpec
 from releasekit.part_licenses import LicensesSpec
@@ -229,27 +230,35 @@ def test_the_inventory_has_every_package_and_part() -> None:
     assert spec == told(InventorySpec, "license_index")
     packages = {package.name: package for package in spec.inventory.packages}
     names = ("common", "gate", "one", "own", "serve", "two")
-    assert list(packages) == [f"backendai-{name}" for name in names]
+    images = ["image-high", "image-low"]
+    assert list(packages) == [*(f"backendai-{name}" for name in names), *images]
+    assert packages["image-low"] == Package("image-low", "What all share", "amd64")
+    assert packages["image-high"] == Package("image-high", "An image", "amd64", ("image-low",))
     one = packages["backendai-one"]
     assert one.requires == tuple(f"backendai-{need}" for need in ("common", "ctl", "runtime"))
     assert [Path(file.path).suffix for file in one.files] == [".deb", ".rpm"]
-    assert {(part.kind, part.name): part.packages for part in spec.inventory.parts} == {
-        ("deb", "libown"): ("backendai-serve",),
-        ("deb", "python3.13"): ("backendai-runtime",),
-        ("deb", "serve"): ("backendai-serve",),
-        ("generic", "our-own"): ("backendai-own",),
-        ("pypi", "one"): ("backendai-one",),
-        ("pypi", "shared"): ("backendai-common",),
-        ("pypi", "two"): ("backendai-two",),
+    parts = spec.inventory.parts
+    assert {(part.kind, part.name, part.version): part.packages for part in parts} == {
+        ("deb", "libown", "1.0"): ("backendai-serve", "image-low"),
+        ("deb", "python3.13", "1.0"): ("backendai-runtime",),
+        ("deb", "serve", "1.0"): ("backendai-serve",),
+        ("deb", "shell", "1.0"): ("image-low",),
+        ("generic", "our-own", "26.9.6"): ("backendai-own",),
+        ("pypi", "jl", "1.0"): ("image-high",),
+        ("pypi", "one", "1.0"): ("backendai-one",),
+        ("pypi", "one", "2.0"): ("image-high",),
+        ("pypi", "shared", "1.0"): ("backendai-common", "image-high"),
+        ("pypi", "two", "1.0"): ("backendai-two",),
     }
+    assert len({part.sha256 for part in parts}) == len(parts)
     [pex] = spec.inventory.pexes
     assert (pex.path, pex.distributions) == ("backendai-one.pex", ("one", "shared"))
     assert spec.licenses == ("wheels.json", "debs.json")
     wheels = told(LicensesSpec, "part_licenses", output="wheels.json")
-    names = sorted(Path(path).name.partition("-")[0] for path in wheels.wheels)
-    assert names == ["one", "shared", "two"]
+    names = sorted(Path(path).name.partition("-py3")[0] for path in wheels.wheels)
+    assert names == ["jl-1.0", "one-1.0", "one-2.0", "shared-1.0", "two-1.0"]
     debs = told(LicensesSpec, "part_licenses", output="debs.json")
-    assert debs.debs == [f"debs/{name}.deb" for name in ("libown", "python3.13", "serve")]
+    assert debs.debs == [f"debs/{name}.deb" for name in ("libown", "python3.13", "serve", "shell")]
 
 
 def test_the_page_is_made_of_the_parts_and_of_what_there_is() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from releasekit.debfile import control, extract
+from releasekit.debfile import control, extract, members
 from releasekit.errors import Failure
 
 MakeDeb = Callable[..., Path]
@@ -42,6 +42,31 @@ def test_files_and_links_are_unpacked(
 def test_control_fields_keep_continuation_lines(tmp_path: Path, make_deb: MakeDeb) -> None:
     fields = control(make_deb(tmp_path / "x.deb", {}, package="libx"))
     assert fields == {"Package": "libx", "Version": "1.0", "Description": "one\ntwo"}
+
+
+def test_every_member_is_told_as_the_package_has_it(tmp_path: Path, make_deb: MakeDeb) -> None:
+    """Folders, absolute links and set-user-ID too: who asks decides what of it to take."""
+    folder, tool = tarfile.TarInfo("./var/x/"), tarfile.TarInfo("./usr/bin/su")
+    folder.type, folder.mode, folder.uid = tarfile.DIRTYPE, 0o1777, 6
+    tool.mode = 0o4755
+    files = {"./a": b"a", "./l": "/etc/c"}
+    deb = make_deb(tmp_path / "x.deb", files, extra=[(folder, b""), (tool, b"su")])
+    found = {info.name: (info, content) for info, content in members(deb)}
+    assert {name: content for name, (_, content) in found.items()} == {
+        **{"./a": b"a", "./l": b""},
+        **{"./var/x": b"", "./usr/bin/su": b"su"},
+    }
+    assert found["./l"][0].linkname == "/etc/c"
+    assert (found["./var/x"][0].mode, found["./var/x"][0].uid) == (0o1777, 6)
+    assert found["./usr/bin/su"][0].mode == 0o4755
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "./usr/../../evil"])
+def test_no_member_is_told_whose_name_is_outside(
+    tmp_path: Path, make_deb: MakeDeb, name: str
+) -> None:
+    with pytest.raises(Failure, match="leaves the package's root"):
+        list(members(make_deb(tmp_path / "x.deb", {name: b"x"})))
 
 
 def test_only_what_is_wanted_is_unpacked(tmp_path: Path, dest: Path, make_deb: MakeDeb) -> None:

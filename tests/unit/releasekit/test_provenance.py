@@ -36,6 +36,9 @@ LOCKS: dict[str, dict[str, Any]] = {
             "test": {"packages": {"pytest": entry("pytest.whl", "f")}},
         }
     },
+    "images": {
+        "groups": {"low": {"packages": {}}, "high": {"packages": {"jl": entry("jl.whl", "8")}}}
+    },
     "debian": {
         "sets": {"services": ["trixie/db"], "testsuite": ["trixie/tests"]},
         "packages": {
@@ -62,9 +65,11 @@ def test_every_locked_input_of_a_build_is_named_by_digest() -> None:
     found = {row["annotations"]["key"]: row for row in locked(LOCKS, {})}
     assert set(found) == {
         *("packages.one", "packages.one.sdist", "unpacked.two"),
-        *("node_modules/x", "build.pex", "trixie/db"),
+        *("node_modules/x", "build.pex", "high.jl", "trixie/db"),
     }
     assert found["packages.one"]["digest"] == {"sha256": "a" * 64}
+    assert found["high.jl"]["uri"] == "pkg:pypi/jl@1.0"
+    assert found["high.jl"]["annotations"]["lock"] == "packaging/locks/images.lock"
     assert found["trixie/db"]["uri"] == "pkg:deb/debian/db@1.0?arch=amd64&distro=debian-13"
 
 

@@ -112,6 +112,21 @@ def test_the_page_is_the_same_each_time_and_leaves_a_summary(spec: Spec, tmp_pat
     assert kept["packages"]["backendai-agent"] == {"version": "1-1", "deb": 9000, "rpm": 8000}
 
 
+def test_images_of_sessions_have_a_colour_of_their_own(spec: Spec) -> None:
+    images = (
+        File("images/blobs/sha256/ab", "4" * 64, 7000),
+        File("images/index.json", "5" * 64, 1000),
+        File("docs/images/x.md", "6" * 64, 500),
+    )
+    page = render(Spec(**{**spec.__dict__, "files": (*spec.files, *images)}))
+    assert re.search(
+        r'<i class="images"></i>Images of sessions: <\w[^>]*>8.0 kB</\w+> in 2</li>', page
+    )
+    assert page.count('<rect class="images"') == 2 and page.count('<rect class="rest"') == 1
+    style = (ROOT / "packaging/report/style.css").read_text()
+    assert style.count("--images:") == style.count("--rest:") == 2, "for light and for dark"
+
+
 def test_a_release_before_is_compared_with(spec: Spec, tmp_path: Path) -> None:
     write(spec)
     before = json.loads((tmp_path / "out/summary.json").read_text())

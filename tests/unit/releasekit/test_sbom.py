@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from releasekit.errors import Failure
-from releasekit.model import Inventory
+from releasekit.model import Inventory, Package, Part
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,56 @@ def test_the_bill_of_the_release_lists_everything_and_what_depends_on_what(
     assert needs["pkg:pypi/one@1.0"] == needs["pkg:generic/ours@1.0"] == ["pkg:pypi/shared@1.0"]
     assert "pkg:deb/debian/libx1@1.0?arch=amd64&distro=debian-13" in needs["package:example-common"]
     assert properties(bill["metadata"]["component"]) == [("backendai:number", "7")]
+
+
+def with_images(inventory: Inventory) -> Inventory:
+    """With an image on another; it has `one` as packages do, and `shared` in a version of its own."""
+    images = (
+        Package("image-base", "What all share", "amd64"),
+        Package("image-python", "Python", "amd64", ("image-base",)),
+    )
+    own = Part("shared", "2.0", "MIT", kind="pypi", filename="s", packages=("image-python",))
+    parts = [
+        replace(part, packages=(*part.packages, "image-python")) if part.name == "one" else part
+        for part in inventory.parts
+    ]
+    return replace(inventory, packages=(*inventory.packages, *images), parts=(*parts, own))
+
+
+def test_an_image_of_sessions_has_a_bill_as_a_package_has(
+    sbom: Any, inventory: Inventory, tmp_path: Path
+) -> None:
+    found = bills(sbom, with_images(inventory), tmp_path)
+    bill = found["packages/image-python.cdx.json"]
+    assert {part["purl"] for part in bill["components"]} == {
+        "pkg:pypi/one@1.0",
+        "pkg:pypi/shared@2.0",
+    }
+    assert bill["metadata"]["component"].get("components", []) == [], "it is no file"
+    release = {part["bom-ref"]: part for part in found["release.cdx.json"]["components"]}
+    owners = [value for _, value in properties(release["pkg:pypi/one@1.0"])]
+    assert owners == ["example-agent", "image-python"]
+    assert properties(release["pkg:pypi/shared@2.0"]) == [("backendai:package", "image-python")]
+    needs = {
+        row["ref"]: row.get("dependsOn", []) for row in found["release.cdx.json"]["dependencies"]
+    }
+    assert needs["package:image-python"] == [
+        "package:image-base",
+        "pkg:pypi/one@1.0",
+        "pkg:pypi/shared@2.0",
+    ]
+
+
+def test_what_only_an_image_holds_is_needed_by_nothing_outside_of_it(
+    sbom: Any, inventory: Inventory, tmp_path: Path
+) -> None:
+    """`one` and the PEX are made with the version of the packages, not with that of the image."""
+    images = with_images(inventory)
+    for parts in (images.parts, images.parts[::-1]):
+        bill = json.loads(sbom.text_of(sbom.release_bill(replace(images, parts=parts)), "x"))
+        needs = {row["ref"]: row.get("dependsOn", []) for row in bill["dependencies"]}
+        assert needs["file:one.pex"] == ["pkg:pypi/one@1.0", "pkg:pypi/shared@1.0"]
+        assert needs["pkg:pypi/one@1.0"] == ["pkg:pypi/shared@1.0"]
 
 
 def test_the_same_inventory_gives_the_same_bytes_and_another_another_serial_number(

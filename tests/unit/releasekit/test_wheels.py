@@ -11,7 +11,7 @@ pytest.importorskip("installer")
 
 from releasekit.errors import Failure
 from releasekit.prune import Rule
-from releasekit.wheels import Installed, install_wheel, renew_record
+from releasekit.wheels import Installed, install_wheel, lay_out, renew_record
 
 MakeWheel = Callable[..., Path]
 Digest = Callable[[bytes], str]
@@ -101,6 +101,27 @@ def test_renewing_what_no_distribution_lists_is_refused(
     install(make_wheel(tmp_path, "a", {"a.py": b""}), tmp_path / "env")
     with pytest.raises(Failure, match="no RECORD lists it"):
         renew_record(tmp_path / "env" / SITE, "b.py")
+
+
+def test_a_wheel_is_laid_out_as_it_is_by_the_folders_that_are_given(
+    tmp_path: Path, make_wheel: MakeWheel
+) -> None:
+    """Nothing is pruned and no script isolated: that is a matter of environments of ours."""
+    entry = b"[console_scripts]\nrun = a:main\n"
+    files = {
+        **{"a.py": b"", "tests/x.map": b"", "a_b-1.0.data/data/etc/a": b"1"},
+        **{"a_b-1.0.data/headers/a.h": b"", "a_b-1.0.dist-info/entry_points.txt": entry},
+    }
+    folders = {"purelib": "site", "platlib": "site", "scripts": "bin", "data": "d", "headers": "h"}
+    scheme = {name: tmp_path / folder for name, folder in folders.items()}
+    made = lay_out(make_wheel(tmp_path, "a_b", files), scheme, "/usr/bin/python3")
+    assert (made.name, made.version) == ("a-b", "1.0")
+    assert made.info == tmp_path / "site/a_b-1.0.dist-info"
+    assert (tmp_path / "bin/run").read_bytes().startswith(b"#!/usr/bin/python3\n")
+    for path in ("site/a.py", "site/tests/x.map", "d/etc/a", "h/a.h"):
+        assert (tmp_path / path).is_file(), path
+    with pytest.raises(Failure, match=r"a_b-1\.0-py3-none-any\.whl: "):
+        lay_out(make_wheel(tmp_path, "a_b", files), scheme, "/usr/bin/python3")
 
 
 def test_one_file_of_two_distributions_is_refused_with_the_cure(

@@ -41,8 +41,9 @@ def package(text: str, member: str = "./usr/share/file") -> bytes:
 
 
 def shipped(folder: Path, debs: Mapping[str, bytes], **facts: Any) -> Shipped:
-    """A bundle, unsigned, with these debs and a provenance that names them (or `subjects`)."""
+    """A bundle, unsigned, with these debs (and `images`) and a provenance that names them (or `subjects`)."""
     files = {f"apt/pool/main/{name}": data for name, data in debs.items()}
+    files.update({f"images/{name}": data for name, data in facts.get("images", {}).items()})
     files["RELEASE"] = RELEASE.encode()
     named = facts.get("subjects", debs)
     rows = [
@@ -116,6 +117,20 @@ def test_a_pex_is_held_against_the_provenance_alone(tmp_path: Path) -> None:
     dist = built(tmp_path / "d", {"x.pex": b"1", "y.pex": b"3"})
     rows = hold_against(one, dist, tmp_path / "s", whole=True)
     assert {row.name: row.result for row in rows} == {"x.pex": SAME, "y.pex": DIFFERENT}
+
+
+def test_images_are_held_against_the_bundle_where_no_bundle_was_built(tmp_path: Path) -> None:
+    one = shipped(tmp_path / "b", {}, images={"index.json": b"{}", "same": b"1", "unbuilt": b"2"})
+    dist = tmp_path / "d"
+    built(dist, {})
+    built(dist / "images", {"index.json": b"{ }", "same": b"1", "new": b"3"})
+    rows = hold_against(one, dist, tmp_path / "s", whole=False)
+    assert {row.name: row.result for row in rows} == {
+        "images/index.json": DIFFERENT,
+        "images/new": MISSING,
+        "images/same": SAME,
+    }
+    assert tell(rows) == 1
 
 
 def test_a_package_that_nothing_accounts_for_is_a_difference(tmp_path: Path) -> None:

@@ -14,15 +14,18 @@ def test_sizes_are_shares_of_the_plain_way() -> None:
     bundle.places = {
         "apt/pool/main/backendai-agent_1_amd64.deb": Place(Path("x"), 0, 20_000_000),
         "rpm/packages/backendai-agent-1-1.x86_64.rpm": Place(Path("x"), 0, 15_000_000),
+        "images/blobs/sha256/ab": Place(Path("x"), 0, 9_000_000),
         "MANIFEST": Place(Path("x"), 0, 5_000_000),
     }
     rows = {
         line.split("|")[1].strip(): line
-        for line in sizes(bundle, 50_000_000, {"a": 100_000_000}).split("\n")
+        for line in sizes(bundle, 59_000_000, {"a": 100_000_000}).split("\n")
     }
     assert "100.0 MB" in rows["1 PEXes: the plain way"]
-    assert "0.50" in rows["bundle"]
-    assert "0.35" in rows["without rpms, as the bundle of debs is"]
+    assert "0.59" in rows["bundle"]
+    assert "9.0 MB" in rows["images of sessions"]
+    assert "15.0 MB" in rows["the rest: indices, SBOM, licences"]
+    assert "0.44" in rows["without rpms, as the bundle of debs is"]
 
 
 def test_times_are_held_against_the_plain_programs() -> None:
