@@ -19,11 +19,11 @@ _backendai_ctl() {
     local at='' word words=''
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$at $word" in
-            " status"|" start"|" stop"|" restart"|" doctor"|" reconfigure"|" config"|" config check"|" config diff"|" config show"|" db"|" db backup"|" db migrate"|" db restore"|" db status"|" etcd"|" etcd defragment"|" etcd diff"|" etcd seed"|" etcd status"|" etcd undo"|" storage"|" storage check"|" storage export"|" storage mount"|" storage status"|" admin"|" admin reset-password"|" admin show-endpoint"|" node"|" node export"|" node firewall"|" node hosts"|" node join"|" node list"|" bundle"|" bundle verify"|" docker"|" logs"|" purge") at="$at $word" ;;
+            " status"|" start"|" stop"|" restart"|" doctor"|" reconfigure"|" config"|" config check"|" config diff"|" config show"|" db"|" db backup"|" db migrate"|" db restore"|" db status"|" etcd"|" etcd defragment"|" etcd diff"|" etcd seed"|" etcd status"|" etcd undo"|" storage"|" storage check"|" storage export"|" storage mount"|" storage status"|" admin"|" admin reset-password"|" admin show-endpoint"|" node"|" node export"|" node firewall"|" node hosts"|" node join"|" node list"|" bundle"|" bundle verify"|" image"|" image list"|" image load"|" image rescan"|" docker"|" logs"|" purge") at="$at $word" ;;
         esac
     done
     case "$at:${COMP_WORDS[COMP_CWORD-1]}" in
-        " reconfigure:--only") words="create-user create-secrets create-certificates start-tls-proxy move-servers prepare-cache prepare-etcd prepare-database create-databases prepare-engine create-rpc-keypair create-volumes export-volumes apply-firewall confine-containers seed-etcd render-configs load-initial-data provision-roles create-resource-groups register-app-proxy permit-volumes limit-sessions register-images serve-beside start-services $(_backendai_ctl_schemas)" ;;
+        " reconfigure:--only") words="create-user create-secrets create-certificates start-tls-proxy move-servers prepare-cache prepare-etcd prepare-database create-databases prepare-engine create-rpc-keypair create-volumes export-volumes apply-firewall confine-containers seed-etcd render-configs load-initial-data provision-roles create-resource-groups register-app-proxy permit-volumes limit-sessions trust-registry push-images serve-beside register-images start-services $(_backendai_ctl_schemas)" ;;
         " db backup:--database") words="$(_backendai_ctl_databases)" ;;
         " db migrate:--database") words="$(_backendai_ctl_databases)" ;;
         " purge:--volumes") words="$(_backendai_ctl_tables storage.volumes)" ;;
@@ -65,10 +65,14 @@ _backendai_ctl() {
         " node list:"*) words="--json --help" ;;
         " bundle:"*) words="verify --help" ;;
         " bundle verify:"*) words="--allow-older --json --help" ;;
+        " image:"*) words="list load rescan --help" ;;
+        " image list:"*) words="--json --help" ;;
+        " image load:"*) words="--json --help" ;;
+        " image rescan:"*) words="--json --help" ;;
         " docker:"*) words="" ;;
         " logs:"*) words="-f --follow -n --lines --since --json --help $(_backendai_ctl_services)" ;;
         " purge:"*) words="--json --dry-run --data --volumes --yes-delete-all-data --help" ;;
-        *) words="status start stop restart doctor reconfigure config db etcd storage admin node bundle docker logs purge --version --debug -h --help" ;;
+        *) words="status start stop restart doctor reconfigure config db etcd storage admin node bundle image docker logs purge --version --debug -h --help" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }

@@ -26,6 +26,7 @@ NOUNS = {
     "admin": "The administrator's password and address",
     "node": "Nodes of the site: list, export, join, firewall",
     "bundle": "Releases: check a tar before it is unpacked",
+    "image": "Images that sessions start from: list, load, rescan",
     "docker": "The command docker, for sessions' images and containers",
     "logs": "Logs of the services",
     "purge": "Remove what backendai-ctl made",

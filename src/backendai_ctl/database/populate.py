@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import tomlkit
@@ -15,6 +16,7 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.platform.run import Done
 
 _PROVISION = ("permissions", "provision")
+EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def populate(target: Target, rows: Mapping[str, Any], *, roles: bool = False) -> None:
@@ -39,7 +41,17 @@ def provision(target: Target) -> None:
         _well(target, "making roles", _manage(run, _PROVISION))
 
 
-def _manage(run: Programs, *calls: Sequence[str]) -> Done:
+def rescan(target: Target, registry: str) -> None:
+    """Have the images of a registry read into the database; Problem if the program fails.
+
+    It says little of what it finds: look at what it did.
+    """
+    trust = {"SSL_CERT_FILE": str(target.ctx.paths.tls / "trust.crt")}
+    with programs(target) as run:
+        _well(target, f"reading {registry}", _manage(run, ("image", "rescan", registry), env=trust))
+
+
+def _manage(run: Programs, *calls: Sequence[str], env: Mapping[str, str] = EMPTY) -> Done:
     """`backend.ai mgr WORDS`, one after the other, with a configuration for this database alone."""
     target = run.target
     host, port = run.member
@@ -56,7 +68,7 @@ def _manage(run: Programs, *calls: Sequence[str]) -> Done:
     }
     config = run.put("manager.toml", tomlkit.dumps(settings))
     return run.backend_ai(
-        *(["mgr", *words] for words in calls), env={"BACKEND_CONFIG_FILE": str(config)}
+        *(["mgr", *words] for words in calls), env={"BACKEND_CONFIG_FILE": str(config), **env}
     )
 
 

@@ -1,20 +1,104 @@
-"""The registry of images that are loaded into this site's own Docker engines."""
+"""The registries that a site's images come from, as its database has them, and the images it knows."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
-NAME = "local"
-PROJECT = "stable"  # its images are named stable/...
+from backendai_ctl.context import Context
+from backendai_ctl.database.connection import Connection
+from backendai_ctl.topology import registry
+
+LOCAL = "local"  # images loaded into a host's own engine
+_FIND = "FROM container_registries WHERE registry_name = $1 AND project = $2"
+_WHAT = ("url", "type", "username", "password")
 
 
-def row() -> dict[str, Any]:
-    """Its row in `container_registries`; always of the same id, so that it is added once."""
+def rows(ctx: Context) -> list[dict[str, Any]]:
+    """What this release enters in `container_registries`; always of the same ids.
+
+    The site's own registry, or, where there is none, that of images loaded into engines.
+    """
+    return [_own(ctx) if registry.usable(ctx) else _local()]
+
+
+def _own(ctx: Context) -> dict[str, Any]:
     return {
-        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"backendai:registry/{NAME}/{PROJECT}")),
-        "registry_name": NAME,
-        "project": PROJECT,
-        "url": "http://localhost",
-        "type": "local",
+        **_row(registry.host(ctx)),
+        "url": registry.url(ctx),
+        "type": "docker",
+        "username": registry.USER,
+        "password": ctx.secrets.get(registry.SECRET),
+    }
+
+
+def _local() -> dict[str, Any]:
+    return {**_row(LOCAL), "url": "http://localhost", "type": "local"}
+
+
+def _row(name: str) -> dict[str, Any]:
+    place = f"backendai:registry/{name}/{registry.PROJECT}"
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, place)),
+        "registry_name": name,
+        "project": registry.PROJECT,
+    }
+
+
+def missing(db: Connection, wanted: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of which there is none by their name and project."""
+    return [
+        row
+        for row in wanted
+        if not db.value(f"SELECT count(*) {_FIND}", row["registry_name"], row["project"])
+    ]
+
+
+def stale(db: Connection, wanted: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of ours whose address or login is another one; an operator's row has an id of its own."""
+    found = []
+    for row in wanted:
+        there = db.rows(
+            f"SELECT {', '.join(_WHAT)} FROM container_registries WHERE id = $1::uuid", row["id"]
+        )
+        if there and any(there[0][key] != row.get(key) for key in _WHAT):
+            found.append(row)
+    return found
+
+
+def put(db: Connection, row: dict[str, Any]) -> None:
+    """Give a row of ours its address and login."""
+    sets = ", ".join(f"{key} = ${n}" for n, key in enumerate(_WHAT, 2))
+    values = [row.get(key) for key in _WHAT]
+    db.do(f"UPDATE container_registries SET {sets} WHERE id = $1::uuid", row["id"], *values)
+
+
+def not_permitted(db: Connection, names: Iterable[str]) -> list[tuple[str, str]]:
+    """(domain, registry) for each registry that a domain may not use."""
+    return [
+        (row["name"], name)
+        for name in names
+        for row in db.rows(
+            "SELECT name FROM domains WHERE NOT ($1 = ANY (allowed_docker_registries)) ORDER BY name",
+            name,
+        )
+    ]
+
+
+def permit(db: Connection, names: Iterable[str]) -> None:
+    """Let every domain use the registries."""
+    for name in names:
+        db.do(
+            "UPDATE domains SET allowed_docker_registries = array_append(allowed_docker_registries, $1) "
+            "WHERE NOT ($1 = ANY (allowed_docker_registries))",
+            name,
+        )
+
+
+def known(db: Connection, name: str) -> dict[str, str]:
+    """{image without its registry, as in stable/python:3.13: digest of its configuration}."""
+    query = "SELECT image, tag, config_digest FROM images WHERE registry = $1 AND status = 'ALIVE'"
+    return {
+        f"{row['image']}:{row['tag']}": row["config_digest"].strip() for row in db.rows(query, name)
     }

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backendai_ctl.database import registry
 from backendai_ctl.errors import Problem
 
 Rows = list[dict[str, Any]]
@@ -59,6 +58,7 @@ class Wanted:
     hosts: tuple[str, ...]  # PROXY:VOLUME
     proxy_address: str
     proxy_token: str
+    registries: tuple[dict[str, Any], ...]  # rows of container_registries
 
     @property
     def access_key(self) -> str:
@@ -108,7 +108,7 @@ def derive(examples: Seed, wanted: Wanted) -> Seed:
             preset["shared_memory"] = int(preset["shared_memory"])
     for policy in seed["retention_policies"]:  # else rows of what is over pile up for ever
         policy["enabled"] = True
-    seed["container_registries"] = [registry.row()]
+    seed["container_registries"] = list(wanted.registries)
     return seed
 
 
@@ -156,10 +156,10 @@ def _name_admin(seed: Seed, uuid: str, wanted: Wanted) -> None:
 
 
 def _allow(seed: Seed, wanted: Wanted) -> None:
-    """Every volume of the site to everybody, and images of the local registry."""
+    """Every volume of the site to everybody, and images of its registries."""
     hosts = {host: list(HOST_PERMISSIONS) for host in wanted.hosts}
     for table in HOST_TABLES:
         for row in seed[table]:
             row["allowed_vfolder_hosts"] = hosts
     for domain in seed["domains"]:
-        domain["allowed_docker_registries"] = [registry.NAME]
+        domain["allowed_docker_registries"] = [row["registry_name"] for row in wanted.registries]

@@ -14,8 +14,8 @@ from backendai_ctl.platform import deadline
 MOST = 1_000_000  # bytes of an answer that are read
 
 
-class _Local(http.client.HTTPConnection):
-    """HTTP over a socket of the file system, as Docker's."""
+class Local(http.client.HTTPConnection):
+    """HTTP over a socket of the file system, such as Docker's; timeout in seconds."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
@@ -44,7 +44,7 @@ def ask(
     parts, timeout = urlsplit(url), deadline.left(timeout)
     connection: http.client.HTTPConnection
     if local:
-        connection = _Local(local, timeout)
+        connection = Local(local, timeout)
     elif parts.scheme == "https":
         connection = http.client.HTTPSConnection(
             parts.hostname or "", parts.port, timeout=timeout, context=tls

@@ -19,6 +19,8 @@ from backendai_ctl.database.databases import Target, callers, named
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
 from backendai_ctl.platform import files
+from backendai_ctl.rendering import pulling
+from backendai_ctl.rendering.places import credential
 from backendai_ctl.site import backends
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import CONTROL, LOOPBACK, bracketed, split_host_port
@@ -33,7 +35,6 @@ from backendai_ctl.topology.listeners import (
 
 TOKEN_YEARS = 10  # a login of etcd is valid
 ETCD_QUOTA = 4 * 2**30  # bytes; etcd's size limit, at which it refuses to write
-CREDENTIALS = Path("/run/credentials")  # systemd.exec(5); the path is the same in every unit
 
 
 def with_config(ctx: Context) -> list[Component]:
@@ -171,9 +172,7 @@ def _names(ctx: Context) -> dict[str, object]:
         "internal_url": lambda component, what: internal_url(ctx, component, what),
         "run": lambda component, name: ctx.paths.run / component / name,
         "state": lambda component, name: ctx.paths.state / component / name,
-        "credential": lambda component, name: (
-            CREDENTIALS / ctx.facts.components[component].unit / name
-        ),
+        "credential": lambda component, name: credential(ctx.facts.components[component], name),
         "secret": ctx.secrets.get,
         **_of_servers(ctx),
         "database": lambda which: Target(ctx, named(ctx.facts, which)),
@@ -205,7 +204,9 @@ def _of_servers(ctx: Context) -> dict[str, object]:
         "scrape_jobs": lambda: metrics.jobs(ctx),
         "server_run": lambda server: ctx.paths.run / server,
         "server_state": lambda server: ctx.paths.state / server,
-        "server_credential": lambda server, name: CREDENTIALS / known[server].unit / name,
+        "server_credential": lambda server, name: credential(known[server], name),
+        "registry_login": lambda: pulling.login(ctx),
+        "registry_http": lambda: pulling.http(ctx),
         "database_clients": sum(
             len(layout.running(site, ctx.facts, target.database.component)) or 1
             for target in targets(ctx)

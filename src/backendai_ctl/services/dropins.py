@@ -79,8 +79,8 @@ def _near(ctx: Context, server: OwnServer) -> list[str]:
     if own := server_addresses(ctx, server.name):
         # PostgreSQL asks name servers who it is that comes, where a node has no address but a name.
         return [*beyond_loopback([*layout.addresses(ctx.site), *resolv.nameservers()]), *own]
-    asked = any(layout.figures_asked(ctx.facts, server.name, what) for what in server.ports)
-    if not asked and server.name != layout.METRICS:
+    called = any(ctx.facts.callers(server.name, what) for what in server.ports)
+    if not called and server.name != layout.METRICS:
         return []
     near = [*layout.addresses(ctx.site), ctx.site.agent.address]
     if server.name == layout.METRICS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.database import seed
+from backendai_ctl.database import registry, seed
 from backendai_ctl.database.connection import Connection, NotMade, connect
 from backendai_ctl.database.databases import of_manager
 from backendai_ctl.database.migration import locked
@@ -85,6 +85,7 @@ def wanted(ctx: Context) -> seed.Wanted:
         hosts=tuple(layout.permitted_hosts(site, ctx.facts)),
         proxy_address=address(ctx),
         proxy_token=token(ctx),
+        registries=tuple(registry.rows(ctx)),
     )
 
 

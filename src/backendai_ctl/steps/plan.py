@@ -24,6 +24,7 @@ from backendai_ctl.steps.prepare_database import PrepareDatabase
 from backendai_ctl.steps.prepare_engine import PrepareEngine
 from backendai_ctl.steps.prepare_etcd import PrepareEtcd
 from backendai_ctl.steps.provision_roles import ProvisionRoles
+from backendai_ctl.steps.push_images import PushImages
 from backendai_ctl.steps.register_app_proxy import RegisterAppProxy
 from backendai_ctl.steps.register_images import RegisterImages
 from backendai_ctl.steps.render_configs import RenderConfigs
@@ -31,6 +32,7 @@ from backendai_ctl.steps.seed_etcd import SeedEtcd
 from backendai_ctl.steps.serve_beside import ServeBeside
 from backendai_ctl.steps.start_services import StartServices
 from backendai_ctl.steps.start_tls_proxy import StartTlsProxy
+from backendai_ctl.steps.trust_registry import TrustRegistry
 
 STEPS: tuple[type[Step], ...] = (
     CreateUser,
@@ -60,9 +62,12 @@ STEPS: tuple[type[Step], ...] = (
     RegisterAppProxy,
     PermitVolumes,
     LimitSessions,
-    RegisterImages,
     MigrateOtherSchema,
+    TrustRegistry,
+    # While the services start: they do without the registry.
+    PushImages,
     ServeBeside,
+    RegisterImages,
     StartServices,
 )
 

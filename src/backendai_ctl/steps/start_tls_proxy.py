@@ -20,7 +20,7 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Facts
 from backendai_ctl.platform import files, systemd, units
 from backendai_ctl.probes import servers
-from backendai_ctl.rendering.render import CREDENTIALS
+from backendai_ctl.rendering.places import CREDENTIALS
 from backendai_ctl.services import dropins
 from backendai_ctl.site.values import bracketed, split_host_port
 from backendai_ctl.topology import tls_proxy

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.site.values import bracketed
-from backendai_ctl.topology import layout, tls_proxy
+from backendai_ctl.topology import layout, registry, tls_proxy
 from backendai_ctl.topology.listeners import bind, reachable
 
 _AUTHORITIES = (
@@ -67,7 +67,7 @@ def service_environment(ctx: Context) -> dict[str, str]:
     PGSSL*: how asyncpg connects; SSL_CERT_FILE: authorities trusted besides the host's.
     """
     made = database_environment(ctx)
-    if tls_on(ctx):
+    if tls_on(ctx) or (registry.secure(ctx) and registry.usable(ctx)):
         made["SSL_CERT_FILE"] = str(ctx.paths.tls / "trust.crt")
     return made
 

@@ -19,14 +19,24 @@ def joined(ctx: Context) -> bool:
     return ctx.node != layout.origin(ctx.site, ctx.facts)
 
 
+def _beside(ctx: Context, server: str) -> bool:
+    """Whether a server that the site does without is for this host, or takes its secrets from it."""
+    if not ctx.node:
+        return server in ctx.facts.optional()
+    return ctx.node in layout.running(ctx.site, ctx.facts, server) or not joined(ctx)
+
+
 def _not_ours(ctx: Context) -> Iterator[str]:
     """Those that components elsewhere hold, or that the operator gave in a file."""
     site, facts = ctx.site, ctx.facts
     installed = set(facts.installed())
     if ctx.node and not joined(ctx):  # it makes those of all nodes
         installed |= {c for n in site.nodes for c in layout.components_of(site, facts, n)}
+    servers = {
+        name for name, one in facts.servers.items() if not one.optional or _beside(ctx, name)
+    }
     for name, holders in facts.holders().items():
-        if not holders & (installed | set(facts.servers)):
+        if not holders & (installed | servers):
             yield name
     if ctx.node:  # a single host has all
         if not installed & set(facts.using("valkey")):

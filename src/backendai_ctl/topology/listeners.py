@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from backendai_ctl.context import Context
-from backendai_ctl.facts import CONTAINERS, NODES, USERS, Component, Facts, OwnServer
+from backendai_ctl.facts import CERTIFICATE, CONTAINERS, NODES, USERS, Component, Facts, OwnServer
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import LOOPBACK, WILDCARDS, bracketed, split_host_port
 from backendai_ctl.topology import bridge, container_engine, layout, places, tls_proxy
@@ -193,7 +193,10 @@ def _url(ctx: Context, component: Component, declared: str) -> str:
     users = component.serves.get(what) == USERS
     listen = ctx.site.network.listen if users else bind(ctx, component.name, what)
     url = url.replace(f"{LOOPBACK}:", f"{reachable(listen)}:")
-    return url.replace("http://", "https://", 1) if users and ctx.site.tls.mode != "off" else url
+    # What has a certificate and is not for users is for nodes: no loopback in a site of several.
+    nodes = not users and ctx.node and CERTIFICATE in component.credentials
+    secure = nodes or (users and ctx.site.tls.mode != "off")
+    return url.replace("http://", "https://", 1) if secure else url
 
 
 def port_named(component: Component, declared: str) -> str:

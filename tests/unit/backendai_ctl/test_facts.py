@@ -52,11 +52,11 @@ def test_they_are_read_as_they_were_written(facts: Facts, tmp_path: Path) -> Non
 def test_a_role_tells_apart_what_its_node_needs_and_what_it_does_without(facts: Facts) -> None:
     """A node is the site's first, and makes its secrets, by the servers that the site needs."""
     assert facts.roles["management"].servers == ("postgresql", "valkey", "etcd")
-    assert facts.roles["management"].beside == ("prometheus", "node-exporter")
+    assert facts.roles["management"].beside == ("registry", "prometheus", "node-exporter")
     assert all("node-exporter" in role.beside for role in facts.roles.values())
     assert not facts.roles["compute"].servers
     brought = {name for role in facts.roles.values() for name in role.beside}
-    assert {s.name for s in facts.servers.values() if s.optional} - brought == {"registry"}
+    assert {s.name for s in facts.servers.values() if s.optional} == brought
 
 
 def test_such_a_server_runs_where_its_unit_is(facts: Facts) -> None:

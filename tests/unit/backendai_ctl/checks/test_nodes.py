@@ -76,7 +76,9 @@ def test_ports_of_other_nodes_are_connected_to(at: At, free_port: int) -> None:
     result = nodes.reach(at("mgmt", storage_proxy=port, agent=free_port))
     assert result.level == "fail"
     assert f"store 127.0.0.3:{port} (storage-proxy, manager)" in result.message
-    assert nodes.reach(at("gpu1")).level == "ok"
+    result = nodes.reach(at("gpu1"))
+    assert result.level == "warn", "its sessions run without the registry"
+    assert "(registry, http)" in result.message
 
 
 def test_a_node_set_up_by_another_site_file_is_told_the_cure(

@@ -53,6 +53,7 @@ WANTED = seed.Wanted(
     hosts=("local:one", "local:two"),
     proxy_address="https://127.0.0.1:10200",
     proxy_token="proxy-token",
+    registries=({"id": "r", "registry_name": "127.0.0.1:8140", "project": "stable"},),
 )
 
 
@@ -114,9 +115,9 @@ def test_upstreams_text_for_a_number_is_mended(derived: seed.Seed) -> None:
     assert derived["resource_presets"][1]["shared_memory"] == 1 << 30
 
 
-def test_the_local_registry_is_there_with_a_fixed_id(derived: seed.Seed) -> None:
+def test_the_sites_registry_is_there_and_permitted(derived: seed.Seed) -> None:
     [row] = derived["container_registries"]
-    assert row == seed.derive(EXAMPLES, WANTED)["container_registries"][0]
+    assert row == WANTED.registries[0]
     assert derived["domains"][0]["allowed_docker_registries"] == [row["registry_name"]]
 
 

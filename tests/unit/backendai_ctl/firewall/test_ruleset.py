@@ -21,7 +21,7 @@ def rules(ctx: Context) -> str:
 def test_a_compute_node_is_open_to_nodes_alone(at: At) -> None:
     text = rules(at("gpu1"))
     assert "elements = { 10.77.0.1/32, 10.77.0.11/32, 10.77.0.12/32, 10.77.0.2/32 }" in text
-    assert "tcp dport { 6001, 6003, 8131, 30000-31000 } drop" in text
+    assert "tcp dport { 6001, 6003, 8131, 8140, 30000-31000 } drop" in text
     assert "@users4" not in text
 
 

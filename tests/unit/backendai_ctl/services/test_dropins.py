@@ -218,6 +218,6 @@ def test_a_server_that_nodes_need_talks_with_nodes_alone(
     }
     nodes = ["10.77.0.1", "10.77.0.21"]
     near = ["10.0.0.53", *nodes]
-    none = {name: [] for name in ("etcd", "docker", "registry")}
-    figures = {"prometheus": near, "node-exporter": nodes}
+    none = {name: [] for name in ("etcd", "docker")}
+    figures = {"prometheus": near, "node-exporter": nodes, "registry": nodes}
     assert allowed == {"postgresql": near, "valkey": near, **figures, **none}

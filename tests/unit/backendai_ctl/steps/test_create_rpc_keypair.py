@@ -12,7 +12,8 @@ from zmq.auth.certs import load_certificate
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform import files
-from backendai_ctl.rendering.render import CREDENTIALS, render
+from backendai_ctl.rendering.places import CREDENTIALS
+from backendai_ctl.rendering.render import render
 from backendai_ctl.steps.create_rpc_keypair import CreateRpcKeypair
 
 STEP = CreateRpcKeypair()

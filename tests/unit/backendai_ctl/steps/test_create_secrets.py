@@ -64,7 +64,10 @@ def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
 
 def test_a_node_has_the_secrets_of_its_components(ctx: Context) -> None:
     found = set(needed(only(ctx, "agent")))
-    assert found == {"cache-password", "etcd-password", "etcd-root-password", "etcd-token"}
+    of_servers = {"cache-password", "etcd-password", "etcd-root-password", "etcd-token"}
+    assert found == {*of_servers, "registry-password"}
+    (ctx.paths.units / "backendai-registry.service").unlink()
+    assert set(needed(only(ctx, "agent"))) == of_servers
 
 
 def test_no_secret_is_told(ctx: Context) -> None:

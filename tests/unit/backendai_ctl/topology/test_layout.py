@@ -83,7 +83,8 @@ def test_external_servers_stay_as_the_site_file_has_them(at: At, tmp_path) -> No
 def test_only_what_other_nodes_need_leaves_loopback(at: At) -> None:
     users = {"webserver", "appproxy-coordinator", "appproxy-worker", "storage-proxy"}
     own = {row for row in bound(at("mgmt")) if row[0] not in users | {"docker"}}
-    assert own == {("valkey", "clients", "10.77.0.1"), ("etcd", "clients", "10.77.0.1")}
+    names = {("valkey", "clients"), ("etcd", "clients"), ("registry", "http")}
+    assert own == {(*name, "10.77.0.1") for name in names}
     assert ("storage-proxy", "manager", "10.77.0.2") in bound(at("store"))
     assert ("agent", "rpc", "10.77.0.11") in bound(at("gpu1"))
     with_edge = {row[:2] for row in bound(at("mgmt", EDGE))}

@@ -122,4 +122,4 @@ def test_the_node_that_keeps_a_volume_for_others_listens_for_nfs(at: At) -> None
     assert not listens("store", 'server = "nas.example.org"\nexport = "/export/home"\n')
     numbers = NODES.replace("gpu1.example.org", "10.77.0.11")
     rules = ruleset.text(at("store", 'server = "store"\n', numbers), of_nodes=True)
-    assert "2049, 6022, 8131, 16023, 30000-31000 } drop" in rules
+    assert "2049, 6022, 8131, 8140, 16023, 30000-31000 } drop" in rules
