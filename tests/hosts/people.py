@@ -1,34 +1,19 @@
-"""People of a site, each with a client and a browser, and an image for their sessions."""
+"""People of a site, each with a client and a browser."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import own_servers
 from host import Host, Result
 from scenario import EMAIL, HERE, INSIDE, PYTHON
 from site_host import SiteHost
 
-IMAGE_ROOT = "/srv/image-root"  # where hosts see the root that the image is made of
-IMAGE = "stable/python:3.13-debian13"
-RUNTIME = "/opt/backendai/runtime"  # the image's Python is ours, moved as it is
-LABELS = {
-    "kernelspec": "1",
-    "role": "COMPUTE",
-    "base-distro": "ubuntu22.04",
-    "runtime-type": "python",
-    "runtime-path": f"{RUNTIME}/bin/python3.13",
-    "features": "batch query uid-match user-input",
-    "resource.min.cpu": "1",
-    "resource.min.mem": "64m",
-    "accelerators": "",
-    "service-ports": "",
-    "envs.corecount": "OMP_NUM_THREADS",
-}
+IMAGE = "127.0.0.1:8140/stable/python:3.13-debian13"  # of the bundle, in the site's registry
+IMAGE_PYTHON = "/usr/bin/python3"
 ACCOUNT = "people"  # of the host, and nobody special there: clients run as it
 NEW_USER = """
 mutation ($input: CreateUserV2Input!) {
@@ -96,12 +81,11 @@ class Person:
         return data
 
     @contextmanager
-    def session(self, name: str, *words: str) -> Iterator[str]:
+    def session(self, name: str, *words: str, memory: str = "256m") -> Iterator[str]:
         """A session of one core, until the block ends; its number."""
-        size = ["-r", "cpu=1", "-r", "mem=256m", "--no-reuse"]
-        image = f"local/{IMAGE}"
+        size = ["-r", "cpu=1", "-r", f"mem={memory}", "--no-reuse"]
         self.client(
-            "session", "create", image, "--name", name, *size, *words, timeout=START_TIMEOUT
+            "session", "create", IMAGE, "--name", name, *size, *words, timeout=START_TIMEOUT
         )
         try:
             (row,) = [row for row in self.items("session", "list") if row["name"] == name]
@@ -167,21 +151,6 @@ def by_web_ui(admin: Person, new: Person) -> None:
     admin.ask(NEW_USER, input=wanted)
 
 
-def load_image(host: Host, labels: Mapping[str, str] = LABELS) -> None:
-    """An image for sessions, from the root that the host sees and the runtime that it has."""
-    changes = [f"LABEL ai.backend.{key}={json.dumps(value)}" for key, value in labels.items()]
-    words = " ".join(f"--change '{change}'" for change in changes)
-    host.sh(
-        f"tar -c -C {IMAGE_ROOT} . -C / .{RUNTIME} | backendai-ctl docker import {words} - {IMAGE}",
-        timeout=300,
-    )
-    env = {
-        "DOCKER_HOST": f"unix://{own_servers.ENGINE_SOCKET}",
-        "BACKEND_CONFIG_FILE": "/etc/backendai/manager.toml",
-    }
-    host.check(["backend.ai", "mgr", "image", "rescan", "local"], env=env, timeout=180)
-
-
 def inside(host: Host, session: str, program: str, *words: str, stay: bool = False) -> str:
     """Run a program of tests/hosts/inside in a session's container, as its user; what it prints.
 
@@ -194,5 +163,4 @@ def inside(host: Host, session: str, program: str, *words: str, stay: bool = Fal
     user = host.sh("stat -c %u:%g /vfroot/volume1")
     text = (HERE / "inside" / program).read_text()
     call = ["backendai-ctl", "docker", "exec", "--user", user, *(["-d"] if stay else []), container]
-    python = LABELS["runtime-path"]
-    return host.check([*call, python, "-c", text, *words], timeout=180).stdout
+    return host.check([*call, IMAGE_PYTHON, "-c", text, *words], timeout=180).stdout

@@ -218,7 +218,7 @@ def test_all_services_are_healthy(site: Site) -> None:
     assert {(part["name"], part["where"].split()[0]) for part in status["servers"]} == {
         *(("postgresql", "external"), ("valkey", "external"), ("etcd", "external")),
         ("tls-proxy", "local"),
-        *((name, "local") for name in (*BESIDE, "registry")),
+        *((name, "local") for name in BESIDE),
     }
 
 

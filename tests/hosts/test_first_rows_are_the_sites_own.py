@@ -121,7 +121,8 @@ def test_every_table_that_needs_a_node_in_the_graph_of_rights_has_it(host: Host)
         "SELECT registry_name FROM container_registries r WHERE NOT EXISTS "
         "(SELECT FROM virtual_entities v WHERE v.entity_id = r.id)"
     )
-    assert old.sql(host, "SELECT registry_name FROM container_registries", old.NAME) == "local"
+    known = old.sql(host, "SELECT registry_name FROM container_registries", old.NAME)
+    assert known == "127.0.0.1:8140"
     assert old.sql(host, orphans, old.NAME) == ""
 
 

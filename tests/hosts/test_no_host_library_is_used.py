@@ -31,10 +31,10 @@ MAY_BE_MAPPED = {
 }
 # Files without code that a server maps beside them: data of its own, shared memory.
 OF_SERVERS = ("/var/lib/backendai/*", "/dev/zero*", "/dev/shm/*", "/SYSV*", "/memfd:*")
-SERVERS = (*own_servers.NAMES, *own_servers.BESIDE, "registry")
+SERVERS = (*own_servers.NAMES, *own_servers.BESIDE)
 PREPARED = (
     *("create-user", "create-secrets", "prepare-cache", "prepare-etcd", "prepare-database"),
-    "serve-beside",
+    *("create-certificates", "serve-beside"),
 )
 # As strange as a host's words for its locale may be: it has neither this one nor any time zone.
 LOCALE = "ko_KR.UTF-8"

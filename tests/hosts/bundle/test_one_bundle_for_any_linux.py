@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import browser
-import people
 import pytest
-import roots
 from bundle_dist import INSTALL_TIMEOUT, STICK, Bundle
 from host import Result
-from people import IMAGE_ROOT, Person
+from people import Person
 from scenario import EMAIL, Hosts, changed, disks
 from site_host import ALL_UNITS, ROLE, SiteHost, bare_host
 
@@ -57,10 +55,9 @@ def site(
 ) -> Iterator[SiteHost]:
     """A bare host after `./install.sh --role all-in-one`."""
     name = request.param
-    image = {roots.root("trixie"): IMAGE_ROOT}
     with (
         disks(tmp_path_factory, name) as folder,
-        bare_host(bundle, folder, name, root=name, binds=image) as made,
+        bare_host(bundle, folder, name, root=name) as made,
     ):
         made.host.sh(STRANGE)
         made.installation = _install(made, bundle)
@@ -117,7 +114,7 @@ def test_the_web_ui_lets_the_administrator_in(
 
 
 def test_a_session_runs(site: SiteHost, admin: Person) -> None:
-    people.load_image(site.host)
+    """From the image of the bundle, which the engine pulls from the site's registry."""
     admin.sign_in()
     with admin.session("only-one"):
         running = "backendai-ctl docker ps -q --filter label=ai.backend.session-id"

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import people as everybody
 import pytest
-import roots
 from bundle_dist import Bundle
-from people import IMAGE_ROOT, People
+from people import People
 from scenario import Hosts, disks
 from site_host import SiteHost, site_host
 
@@ -18,16 +17,14 @@ def allinone(
     hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SiteHost]:
     """A bare offline Debian 13 host after `tar xf`, `./verify.sh`, `./install.sh --role all-in-one`."""
-    image = {roots.root("trixie"): IMAGE_ROOT}
     with (
         disks(tmp_path_factory, "site") as folder,
-        site_host(hosts, bundle, folder, binds=image) as site,
+        site_host(hosts, bundle, folder) as site,
     ):
         yield site
 
 
 @pytest.fixture(scope="package")
 def people(allinone: SiteHost) -> People:
-    """Accounts on the site, all signed in, and an image for their sessions."""
-    everybody.load_image(allinone.host)
+    """Accounts on the site, all signed in."""
     return everybody.invite(allinone)
