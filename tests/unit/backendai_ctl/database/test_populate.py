@@ -81,3 +81,18 @@ def test_a_refusal_to_make_roles_is_a_problem(
     monkeypatch.setattr(Programs, "backend_ai", lambda *_, **__: Done(1, "", SAID))
     with pytest.raises(Problem, match="making roles failed"):
         module.provision(target)
+
+
+def test_a_registry_is_read_by_the_sites_authority(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, object] = {}
+
+    def run(_: Programs, *calls: list[str], env: dict[str, str]) -> Done:
+        seen.update(calls=[list(words) for words in calls], trust=env["SSL_CERT_FILE"])
+        return Done(0, "", "")
+
+    monkeypatch.setattr(Programs, "backend_ai", run)
+    module.rescan(target, "10.0.0.1:8140")
+    assert seen["calls"] == [["mgr", "image", "rescan", "10.0.0.1:8140"]]
+    assert seen["trust"] == str(target.ctx.paths.tls / "trust.crt")

@@ -1,0 +1,43 @@
+"""Promise: compute nodes pull the images of the bundle from the management node, and nobody else does."""
+
+from __future__ import annotations
+
+from host import Host, Result
+from site_of_nodes import ADDRESSES, Site
+
+REGISTRY = f"{ADDRESSES['mgmt']}:8140"
+IMAGE = f"{REGISTRY}/stable/python:3.13-debian13"
+LOGIN = "/run/login-of-test"  # where the command docker keeps it
+
+
+def docker(host: Host, words: str, stdin: str = "") -> Result:
+    return host.run(
+        ["sh", "-c", f"backendai-ctl docker --config {LOGIN} {words}"], stdin=stdin, timeout=240
+    )
+
+
+def test_without_the_login_there_is_nothing(nodes: Site) -> None:
+    refused = docker(nodes.hosts["compute1"], f"pull -q {IMAGE}")
+    assert refused.returncode and "no basic auth credentials" in refused.stderr, refused
+
+
+def test_with_it_an_image_is_pulled_by_tls_and_none_is_pushed(nodes: Site) -> None:
+    """The site's authority vouches for the registry; no engine was told to go without."""
+    host = nodes.hosts["compute1"]
+    password = nodes.mgmt.sh("cat /etc/backendai/secrets/registry-password")
+    done = docker(host, f"login -u backendai --password-stdin {REGISTRY}", stdin=password)
+    assert done.returncode == 0, done
+    pulled = docker(host, f"pull -q {IMAGE}")
+    assert pulled.returncode == 0, pulled
+    said = docker(host, f"run --rm --network none {IMAGE} python -V").stdout
+    assert said.startswith("Python 3.13"), said
+    pushed = docker(host, f"push {IMAGE}")
+    assert pushed.returncode, pushed
+    host.sh(f"rm -r {LOGIN}; backendai-ctl docker rmi {IMAGE} >/dev/null")
+
+
+def test_no_compute_node_has_the_login_on_its_disk(nodes: Site) -> None:
+    """The manager gives it with each order to pull."""
+    password = nodes.mgmt.sh("cat /etc/backendai/secrets/registry-password")
+    found = nodes.hosts["compute1"].sh(f"grep -rl -- {password} /etc/backendai /etc/docker || :")
+    assert found == ""

@@ -1,0 +1,147 @@
+"""The manager learns of the registry and of its images, once, and keeps what an operator made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import oci
+import pytest
+from site_nodes import At
+
+from backendai_ctl.context import Context
+from backendai_ctl.database import registry as rows_of
+from backendai_ctl.errors import Problem
+from backendai_ctl.images import layout
+from backendai_ctl.steps import register_images
+
+STEP = register_images.RegisterImages()
+NAME = "stable/python:3.13"
+HOST = "127.0.0.1:8140"
+
+
+class Database:
+    """The manager's, as far as the step looks: registries, domains with what they permit, images."""
+
+    def __init__(self, *registries: dict[str, Any]) -> None:
+        self.registries = list(registries)
+        self.permitted: list[str] = []
+        self.images: dict[str, str] = {}
+        self.found: dict[str, str] = {}  # what a scan of the registry would find
+
+    def value(self, query: str, name: str, project: str) -> int:
+        assert "FROM container_registries" in query
+        return sum((r["registry_name"], r["project"]) == (name, project) for r in self.registries)
+
+    def rows(self, query: str, value: str) -> list[dict[str, Any]]:
+        if "FROM domains" in query:
+            return [] if value in self.permitted else [{"name": "default"}]
+        if "FROM images" in query:
+            split = ((name.partition(":"), digest) for name, digest in self.images.items())
+            return [
+                {"image": name[0], "tag": name[2], "config_digest": f"{digest} "}
+                for name, digest in split
+            ]
+        return [
+            {key: row.get(key) for key in ("url", "type", "username", "password")}
+            for row in self.registries
+            if row["id"] == value
+        ]
+
+    def do(self, statement: str, *values: Any) -> None:
+        if "UPDATE domains" in statement:
+            self.permitted.append(values[0])
+            return
+        (row,) = [row for row in self.registries if row["id"] == values[0]]
+        row.update(zip(("url", "type", "username", "password"), values[1:], strict=True))
+
+
+@pytest.fixture
+def ready(ctx: Context, tmp_path: Path) -> Context:
+    """A host with the release's image in its bundle."""
+    ctx.secrets.create("registry-password")
+    folder = ctx.paths.state / f"bundles/backendai-{ctx.facts.full_version}-linux-amd64/images"
+    folder.mkdir(parents=True)
+    oci.layout(folder, {NAME: (b"base",)})
+    return ctx
+
+
+@pytest.fixture
+def db(ready: Context, monkeypatch: pytest.MonkeyPatch) -> Database:
+    made = Database()
+    (image,) = layout.read(layout.of_release(ready))
+    made.found = {NAME: image.config}
+
+    @contextmanager
+    def connected(_target: object) -> Iterator[Database]:
+        yield made
+
+    def populate(_target: object, rows: dict[str, list[dict[str, Any]]]) -> None:
+        made.registries += [dict(row) for row in rows["container_registries"]]
+
+    def rescan(_target: object, name: str) -> None:
+        assert name == HOST
+        made.images = dict(made.found)
+
+    for word, does in {"connect": connected, "locked": connected}.items():
+        monkeypatch.setattr(register_images, word, does)
+    monkeypatch.setattr(register_images, "populate", populate)
+    monkeypatch.setattr(register_images, "rescan", rescan)
+    return made
+
+
+def test_all_is_made_once(ready: Context, db: Database) -> None:
+    whats = [change.what for change in STEP.check(ready)]
+    assert whats == [f"registry {HOST}", "domain default", f"image {NAME}"]
+    STEP.apply(ready)
+    assert STEP.check(ready) == []
+    (row,) = db.registries
+    assert row["url"] == f"http://{HOST}" and row["type"] == "docker"
+    assert row["password"] == ready.secrets.get("registry-password")
+
+
+def test_the_row_that_loads_of_images_had_stays(ready: Context, db: Database) -> None:
+    local = {"id": "x", "registry_name": "local", "project": "stable", "url": "http://localhost"}
+    db.registries.append(dict(local))
+    STEP.apply(ready)
+    assert db.registries[0] == local and len(db.registries) == 2
+
+
+def test_a_row_of_ours_gets_the_login_that_counts(ready: Context, db: Database) -> None:
+    STEP.apply(ready)
+    db.registries[0]["password"] = "before"
+    assert [change.how for change in STEP.check(ready)] == ["renew its login"]
+    STEP.apply(ready)
+    assert STEP.check(ready) == []
+
+
+def test_a_row_of_the_operators_with_that_name_stays(ready: Context, db: Database) -> None:
+    own = {"id": "theirs", "registry_name": HOST, "project": "stable", "url": "https://x"}
+    db.registries.append(dict(own))
+    STEP.apply(ready)
+    assert db.registries == [own]
+
+
+def test_an_image_that_the_manager_does_not_find_is_an_error(ready: Context, db: Database) -> None:
+    db.found = {}
+    with pytest.raises(Problem, match=f"does not find {NAME}"):
+        STEP.apply(ready)
+
+
+def test_an_image_that_changed_is_read_again(ready: Context, db: Database) -> None:
+    STEP.apply(ready)
+    db.images[NAME] = "sha256:another"
+    assert [change.what for change in STEP.check(ready)] == [f"image {NAME}"]
+
+
+def test_where_there_is_no_manager_there_is_nothing_to_do(ready: Context, db: Database) -> None:
+    (ready.paths.units / "backendai-manager.service").unlink()
+    assert STEP.check(ready) == []
+
+
+def test_without_a_usable_registry_loaded_images_are_known(at: At, ctx: Context) -> None:
+    (ctx.paths.units / "backendai-registry.service").unlink()
+    (row,) = rows_of.rows(ctx)
+    assert (row["registry_name"], row["type"]) == ("local", "local")

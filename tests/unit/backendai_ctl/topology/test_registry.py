@@ -1,0 +1,56 @@
+"""The registry is called by what every node reaches it by, and is trusted by the site's authority."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from site_nodes import At
+
+from backendai_ctl.context import Context
+from backendai_ctl.rendering.render import render_file
+from backendai_ctl.topology import registry
+from backendai_ctl.topology.addresses import service_environment
+
+
+def test_of_a_single_host_it_is_on_loopback_without_tls(ctx: Context) -> None:
+    assert registry.usable(ctx) and not registry.secure(ctx)
+    assert registry.url(ctx) == "http://127.0.0.1:8140"
+
+
+def test_all_nodes_call_it_by_the_first_that_has_one(at: At) -> None:
+    assert {registry.url(at(node)) for node in ("mgmt", "store", "gpu1")} == {
+        "https://10.77.0.1:8140"
+    }
+
+
+def test_without_its_package_there_is_none(ctx: Context) -> None:
+    (ctx.paths.units / "backendai-registry.service").unlink()
+    assert not registry.usable(ctx)
+
+
+def test_nodes_cannot_trust_a_certificate_of_the_operators(at: At) -> None:
+    ctx = at("mgmt")
+    tls = ctx.site.tls.model_copy(update={"mode": "own"})
+    own = replace(ctx, site=ctx.site.model_copy(update={"tls": tls}))
+    assert registry.usable(ctx) and not registry.usable(own)
+
+
+def test_services_of_nodes_trust_it_with_tls_off_too(at: At, ctx: Context) -> None:
+    off = '[tls]\nmode = "off"\n'
+    assert "SSL_CERT_FILE" in service_environment(at("mgmt", off))
+
+
+def test_its_file_asks_for_a_login_and_takes_nothing(at: At, templates: Path) -> None:
+    ctx = at("mgmt")
+    text = render_file(ctx, "registry.json", "backendai-registry")
+    assert '"readonly": {' in text and '"htpasswd"' in text
+    assert '"addr": "10.77.0.1:8140"' in text
+    assert "/run/credentials/backendai-registry.service/server.key" in text
+
+
+def test_the_login_is_the_same_for_the_same_password(ctx: Context, templates: Path) -> None:
+    ctx.secrets.create("registry-password")
+    line = render_file(ctx, "registry.logins", "backendai-registry")
+    assert line == render_file(ctx, "registry.logins", "backendai-registry")
+    assert line.startswith("backendai:$2b$04$") and ctx.secrets.get("registry-password") not in line
