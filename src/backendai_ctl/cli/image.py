@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,8 @@ def list_(ctx: click.Context) -> None:
             shown.add_row(row["name"], decimal(row["size"]), status_word(state, row["ok"]))
         console.print(shown)
 
-    errors = [
-        Problem(
-            f"{row['name']}: the manager does not know it", hint="run: backendai-ctl image rescan"
-        )
-        for row in rows
-        if not row["ok"]
-    ]
-    emit({"registry": registry.host(known), "images": rows}, text=text, errors=errors)
+    data = {"registry": registry.host(known), "images": rows}
+    emit(data, text=text, errors=_errors(rows, "run: backendai-ctl image rescan"))
 
 
 @command.command(**example("backendai-ctl image load /media/stick/images"))
@@ -87,7 +82,10 @@ def load(ctx: click.Context, folder: Path) -> None:
         _read(known)
     names = [image.name for image in missing]
     line = f"Pushed {', '.join(names)}." if names else "Nothing to push."
-    emit({"pushed": names}, text=lambda console: console.print(line))
+    given = {image.name for image in images}
+    rows = [row for row in _rows(known) if row["name"] in given]
+    text = _said(line)
+    emit({"pushed": names}, text=text, errors=_errors(rows, _LOGS))
 
 
 @command.command(**example("backendai-ctl image rescan"))
@@ -101,10 +99,24 @@ def rescan(ctx: click.Context) -> None:
     with exclusive(known):
         _read(known)
     rows = _rows(known)
-    emit({"images": rows}, text=lambda console: console.print(f"{len(rows)} images."))
+    emit({"images": rows}, text=_said(f"{len(rows)} images."), errors=_errors(rows, _LOGS))
 
 
+_LOGS = "see: backendai-ctl logs registry manager"
 _LAYOUT = "see OPERATING.md, Images, for how to make one"
+
+
+def _said(line: str) -> Callable[[Console], None]:
+    return lambda console: console.print(line)
+
+
+def _errors(rows: list[dict[str, Any]], hint: str) -> list[Problem]:
+    """Of the images that the manager does not know as they are."""
+    return [
+        Problem(f"{row['name']}: the manager does not know it", hint=hint)
+        for row in rows
+        if not row["ok"]
+    ]
 
 
 def _need_registry(ctx: Context) -> None:
@@ -129,6 +141,6 @@ def _rows(ctx: Context) -> list[dict[str, Any]]:
     with connect(of_manager(ctx)) as db:
         known = database.known(db, registry.host(ctx))
     return [
-        {"name": one.name, "size": one.size, "ok": known.get(one.name) == one.config}
+        {"name": one.name, "size": one.size, "ok": known.get(one.name) == (one.config, True)}
         for one in pushing.stored(ctx)
     ]

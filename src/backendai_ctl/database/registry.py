@@ -74,31 +74,47 @@ def put(db: Connection, row: dict[str, Any]) -> None:
     db.do(f"UPDATE container_registries SET {sets} WHERE id = $1::uuid", row["id"], *values)
 
 
-def not_permitted(db: Connection, names: Iterable[str]) -> list[tuple[str, str]]:
-    """(domain, registry) for each registry that a domain may not use."""
-    return [
-        (row["name"], name)
-        for name in names
-        for row in db.rows(
-            "SELECT name FROM domains WHERE NOT ($1 = ANY (allowed_docker_registries)) ORDER BY name",
-            name,
-        )
-    ]
+def retired(db: Connection, wanted: Iterable[dict[str, Any]]) -> list[str]:
+    """Names of registries that were the site's own: its address, or what it is called, is another now."""
+    names = {row["registry_name"] for row in wanted}
+    rows = db.rows(
+        "SELECT id::text, registry_name FROM container_registries "
+        "WHERE project = $1 AND username IS NOT NULL",
+        registry.PROJECT,
+    )
+    ours = (row["registry_name"] for row in rows if row["id"] == _row(row["registry_name"])["id"])
+    return sorted(name for name in ours if name not in names)
 
 
-def permit(db: Connection, names: Iterable[str]) -> None:
-    """Let every domain use the registries."""
-    for name in names:
-        db.do(
-            "UPDATE domains SET allowed_docker_registries = array_append(allowed_docker_registries, $1) "
-            "WHERE NOT ($1 = ANY (allowed_docker_registries))",
-            name,
-        )
+def retire(db: Connection, name: str) -> None:
+    """Nobody pulls from it any more: who listens there now may be anybody."""
+    db.do("UPDATE images SET status = 'DELETED' WHERE registry = $1", name)
+    db.do(
+        "UPDATE domains SET allowed_docker_registries = array_remove(allowed_docker_registries, $1)",
+        name,
+    )
+    db.do(
+        "UPDATE container_registries SET username = NULL, password = NULL WHERE id = $1::uuid",
+        _row(name)["id"],
+    )
 
 
-def known(db: Connection, name: str) -> dict[str, str]:
-    """{image without its registry, as in stable/python:3.13: digest of its configuration}."""
-    query = "SELECT image, tag, config_digest FROM images WHERE registry = $1 AND status = 'ALIVE'"
+def permit(db: Connection, name: str) -> None:
+    """Let every domain use a new registry; what an administrator takes back later stays so."""
+    db.do(
+        "UPDATE domains SET allowed_docker_registries = array_append(allowed_docker_registries, $1) "
+        "WHERE NOT ($1 = ANY (allowed_docker_registries))",
+        name,
+    )
+
+
+def known(db: Connection, name: str) -> dict[str, tuple[str, bool]]:
+    """{image without its registry, as in stable/python:3.13: digest of its configuration, in use}.
+
+    One that an administrator had the manager forget is known, and not in use.
+    """
+    query = "SELECT image, tag, config_digest, status FROM images WHERE registry = $1"
     return {
-        f"{row['image']}:{row['tag']}": row["config_digest"].strip() for row in db.rows(query, name)
+        f"{row['image']}:{row['tag']}": (row["config_digest"].strip(), row["status"] == "ALIVE")
+        for row in db.rows(query, name)
     }

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,12 @@ from typing import Any
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
+from backendai_ctl.platform import careful
 
+KINDS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
 NAME = "org.opencontainers.image.ref.name"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REFERENCE = re.compile(r"[a-z0-9]+(?:[._/-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -59,25 +66,40 @@ class Image:
 
 def of_release(ctx: Context) -> Path:
     """Where the images of the installed release are, if its bundle was kept on this host."""
-    found = sorted(
-        (ctx.paths.state / "bundles").glob(f"backendai-{ctx.facts.full_version}-*/images")
-    )
-    return found[0] if found else ctx.paths.state / "bundles/images"
+    kept = ctx.paths.state / "bundles"
+    names = f"backendai-{ctx.facts.full_version}-*-amd64/images"  # one that is being copied ends otherwise
+    return next(iter(sorted(kept.glob(names))), kept / "images")
 
 
 def read(folder: Path) -> list[Image]:
-    """The images of a layout; none where there is no such folder. Problem for one that is not whole."""
+    """The images of a layout; none where there is no such folder. Problem for one that is none."""
     index = folder / "index.json"
     if not index.exists():
         return []
-    rows = _parsed(_read(index), index).get("manifests", [])
-    return [_image(folder, row, index) for row in rows]
+    try:
+        return [_image(folder, row, index) for row in _parsed(_read(index), index)["manifests"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Problem(
+            f"{index}: not as the OCI image specification has it: {type(error).__name__}: {error}",
+            hint="take the images anew",
+        ) from error
+
+
+def check(image: Image) -> None:
+    """Raise Problem unless each blob is a regular file of its size; `verified` looks at its content."""
+    for blob in image.blobs:
+        try:
+            found = blob.path.lstat()
+        except OSError:
+            raise _damaged(blob.path) from None
+        if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
+            raise _damaged(blob.path)
 
 
 def verified(blob: Blob) -> Iterator[bytes]:
     """The content of a blob, in pieces; Problem at its end if it is another one than its name says."""
     digest = hashlib.sha256()
-    with blob.path.open("rb") as stream:
+    with open(os.open(blob.path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
         while piece := stream.read(_BLOCK):
             digest.update(piece)
             yield piece
@@ -92,17 +114,22 @@ def _image(folder: Path, row: Mapping[str, Any], index: Path) -> Image:
             f"{index}: an image has no usable name: {name!r}",
             hint=f"give it one: the annotation {NAME}, as in stable/python:3.13",
         )
-    text = _read(_path(folder, str(row.get("digest", ""))))
-    if f"sha256:{hashlib.sha256(text).hexdigest()}" != row["digest"]:
-        raise _damaged(_path(folder, row["digest"]))
-    manifest = _parsed(text, _path(folder, row["digest"]))
-    rows = [manifest["config"], *manifest["layers"]]
-    blobs = [Blob(one["digest"], int(one["size"]), _path(folder, one["digest"])) for one in rows]
-    for blob in blobs:
-        if not blob.path.is_file() or blob.path.stat().st_size != blob.size:
-            raise _damaged(blob.path)
-    kind = str(row.get("mediaType") or manifest.get("mediaType", ""))
-    return Image(name, row["digest"], kind, text, blobs[0].digest, tuple(dict.fromkeys(blobs)))
+    digest, kind = str(row.get("digest", "")), str(row.get("mediaType", ""))
+    if kind not in KINDS:
+        raise Problem(
+            f"{index}: {name} is no image of one platform, but {kind or 'of no kind that is named'}",
+            hint="copy one platform: skopeo copy without --all",
+        )
+    path = _path(folder, digest)
+    text = _read(path)
+    if f"sha256:{hashlib.sha256(text).hexdigest()}" != digest:
+        raise _damaged(path)
+    manifest = _parsed(text, path)
+    blobs = [
+        Blob(str(one["digest"]), int(one["size"]), _path(folder, str(one["digest"])))
+        for one in (manifest["config"], *manifest["layers"])
+    ]
+    return Image(name, digest, kind, text, blobs[0].digest, tuple(dict.fromkeys(blobs)))
 
 
 def _path(folder: Path, digest: str) -> Path:
@@ -112,11 +139,14 @@ def _path(folder: Path, digest: str) -> Path:
 
 
 def _read(path: Path) -> bytes:
+    """What is in a regular file; a link or a pipe is none."""
     try:
-        with path.open("rb") as stream:
-            return stream.read(_MOST)
+        found = careful.read(path, _MOST)
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}", hint="take the images anew") from error
+    if found is None:
+        raise _damaged(path)
+    return found
 
 
 def _parsed(text: bytes, path: Path) -> dict[str, Any]:

@@ -9,19 +9,24 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import re
 import secrets
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote, urlsplit
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
+from backendai_ctl.images import layout
 from backendai_ctl.images.layout import Blob, Image, verified
 from backendai_ctl.platform import careful, deadline, files
 from backendai_ctl.platform.http import Local
@@ -32,6 +37,10 @@ _TIMEOUT = 120.0  # seconds for an answer
 _LINK = 100  # bytes of a file that names a digest
 _MOST = 4 << 20  # bytes of a manifest
 _TOP = "docker/registry/v2"  # of its storage
+_TAG = re.compile(r"\./(.+)/_manifests/tags/([^/]+)/current")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SPARE = 1 << 30  # bytes that databases on the same disk are left
+_PEER = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 
 
 def storage(ctx: Context) -> Path:
@@ -62,29 +71,50 @@ def stored(ctx: Context) -> list[Stored]:
     """The images in the registry of this host, by name. It need not run."""
     top = storage(ctx) / _TOP
     found = []
-    for link in sorted(top.glob("repositories/**/_manifests/tags/*/current/link")):
-        tag = link.parent.parent
-        repository = tag.parent.parent.parent.relative_to(top / "repositories")
-        digest = (careful.read(link, _LINK) or b"").decode("ascii", "replace").strip()
-        kind, _, number = digest.partition(":")
-        text = careful.read(top / "blobs" / kind / number[:2] / number / "data", _MOST)
-        manifest = json.loads(text or b"{}")
-        parts = [manifest["config"], *manifest["layers"]] if "layers" in manifest else []
-        size = sum(part["size"] for part in parts)
-        config = parts[0]["digest"] if parts else ""
-        found.append(Stored(f"{repository}:{tag.name}", size, config))
-    return found
+    try:
+        with careful.folder(top / "repositories") as handle:
+            for where, _, names, at in os.fwalk(".", dir_fd=handle):
+                place = _TAG.fullmatch(where)
+                if place and "link" in names:
+                    digest = (careful.read_in(at, "link", _LINK) or b"").decode("ascii", "replace")
+                    found.append(_stored(top, f"{place[1]}:{place[2]}", digest.strip()))
+    except FileNotFoundError:
+        return []
+    return sorted(found, key=lambda one: one.name)
+
+
+def _stored(top: Path, name: str, digest: str) -> Stored:
+    """An image by its manifest; of one that cannot be read only the name is known."""
+    if not _DIGEST.fullmatch(digest):
+        return Stored(name, 0, "")
+    number = digest.partition(":")[2]
+    try:
+        text = careful.read(top / "blobs/sha256" / number[:2] / number / "data", _MOST)
+        manifest = json.loads(text or b"")
+        parts = [manifest["config"], *manifest["layers"]]
+        return Stored(name, sum(int(part["size"]) for part in parts), str(parts[0]["digest"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Stored(name, 0, "")
 
 
 def push(ctx: Context, images: Sequence[Image]) -> None:
-    """Put images into the registry of this host; Problem if it does not take one."""
+    """Put images into the registry of this host; Problem if it does not take one, or there is no space."""
+    for image in images:
+        layout.check(image)
+    size = sum({blob.digest: blob.size for image in images for blob in image.blobs}.values())
+    if (free := shutil.disk_usage(ctx.paths.state).free) < size + _SPARE:
+        raise Problem(
+            f"{storage(ctx)}: {free / 1e6:.0f} MB are free, images take {size / 1e6:.0f} MB and "
+            f"{_SPARE / 1e6:.0f} MB are to be left",
+            hint="free space there, then run: backendai-ctl reconfigure",
+        )
     with _writable(ctx) as there:
         known: dict[str, str] = {}  # digest of what it has -> a repository that has it
         for image in images:
             missing = [blob for blob in image.blobs if not _has(there, image, blob)]
             new = [blob for blob in missing if blob.digest not in known]
-            size = sum(blob.size for blob in new) / 1e6
-            ctx.say(f"Push {image.name}: {len(new)} of {len(image.blobs)} parts, {size:.0f} MB")
+            sent = sum(blob.size for blob in new) / 1e6
+            ctx.say(f"Push {image.name}: {len(new)} of {len(image.blobs)} parts, {sent:.0f} MB")
             for blob in missing:
                 _send(there, image, blob, known.get(blob.digest, ""))
             known |= {blob.digest: image.repository for blob in image.blobs}
@@ -93,9 +123,10 @@ def push(ctx: Context, images: Sequence[Image]) -> None:
 
 @dataclass(frozen=True)
 class _Registry:
-    """The process that takes images."""
+    """The process that takes images, as `user`, a number."""
 
     path: Path
+    user: int
 
     def ask(
         self,
@@ -107,6 +138,10 @@ class _Registry:
         """Status, headers and content of its answer; Problem if there is none."""
         connection = Local(self.path, deadline.left(_TIMEOUT))
         try:
+            connection.connect()
+            peer = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+            if _PEER.unpack(peer)[1] != self.user:
+                raise Problem(f"{self.path}: it leads to somebody else", hint=_HINT)
             connection.request(method, place, body, headers or {})
             answer = connection.getresponse()
             return (
@@ -128,6 +163,8 @@ def _writable(ctx: Context) -> Iterator[_Registry]:
     """A registry that takes images, in a folder of its user's own; ended with the block."""
     server = ctx.facts.servers[registry.NAME]
     owner = _numbers(server.user)
+    for left in ctx.paths.run.glob("registry-*"):  # by a run that was killed: one runs at a time
+        shutil.rmtree(left, ignore_errors=True)
     folder = ctx.paths.run / f"registry-{secrets.token_hex(8)}"
     files.make_folder(folder, mode=0o700, owner=owner)
     files.make_folder(storage(ctx), mode=0o700, owner=owner)  # as its unit would
@@ -151,14 +188,14 @@ def _writable(ctx: Context) -> Iterator[_Registry]:
     ]
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        said = stack.enter_context((folder / "said").open("w+b"))
+        said = stack.enter_context(open(os.memfd_create("said"), "w+b"))
         process = subprocess.Popen(
             call, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", env={}, umask=0o077
         )
         stack.callback(process.wait)
         stack.callback(process.kill)
-        _wait(process, path, folder / "said")
-        yield _Registry(path)
+        _wait(process, path, said)
+        yield _Registry(path, owner[0])
 
 
 def _numbers(user: str) -> tuple[int, int]:
@@ -168,14 +205,15 @@ def _numbers(user: str) -> tuple[int, int]:
     return found.pw_uid, found.pw_gid
 
 
-def _wait(process: subprocess.Popen[bytes], path: Path, said: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], path: Path, said: IO[bytes]) -> None:
     until = time.monotonic() + deadline.left(_START)
     while True:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(path))
             return
         if process.poll() is not None or time.monotonic() > until:
-            lines = said.read_text("utf-8", "replace").strip().splitlines()
+            said.seek(0)
+            lines = said.read().decode("utf-8", "replace").strip().splitlines()
             why = lines[-1] if lines else f"exit status {process.poll()}"
             raise Problem(f"the registry does not start: {why}", hint=_HINT)
         time.sleep(0.05)
@@ -196,8 +234,13 @@ def _send(there: _Registry, image: Image, blob: Blob, other: str) -> None:
     query = f"{parts.query}&" if parts.query else ""
     place = f"{parts.path}?{query}digest={quote(blob.digest)}"
     sized = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-    status, _, body = there.ask("PUT", place, verified(blob), sized)
-    _expect(status, 201, body, image)
+    try:
+        status, _, body = there.ask("PUT", place, verified(blob), sized)
+        _expect(status, 201, body, image)
+    except BaseException:
+        with contextlib.suppress(Problem):  # else what came of it stays for a week
+            there.ask("DELETE", f"{parts.path}?{parts.query}")
+        raise
 
 
 def _tag(there: _Registry, image: Image) -> None:

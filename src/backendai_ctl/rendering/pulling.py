@@ -10,7 +10,7 @@ import bcrypt
 
 from backendai_ctl.context import Context
 from backendai_ctl.rendering.places import credential
-from backendai_ctl.site.values import bracketed
+from backendai_ctl.site.values import LOOPBACK, bracketed
 from backendai_ctl.topology import registry
 from backendai_ctl.topology.listeners import bind, port_of
 
@@ -36,7 +36,7 @@ def http(ctx: Context) -> dict[str, Any]:
     server = ctx.facts.servers[registry.NAME]
     host, port = bind(ctx, registry.NAME, registry.PORT), port_of(ctx, server, registry.PORT)
     made: dict[str, Any] = {"addr": f"{bracketed(host)}:{port}"}
-    if registry.secure(ctx):
+    if host != LOOPBACK:
         made["tls"] = {
             "certificate": str(credential(server, "server.crt")),
             "key": str(credential(server, "server.key")),

@@ -33,7 +33,7 @@ class PushImages(Step):
 
 
 def _missing(ctx: Context) -> list[layout.Image]:
-    if not registry.here(ctx):
+    if not (registry.here(ctx) and registry.usable(ctx)):
         return []
     found = layout.read(layout.of_release(ctx))
     return [image for image in found if not pushing.held(ctx, image)]

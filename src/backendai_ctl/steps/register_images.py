@@ -12,6 +12,7 @@ from backendai_ctl.database.populate import populate, rescan
 from backendai_ctl.engine.base import NO_COMPONENT, Step
 from backendai_ctl.errors import Problem
 from backendai_ctl.images import layout
+from backendai_ctl.topology import layout as layout_of
 from backendai_ctl.topology import registry
 
 
@@ -28,29 +29,31 @@ class RegisterImages(Step):
     timeout = 300
 
     def check(self, ctx: Context) -> list[Change]:
-        if not ctx.here("manager"):
+        if not _concerned(ctx):
             return []
         wanted = rows_of.rows(ctx)
         with connect(of_manager(ctx)) as db:
-            missing = rows_of.missing(db, wanted)
-            stale, barred = rows_of.stale(db, wanted), rows_of.not_permitted(db, _names(wanted))
-            unknown = _unknown(ctx, db)
+            missing, stale = rows_of.missing(db, wanted), rows_of.stale(db, wanted)
+            retired, unknown = rows_of.retired(db, wanted), _unknown(ctx, db)
         return [
+            *(Change(f"registry {name}", "retire it: the site's is elsewhere") for name in retired),
             *(Change(f"registry {row['registry_name']}", "make it known") for row in missing),
             *(Change(f"registry {row['registry_name']}", "renew its login") for row in stale),
-            *(Change(f"domain {domain}", f"permit the registry {name}") for domain, name in barred),
             *(Change(f"image {image}", "make it known") for image in unknown),
         ]
 
     def apply(self, ctx: Context) -> None:
         target, wanted = of_manager(ctx), rows_of.rows(ctx)
         with locked(target) as db:
+            for name in rows_of.retired(db, wanted):
+                rows_of.retire(db, name)
             if missing := rows_of.missing(db, wanted):
+                for row in missing:
+                    rows_of.permit(db, row["registry_name"])
                 # Not by SQL: the release's loader also enters it in the graph of rights.
                 populate(target, {"container_registries": missing})
             for row in rows_of.stale(db, wanted):
                 rows_of.put(db, row)
-            rows_of.permit(db, _names(wanted))
             if _unknown(ctx, db):
                 rescan(target, registry.host(ctx))
                 if left := _unknown(ctx, db):
@@ -63,14 +66,18 @@ class RegisterImages(Step):
         """Nothing: sessions may run from images that are known by it."""
 
 
-def _names(wanted: list[dict[str, str]]) -> list[str]:
-    return [row["registry_name"] for row in wanted]
+def _concerned(ctx: Context) -> bool:
+    """One node does it for the site: that from whose registry all pull, or the first with a manager."""
+    if not ctx.here("manager"):
+        return False
+    nodes = registry.nodes(ctx) or layout_of.running(ctx.site, ctx.facts, "manager")
+    return not ctx.node or ctx.node in nodes[:1]
 
 
 def _unknown(ctx: Context, db: Connection) -> list[str]:
-    """Images of the release that the manager does not know as they are."""
-    if not (registry.here(ctx) and registry.usable(ctx)):
+    """Images of the release that the manager does not know as they are, but was not told to forget."""
+    if not (registry.first(ctx) and registry.usable(ctx)):
         return []
     known = rows_of.known(db, registry.host(ctx))
-    images = layout.read(layout.of_release(ctx))
-    return [image.name for image in images if known.get(image.name) != image.config]
+    found = [(one, known.get(one.name)) for one in layout.read(layout.of_release(ctx))]
+    return [one.name for one, row in found if row is None or (row[1] and row[0] != one.config)]

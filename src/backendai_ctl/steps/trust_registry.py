@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
-from backendai_ctl.engine.base import Step
+from backendai_ctl.engine.base import NO_COMPONENT, Step
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform import files
 from backendai_ctl.topology import registry
@@ -20,10 +20,12 @@ NAME = "backendai.crt"  # Docker takes every file that ends so
 
 
 class TrustRegistry(Step):
+    """It keeps no agent from starting: sessions whose images are there need no registry."""
+
     name = "trust-registry"
     title = "Trust the registry of images"
     needs = ("create-certificates",)
-    components = ("agent",)
+    components = NO_COMPONENT
     timeout = 30
 
     def check(self, ctx: Context) -> list[Change]:
@@ -70,7 +72,8 @@ def _authority(ctx: Context) -> str:
 
 
 def _remove(path: Path) -> None:
-    """The file, and its folder if nobody put more into it."""
+    """The file, and its folders if nobody put more into them."""
     files.remove(path)
-    if path.parent.is_dir() and not any(path.parent.iterdir()):
-        path.parent.rmdir()
+    for folder in (path.parent, CERTIFICATES):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()

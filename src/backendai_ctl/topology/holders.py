@@ -14,6 +14,12 @@ def needed(ctx: Context) -> list[str]:
     return [name for name in ctx.facts.holders() if name not in absent]
 
 
+def beside(ctx: Context) -> frozenset[str]:
+    """Names of the secrets that only servers hold which the site does without."""
+    optional = {name for name, one in ctx.facts.servers.items() if one.optional}
+    return frozenset(name for name, holders in ctx.facts.holders().items() if holders <= optional)
+
+
 def joined(ctx: Context) -> bool:
     """Whether secrets and certificates of this host come from another node of the site."""
     return ctx.node != layout.origin(ctx.site, ctx.facts)

@@ -193,9 +193,8 @@ def _url(ctx: Context, component: Component, declared: str) -> str:
     users = component.serves.get(what) == USERS
     listen = ctx.site.network.listen if users else bind(ctx, component.name, what)
     url = url.replace(f"{LOOPBACK}:", f"{reachable(listen)}:")
-    # What has a certificate and is not for users is for nodes: no loopback in a site of several.
-    nodes = not users and ctx.node and CERTIFICATE in component.credentials
-    secure = nodes or (users and ctx.site.tls.mode != "off")
+    nodes = isinstance(component, OwnServer) and CERTIFICATE in component.credentials
+    secure = (nodes and listen != LOOPBACK) or (users and ctx.site.tls.mode != "off")
     return url.replace("http://", "https://", 1) if secure else url
 
 

@@ -25,8 +25,14 @@ def here(ctx: Context) -> bool:
 
 
 def secure(ctx: Context) -> bool:
-    """Whether it has TLS: where it leaves loopback."""
-    return bool(ctx.node)
+    """Whether the one that all pull from has TLS: it has where it leaves loopback."""
+    first = nodes(ctx)[:1]
+    return bool(first) and layout.exposed(ctx.site, ctx.facts, NAME, PORT, first[0])
+
+
+def first(ctx: Context) -> bool:
+    """Whether this host is the one from whose registry all pull."""
+    return here(ctx) and (not ctx.node or ctx.node in nodes(ctx)[:1])
 
 
 def usable(ctx: Context) -> bool:
@@ -36,7 +42,7 @@ def usable(ctx: Context) -> bool:
 
 def host(ctx: Context) -> str:
     """HOST:PORT, by which the manager and the engines of nodes know it."""
-    at = ctx.site.nodes[nodes(ctx)[0]].address if ctx.node else LOOPBACK
+    at = ctx.site.nodes[nodes(ctx)[0]].address if secure(ctx) else LOOPBACK
     return f"{bracketed(at)}:{port_of(ctx, ctx.facts.servers[NAME], PORT)}"
 
 

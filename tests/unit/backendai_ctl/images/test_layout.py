@@ -35,18 +35,38 @@ def test_a_layer_with_another_content_is_refused(tmp_path: Path) -> None:
         list(layout.verified(image.blobs[1]))
 
 
-@pytest.mark.parametrize("damage", ["gone", "short", "manifest"])
-def test_a_layout_that_is_not_whole_is_refused(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["gone", "short", "link"])
+def test_an_image_that_is_not_whole_is_refused_before_it_is_sent(
+    tmp_path: Path, damage: str
+) -> None:
     (image,) = layout.read(oci.layout(tmp_path, {ONE: (b"base",)}))
-    if damage == "gone":
-        image.blobs[1].path.unlink()
-    elif damage == "short":
-        image.blobs[1].path.write_bytes(b"b")
+    layout.check(image)
+    blob = image.blobs[1].path
+    if damage == "short":
+        blob.write_bytes(b"b")
     else:
-        path = tmp_path / "blobs" / image.digest.replace(":", "/")
-        path.write_bytes(path.read_bytes() + b" ")
+        blob.rename(tmp_path / "elsewhere")
+    if damage == "link":
+        blob.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Problem, match="missing or damaged"):
+        layout.check(image)
+
+
+def test_a_manifest_that_was_changed_is_refused(tmp_path: Path) -> None:
+    (image,) = layout.read(oci.layout(tmp_path, {ONE: (b"base",)}))
+    path = tmp_path / "blobs" / image.digest.replace(":", "/")
+    path.write_bytes(path.read_bytes() + b" ")
     with pytest.raises(Problem, match="missing or damaged"):
         layout.read(tmp_path)
+
+
+def test_an_index_of_several_platforms_is_refused_with_the_cure(tmp_path: Path) -> None:
+    oci.layout(tmp_path, {ONE: (b"base",)})
+    text = (tmp_path / "index.json").read_text()
+    (tmp_path / "index.json").write_text(text.replace("image.manifest.v1", "image.index.v1"))
+    with pytest.raises(Problem, match="no image of one platform") as caught:
+        layout.read(tmp_path)
+    assert "--all" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("name", ["", "latest", "UPPER:1", "../up:1", "stable/one:", "a//b:1"])
@@ -55,7 +75,7 @@ def test_an_image_without_a_usable_name_is_refused(tmp_path: Path, name: str) ->
         layout.read(oci.layout(tmp_path, {name: (b"base",)}))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{"])
+@pytest.mark.parametrize("text", ["", "[]", "{", "{}", '{"manifests": null}', '{"manifests": [1]}'])
 def test_an_index_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(Problem, match=r"index\.json"):
@@ -77,6 +97,8 @@ def test_those_of_the_release_are_in_the_kept_bundle(ctx: Context) -> None:
     own = kept / f"backendai-{ctx.facts.full_version}-deb-amd64/images"
     for folder in (other, own):
         folder.mkdir(parents=True)
+    partial = kept / f"backendai-{ctx.facts.full_version}-aaa-amd64.partial/images"
+    partial.mkdir(parents=True)
     assert layout.of_release(ctx) == own
     own.rmdir()
     assert layout.read(layout.of_release(ctx)) == []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import oci
 import pytest
 
 from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
 from backendai_ctl.images import layout, pushing
 
 TOP = "docker/registry/v2"
@@ -56,3 +58,18 @@ def test_a_link_that_the_registry_planted_is_not_followed(
     link.unlink()
     link.symlink_to(secret)
     assert not pushing.held(ctx, image)
+
+
+def test_what_cannot_be_read_is_told_and_hinders_nothing(ctx: Context, image: layout.Image) -> None:
+    link = put(ctx, image)
+    link.write_text("sha256:../../../etc:1")
+    assert pushing.stored(ctx) == [pushing.Stored("stable/a/b:1", 0, "")]
+
+
+def test_a_push_that_would_fill_the_disk_is_not_begun(
+    ctx: Context, image: layout.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pushing.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(9, 9, 9))
+    with pytest.raises(Problem, match="MB are free, images take"):
+        pushing.push(ctx, [image])
+    assert not pushing.storage(ctx).exists()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from declared import GENERATED
+from site_nodes import as_node, site_of
 
 from backendai_ctl.context import Context
+from backendai_ctl.errors import Problem
+from backendai_ctl.facts import Facts
 from backendai_ctl.site.schema import Cache, Database, DatabaseOf, Etcd, Site
 from backendai_ctl.steps.create_secrets import CreateSecrets
 from backendai_ctl.topology.holders import needed
@@ -74,3 +78,23 @@ def test_no_secret_is_told(ctx: Context) -> None:
     told = str(STEP.check(ctx))
     STEP.apply(ctx)
     assert not any(ctx.secrets.get(name) in told for name in GENERATED)
+
+
+def test_a_node_of_a_release_before_goes_on_without_the_registrys(facts: Facts) -> None:
+    """Its file was made when there was no such secret; only the registry waits for another."""
+    text = site_of(
+        first="10.77.0.1 management",
+        second="10.77.0.2 management",
+        other="10.77.0.3 storage compute",
+    )
+    ctx = as_node(facts, "second", text)
+    assert "registry-password" in needed(ctx)
+    for name in needed(ctx):
+        if name != "registry-password":
+            ctx.secrets.create(name)
+    assert STEP.check(ctx) == []
+    STEP.apply(ctx)
+    assert not ctx.secrets.exists("registry-password"), "it makes none"
+    (ctx.secrets.path("cache-password")).unlink()
+    with pytest.raises(Problem, match="cache-password: not here"):
+        STEP.check(ctx)

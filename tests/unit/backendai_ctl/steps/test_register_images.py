@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ class Database:
     def __init__(self, *registries: dict[str, Any]) -> None:
         self.registries = list(registries)
         self.permitted: list[str] = []
+        self.retired: list[str] = []
+        self.forgotten: set[str] = set()
         self.images: dict[str, str] = {}
         self.found: dict[str, str] = {}  # what a scan of the registry would find
 
@@ -36,14 +39,19 @@ class Database:
         return sum((r["registry_name"], r["project"]) == (name, project) for r in self.registries)
 
     def rows(self, query: str, value: str) -> list[dict[str, Any]]:
-        if "FROM domains" in query:
-            return [] if value in self.permitted else [{"name": "default"}]
         if "FROM images" in query:
             split = ((name.partition(":"), digest) for name, digest in self.images.items())
             return [
-                {"image": name[0], "tag": name[2], "config_digest": f"{digest} "}
+                {
+                    "image": name[0],
+                    "tag": name[2],
+                    "config_digest": f"{digest} ",
+                    "status": "DELETED" if name[0] in self.forgotten else "ALIVE",
+                }
                 for name, digest in split
             ]
+        if "username IS NOT NULL" in query:
+            return [r for r in self.registries if r["project"] == value and r.get("username")]
         return [
             {key: row.get(key) for key in ("url", "type", "username", "password")}
             for row in self.registries
@@ -51,8 +59,16 @@ class Database:
         ]
 
     def do(self, statement: str, *values: Any) -> None:
-        if "UPDATE domains" in statement:
+        if "array_append" in statement:
             self.permitted.append(values[0])
+        elif "array_remove" in statement:
+            self.permitted.remove(values[0])
+        elif "UPDATE images" in statement:
+            self.retired.append(values[0])
+        elif "username = NULL" in statement:
+            (row,) = [row for row in self.registries if row["id"] == values[0]]
+            row.update(username=None, password=None)
+        if "SET url" not in statement:
             return
         (row,) = [row for row in self.registries if row["id"] == values[0]]
         row.update(zip(("url", "type", "username", "password"), values[1:], strict=True))
@@ -94,9 +110,9 @@ def db(ready: Context, monkeypatch: pytest.MonkeyPatch) -> Database:
 
 def test_all_is_made_once(ready: Context, db: Database) -> None:
     whats = [change.what for change in STEP.check(ready)]
-    assert whats == [f"registry {HOST}", "domain default", f"image {NAME}"]
+    assert whats == [f"registry {HOST}", f"image {NAME}"]
     STEP.apply(ready)
-    assert STEP.check(ready) == []
+    assert STEP.check(ready) == [] and db.permitted == [HOST]
     (row,) = db.registries
     assert row["url"] == f"http://{HOST}" and row["type"] == "docker"
     assert row["password"] == ready.secrets.get("registry-password")
@@ -134,6 +150,27 @@ def test_an_image_that_changed_is_read_again(ready: Context, db: Database) -> No
     STEP.apply(ready)
     db.images[NAME] = "sha256:another"
     assert [change.what for change in STEP.check(ready)] == [f"image {NAME}"]
+
+
+def test_what_an_administrator_takes_back_stays_so(ready: Context, db: Database) -> None:
+    STEP.apply(ready)
+    db.permitted.clear()
+    db.images[NAME] = "sha256:another"
+    db.forgotten.add(NAME.partition(":")[0])
+    assert STEP.check(ready) == []
+
+
+def test_a_registry_at_another_address_is_retired(ready: Context, db: Database) -> None:
+    """Else engines would send the login to whoever listens at the old one."""
+    STEP.apply(ready)
+    ports = {"registry": {"http": 8149}}
+    network = ready.site.network.model_copy(update={"ports": ports})
+    moved = replace(ready, site=ready.site.model_copy(update={"network": network}))
+    assert STEP.check(moved)[0].what == f"registry {HOST}"
+    STEP.apply(moved)
+    assert db.retired == [HOST] and HOST not in db.permitted
+    assert db.registries[0]["password"] is None
+    assert rows_of.retired(db, rows_of.rows(moved)) == []  # type: ignore[arg-type]
 
 
 def test_where_there_is_no_manager_there_is_nothing_to_do(ready: Context, db: Database) -> None:

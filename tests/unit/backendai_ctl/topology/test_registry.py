@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from site_nodes import At
+from site_nodes import At, as_node, site_of
 
 from backendai_ctl.context import Context
+from backendai_ctl.facts import Facts
 from backendai_ctl.rendering.render import render_file
-from backendai_ctl.topology import registry
+from backendai_ctl.topology import listeners, registry
 from backendai_ctl.topology.addresses import service_environment
 
 
@@ -54,3 +55,21 @@ def test_the_login_is_the_same_for_the_same_password(ctx: Context, templates: Pa
     line = render_file(ctx, "registry.logins", "backendai-registry")
     assert line == render_file(ctx, "registry.logins", "backendai-registry")
     assert line.startswith("backendai:$2b$04$") and ctx.secrets.get("registry-password") not in line
+
+
+def test_alone_among_nodes_it_stays_on_loopback(facts: Facts) -> None:
+    """Others need it only where they have an agent or a manager."""
+    ctx = as_node(facts, "one", site_of(one="10.77.0.1 all-in-one", store="10.77.0.2 storage"))
+    assert registry.url(ctx) == "http://127.0.0.1:8140"
+    listener = next(x for x in listeners.expected(ctx) if x.component == "registry")
+    assert listener.bound == "loopback"
+
+
+def test_only_what_has_tls_is_asked_by_it(at: At) -> None:
+    """The storage proxy has a certificate for users; its health is on a port without TLS."""
+    ctx = at("store")
+    proxy = ctx.facts.components["storage-proxy"]
+    assert listeners.health_url(ctx, proxy).startswith("http://10.77.0.2:")
+    ctx = at("mgmt")
+    found = listeners.health_url(ctx, ctx.facts.servers["registry"])
+    assert found == "https://10.77.0.1:8140/"
