@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cpython_selection import EVERYWHERE, EXCLUDED, ONCE
 from scenario import CPYTHON_TESTS, INSIDE, PYTHON, Installed
+from suites import DEBIAN
 
 FULL_SUITE = "trixie"
 TIMEOUT = 1200  # seconds for all
@@ -17,10 +18,15 @@ WORK = "/tmp/cpython"
 PLACE = "/opt/backendai/runtime/lib/python3.13/test"
 
 
+@pytest.mark.parametrize(
+    "installed",
+    ["el9", *(pytest.param(suite, marks=pytest.mark.breadth) for suite in DEBIAN)],
+    indirect=True,
+)
 def test_chosen_tests_pass(
     installed: Installed, cpython_tests: Path, pytestconfig: pytest.Config
 ) -> None:
-    """As an unprivileged user, the tests in their place in the library.
+    """As an unprivileged user, the tests in their place in the library; where least is as on Debian.
 
     Only the tests' own processes see them there: the runtime ships without its tests. Three at
     a time, as they wait more than they work; what fails then gets a second chance alone.

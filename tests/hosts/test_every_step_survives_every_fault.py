@@ -215,6 +215,8 @@ def faults_of(host: Host, *, every: bool) -> dict[str, list[str]]:
     built_on = json.loads(host.check([stacks.PYTHON, "-I", "-c", BUILT_ON]).stdout)
 
     def met(fault: str, step: str) -> bool:
+        if step not in UNDO:  # it has nothing to do on this host, whatever happens
+            return fault == "kill -9"
         if step == SERVICES:
             return fault in OF_SERVICES
         return fault not in OF_SERVERS or OF_SERVERS[fault] in built_on[step]
