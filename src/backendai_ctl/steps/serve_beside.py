@@ -10,6 +10,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.engine.base import NO_COMPONENT, Step
 from backendai_ctl.errors import Problem
 from backendai_ctl.services import serving
+from backendai_ctl.topology.holders import joined
 
 
 class ServeBeside(Step):
@@ -20,12 +21,12 @@ class ServeBeside(Step):
     timeout = 2 * serving.STEP_TIMEOUT
 
     def check(self, ctx: Context) -> list[Change]:
-        return [change for name in ctx.facts.optional() for change in serving.todo(ctx, name)]
+        return [change for name in _ready(ctx) for change in serving.todo(ctx, name)]
 
     def apply(self, ctx: Context) -> None:
         """One that does not become well keeps none of the others."""
         found = []
-        for name in ctx.facts.optional():
+        for name in _ready(ctx):
             try:
                 serving.run(ctx, name)
             except Problem as problem:
@@ -36,3 +37,12 @@ class ServeBeside(Step):
     def undo(self, ctx: Context) -> None:
         for name in ctx.facts.optional():
             serving.stop(ctx, name)
+
+
+def _ready(ctx: Context) -> list[str]:
+    """Those that this host has the secrets for; a node that joined before gets them when it joins again."""
+    return [
+        name
+        for name in ctx.facts.optional()
+        if not joined(ctx) or all(map(ctx.secrets.exists, ctx.facts.servers[name].secrets))
+    ]

@@ -103,7 +103,7 @@ def test_the_layout_has_the_images_that_sessions_start_from(told_of: Miniature) 
         summary="An image",
         layers=["layers/low", "layers/high"],
         labels={
-            "ai.backend.base-distro": "debian13",
+            "ai.backend.base-distro": "ubuntu24.04",
             "ai.backend.kernelspec": "1",
             "ai.backend.role": "COMPUTE",
             "ai.backend.runtime-type": "python",

@@ -81,3 +81,14 @@ def test_undone_nothing_but_data_is_left(ready: Context, host: FakeSystemd) -> N
     assert started(host) == [] and data.is_dir()
     assert not [name for name in ALL if ready.paths.ready(name).exists()]
     assert not [*ready.paths.config.glob("*.json"), *ready.paths.config.glob("*.flags")]
+
+
+def test_on_a_joined_node_one_without_its_secrets_waits(
+    ready: Context, host: FakeSystemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a node that joined before there was a registry, or before it had that role."""
+    monkeypatch.setattr(serve_beside, "joined", lambda _: True)
+    ready.secrets.path("registry-password").unlink()
+    STEP.apply(ready)
+    assert "backendai-registry.service" not in started(host) and started(host)
+    assert STEP.check(ready) == []
