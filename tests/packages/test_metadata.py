@@ -33,8 +33,8 @@ ROLES = {
 }
 # The servers whose programs a role needs.
 ROLE_SERVERS = {
-    "backendai-all-in-one": "postgresql valkey etcd prometheus node-exporter nfs",
-    "backendai-management-node": "postgresql valkey etcd prometheus node-exporter",
+    "backendai-all-in-one": "postgresql valkey etcd registry prometheus node-exporter nfs",
+    "backendai-management-node": "postgresql valkey etcd registry prometheus node-exporter",
     "backendai-edge-node": "postgresql node-exporter",
     "backendai-compute-node": "node-exporter nfs",
     "backendai-storage-node": "node-exporter nfs",
