@@ -31,6 +31,8 @@ LONGEST_FIRST = (
     "tests/hosts/site/",
     "tests/hosts/nodes/",
     "tests/hosts/bundle/",
+    "tests/packages/test_lint.py",
+    "tests/hosts/nfs/",
     "tests/hosts/test_migration_never_loses_a_row.py",
     "tests/hosts/test_external_servers_by_site_file.py",
     "tests/hosts/test_cpython_passes_its_own_tests.py",
