@@ -39,10 +39,29 @@ from suites import PARAMETERS, REPO  # noqa: E402
 
 from dist import add_option, folder, unavailable  # noqa: E402
 
+_of_folder = contextlib.ExitStack()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--dist``."""
     add_option(parser)
+
+
+@pytest.fixture(scope="package")
+def of_folder() -> contextlib.ExitStack:
+    """What is entered here ends with the last test of its folder.
+
+    Where a folder is no Python package pytest ends what it shares with the whole run: hosts with all
+    services up would take their part of this machine until then.
+    """
+    return _of_folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End what the folder shares, after all that uses it."""
+    if nextitem is None or nextitem.path.parent != item.path.parent:
+        _of_folder.close()
 
 
 @pytest.fixture(scope="session")

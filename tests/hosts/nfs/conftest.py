@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import artefacts
@@ -17,10 +17,8 @@ def site(
     dist: artefacts.Dist,
     repositories: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
+    of_folder: ExitStack,
+) -> Site:
     """Both hosts set up; the NFS server runs and the volume is mounted on `mgmt`."""
-    with (
-        disks(tmp_path_factory, "nfs") as folder,
-        site_with_nfs(hosts, dist, repositories, folder) as made,
-    ):
-        yield made
+    folder = of_folder.enter_context(disks(tmp_path_factory, "nfs"))
+    return of_folder.enter_context(site_with_nfs(hosts, dist, repositories, folder))

@@ -6,7 +6,7 @@ edge node as well, then another; the last a second management node.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from bundle_dist import Bundle
@@ -17,12 +17,12 @@ NAMES = ("mgmt", "storage1", "compute1", "compute2")
 
 
 @pytest.fixture(scope="package")
-def nodes(hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def nodes(
+    hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory, of_folder: ExitStack
+) -> Site:
     """Four offline hosts after `./install.sh --role ...`; only the management node is set up."""
     wanted = {name: ROLES[name] for name in NAMES}
-    with (
-        disks(tmp_path_factory, "nodes") as folder,
-        hosts_of(hosts, bundle, folder, wanted) as site,
-    ):
-        site.install(*NAMES)
-        yield site
+    folder = of_folder.enter_context(disks(tmp_path_factory, "nodes"))
+    site = of_folder.enter_context(hosts_of(hosts, bundle, folder, wanted))
+    site.install(*NAMES)
+    return site

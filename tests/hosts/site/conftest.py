@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack
 
 import people as everybody
 import pytest
@@ -14,14 +14,11 @@ from site_host import SiteHost, site_host
 
 @pytest.fixture(scope="package")
 def allinone(
-    hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SiteHost]:
+    hosts: Hosts, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory, of_folder: ExitStack
+) -> SiteHost:
     """A bare offline Debian 13 host after `tar xf`, `./verify.sh`, `./install.sh --role all-in-one`."""
-    with (
-        disks(tmp_path_factory, "site") as folder,
-        site_host(hosts, bundle, folder) as site,
-    ):
-        yield site
+    folder = of_folder.enter_context(disks(tmp_path_factory, "site"))
+    return of_folder.enter_context(site_host(hosts, bundle, folder))
 
 
 @pytest.fixture(scope="package")
