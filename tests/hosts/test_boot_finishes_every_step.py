@@ -33,7 +33,8 @@ roles = ["all-in-one"]
 RULES = "/etc/backendai/firewall.nft"
 # What has nothing to do on a host without volumes elsewhere, servers with TLS, other nodes and groups of
 # its own; nor have the rules for containers, which come with those of nodes, and rows and roles of the first
-# load, nor limits that the site file does not set.
+# load, nor limits that the site file does not set. No bundle is kept there whose images would be pushed, and
+# a registry that no other node needs stays on loopback.
 IDLE = {
     "start-tls-proxy",
     "move-servers",
@@ -44,6 +45,8 @@ IDLE = {
     "register-app-proxy",
     "provision-roles",
     "limit-sessions",
+    "trust-registry",
+    "push-images",
 }
 
 
