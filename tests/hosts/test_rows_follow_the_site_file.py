@@ -49,9 +49,11 @@ def reach(host: Host, site: str) -> list[str]:
     found = []
     for number in range(2):
         for step in STEPS:
+            plan = ctl(host, "reconfigure", "--only", step, "--dry-run")["plan"]
+            changes = plan.get(step, {}).get("changes", [])
             rows = ctl(host, "reconfigure", "--only", step)["steps"][step]
-            changes = rows.get("changes", []) if rows["state"] != "same" else []
-            assert number == 0 or rows["state"] == "same", rows
+            assert rows["state"] == ("done" if changes else "same"), rows
+            assert number == 0 or not changes, changes
             found += [row["what"] for row in changes]
     return found
 
