@@ -220,6 +220,16 @@ def _not_ours(facts: Facts, server: OwnServer, account: Account | None, group: G
     return ""
 
 
+def server_owner(server: OwnServer) -> tuple[int, int]:
+    """UID and GID of a server's account. Problem if it is not there."""
+    account, _ = _named(server.user)
+    if account is None:
+        raise Problem(
+            f"there is no account {server.user} yet", hint="run: backendai-ctl reconfigure"
+        )
+    return account.uid, account.gid
+
+
 def make_servers(facts: Facts) -> None:
     """Make the accounts of servers, with numbers that the host chooses; see sysusers.d(5)."""
     rows = [

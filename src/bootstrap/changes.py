@@ -1,11 +1,21 @@
-"""The summary that a lock script ends with: what is new, gone or changed."""
+"""What lock scripts share: keeping what is locked, and the summary of what is new, gone or changed."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
 from releasekit.files import Entry
+
+
+def keep_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--keep`, which means the same for every lock."""
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="keep what is locked at its version: only what is new, or left out, changes",
+    )
 
 
 def changes(old: Mapping[str, Entry], new: Mapping[str, Entry]) -> list[str]:

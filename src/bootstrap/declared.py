@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable, TypeVar
 
 from releasekit.errors import Failure
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,28 @@ def images(root: Path) -> list[Image]:
         for one in sorted(ready, key=lambda image: image.name):
             done[one.name] = waiting.pop(one.name)
     return list(done.values())
+
+
+def shares(
+    wanted: Sequence[Image],
+    asks: Callable[[Image], Sequence[str]],
+    resolved: Callable[[Image, Sequence[str], Mapping[str, T]], Mapping[str, T]],
+) -> dict[str, dict[str, T]]:
+    """{image: {name: what it has beyond the image that it is based on}}; `wanted` as of `images`.
+
+    asks: what an image names itself. resolved: all that is there then, for an image, what it and those below
+    it name, and what those have.
+    """
+    asked: dict[str, tuple[str, ...]] = {}
+    held: dict[str, dict[str, T]] = {}
+    own = {}
+    for image in wanted:
+        below = held.get(image.base, {})
+        asked[image.name] = (*asked.get(image.base, ()), *asks(image))
+        found = resolved(image, asked[image.name], below) if asks(image) else {}
+        own[image.name] = {name: found[name] for name in sorted(found) if name not in below}
+        held[image.name] = {**below, **own[image.name]}
+    return own
 
 
 def _declared(folder: Path, macro: str, optional: dict[str, Any]) -> Iterator[dict[str, Any]]:

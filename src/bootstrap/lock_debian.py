@@ -15,9 +15,9 @@ from typing import Any, Callable
 
 from bootstrap.apt import PrivateApt
 from bootstrap.cache import default_cache, exclusive
-from bootstrap.changes import print_changes
+from bootstrap.changes import keep_option, print_changes
 from bootstrap.debs import ensure_debs
-from bootstrap.declared import Image, images, servers
+from bootstrap.declared import Image, images, servers, shares
 from bootstrap.mirrors import find_mirrors
 from bootstrap.progress import say
 from releasekit.errors import Failure
@@ -71,16 +71,13 @@ def server_sets(root: Path) -> Sets:
 
 def image_sets(wanted: Sequence[Image], closure: Callable[[Sequence[str]], list[str]]) -> Sets:
     """What images hold beyond those they are based on; `closure` gives what packages need, with them."""
-    asked: dict[str, tuple[str, ...]] = {}
-    held: dict[str, set[str]] = {}
-    sets = {}
-    for image in wanted:
-        asked[image.name] = (*asked.get(image.base, ()), *image.debian)
-        below = held.get(image.base, set())
-        held[image.name] = set(closure(asked[image.name])) | below if image.debian else below
-        own = sorted(held[image.name] - below)
-        sets[image_set(image.name)] = [f"{IMAGES_SUITE}/{name}" for name in own]
-    return sets
+    found = shares(
+        wanted, lambda image: image.debian, lambda _, asked, __: dict.fromkeys(closure(asked))
+    )
+    return {
+        image_set(image): [f"{IMAGES_SUITE}/{name}" for name in names]
+        for image, names in found.items()
+    }
 
 
 def newest_entries(
@@ -123,11 +120,7 @@ def main(root: Path, argv: list[str]) -> int:
         "Debian's signed archive, read with a private apt (no root) from this machine's mirror "
         "or BACKENDAI_DEBIAN_MIRROR. Fetches the files into the cache.",
     )
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep what is locked at its version: only what is new, or left out, changes",
-    )
+    keep_option(parser)
     given = parser.parse_args(argv)
     path = root / "packaging/locks/debian.lock"
     cache = default_cache()

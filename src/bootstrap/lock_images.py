@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from bootstrap.cache import default_cache, exclusive
-from bootstrap.changes import print_changes
-from bootstrap.declared import Image, images
+from bootstrap.changes import keep_option, print_changes
+from bootstrap.declared import Image, images, shares
 from bootstrap.interpreters import RELEASE_PYTHON, Interpreters
 from bootstrap.lock_python import entry_data
 from bootstrap.progress import say
@@ -30,18 +30,11 @@ Groups = Mapping[str, Mapping[str, Entry]]  # {image: {distribution: entry}}
 
 def resolve_images(wanted: Sequence[Image], resolved: Resolve, old: Groups) -> Groups:
     """What each image adds to the one it is based on. What is in `old` keeps its version."""
-    asked: dict[str, tuple[str, ...]] = {}
-    held: dict[str, dict[str, Entry]] = {}
-    own = {}
-    for image in wanted:
-        below = held.get(image.base, {})
-        asked[image.name] = (*asked.get(image.base, ()), *image.distributions)
-        found: Mapping[str, Entry] = {}
-        if image.distributions:
-            found = resolved(asked[image.name], {**old.get(image.name, {}), **below})
-        own[image.name] = {name: found[name] for name in sorted(found) if name not in below}
-        held[image.name] = {**below, **own[image.name]}
-    return own
+    return shares(
+        wanted,
+        lambda image: image.distributions,
+        lambda image, asked, below: resolved(asked, {**old.get(image.name, {}), **below}),
+    )
 
 
 def lock_data(found: Groups) -> dict[str, Any]:
@@ -66,11 +59,7 @@ def main(root: Path, argv: list[str]) -> int:
         "the images of sessions hold, for CPython 3.13 and manylinux_2_28. The roots are the "
         "distributions=[...] of packaging/images/*/BUILD. Needs debian.lock and tools.lock.",
     )
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep what is locked at its version: only what is new, or left out, changes",
-    )
+    keep_option(parser)
     given = parser.parse_args(argv)
     path = root / "packaging/locks/images.lock"
     cache = default_cache()

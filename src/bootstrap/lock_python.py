@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.cache import Cache, default_cache, exclusive
-from bootstrap.changes import print_changes
+from bootstrap.changes import keep_option, print_changes
 from bootstrap.interpreters import RELEASE_PYTHON, Interpreters
 from bootstrap.pip import Pip
 from bootstrap.progress import say
@@ -192,11 +192,7 @@ def main(root: Path, argv: list[str]) -> int:
         "distributions=[...] of packaging/components/*/BUILD; a bare name is taken at the "
         "version of packaging/release.toml. Needs debian.lock and tools.lock.",
     )
-    parser.add_argument(
-        "--keep",
-        action="store_true",
-        help="keep what is locked at its version: only what is new, or left out, changes",
-    )
+    keep_option(parser)
     given = parser.parse_args(argv)
     path = root / "packaging/locks/python.lock"
     roots = component_roots(root)

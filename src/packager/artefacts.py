@@ -14,7 +14,6 @@ from pants.util.frozendict import FrozenDict
 from packager.images import ImagesFieldSet
 from packager.nfpm.rules import DebFieldSet, NfpmPackage, NfpmRequest, RpmFieldSet
 from packager.pex import PexFieldSet
-from releasekit.images import IMAGES
 from releasekit.model import File
 
 
@@ -75,9 +74,11 @@ async def list_artefacts(built: Built) -> Artefacts:
     packages: dict[str, tuple[File, ...]] = {}
     for package, rows in zip(built.packages, listed):
         packages[package.name] = (*packages.get(package.name, ()), *rows)
-    others = [row for rows in listed[len(built.packages) :] for row in rows]
-    images = tuple(row for row in others if row.path.startswith(f"{IMAGES}/"))
-    pexes = tuple(row for row in others if row not in images)
+    others = listed[len(built.packages) :]  # as `digests` has them
+    pexes, images = (
+        tuple(row for rows in part for row in rows)
+        for part in (others[: len(built.pexes)], others[len(built.pexes) :])
+    )
     return Artefacts(FrozenDict(packages), pexes, images)
 
 

@@ -285,7 +285,13 @@ def image_of(target: Target, layer: Layer) -> Image:
 @rule(desc="Make the images of sessions")
 async def package_images(_field_set: ImagesFieldSet, images: ImageTargets) -> BuiltPackage:
     layers = await MultiGet(Get(Layer, LayerRequest(target)) for target in images.targets)
-    spec = ImagesSpec([image_of(*pair) for pair in shipped(zip(images.targets, layers))])
+    spec = ImagesSpec(
+        [
+            image_of(target, layer)
+            for target, layer in zip(images.targets, layers)
+            if target[ImageNameField].value  # on others, images are only based
+        ]
+    )
     process = await Get(
         Process,
         KitProcess(
@@ -299,11 +305,6 @@ async def package_images(_field_set: ImagesFieldSet, images: ImageTargets) -> Bu
     )
     result = await Get(ProcessResult, Process, process)
     return BuiltPackage(result.output_digest, (BuiltPackageArtifact(IMAGES),))
-
-
-def shipped(found: Iterable[tuple[Target, Layer]]) -> list[tuple[Target, Layer]]:
-    """Without those that only others are based on."""
-    return [pair for pair in found if pair[0][ImageNameField].value]
 
 
 def rules() -> Any:

@@ -110,11 +110,13 @@ def control(path: Path) -> dict[str, str]:
     raise Failure(f"{path}: the control file is missing")
 
 
-def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """Every file, folder and link of a package with its content; a name that leaves the root is refused."""
+def members(path: Path) -> Iterator[tuple[str, tarfile.TarInfo, bytes]]:
+    """Every file, folder and link of a package: its name, relative to the root, what it is, its content.
+
+    A name that leaves the root is refused.
+    """
     for info, content in _tar(path, "data.tar"):
-        _inside(info.name, path)
-        yield info, content
+        yield _inside(info.name, path), info, content
 
 
 def extract(
@@ -127,8 +129,7 @@ def extract(
     they mean the package's root, not the host's. Owners and times are not kept; modes are 755/644.
     """
     written = []
-    for info, content in _tar(path, "data.tar"):
-        name = _inside(info.name, path)
+    for name, info, content in members(path):
         if name == "." or info.isdir() or not wanted(name):
             continue
         target = _free_target(dest, name, path)

@@ -93,8 +93,7 @@ class Files:
         found = [(deb.name.partition("_")[0], deb) for deb in debs]
         for name, deb in sorted(found, key=lambda row: (row[0] != "base-files", row[0])):
             paths[name] = []
-            for info, content in members(deb):
-                path = posixpath.normpath(info.name)
+            for path, info, content in members(deb):
                 if path == "." or not self.keeps(path):
                     continue
                 node = _node(info, content, deb)

@@ -48,7 +48,7 @@ def only_in_images(part: Part) -> bool:
 
 def own_purl(package: Package, file: File, version: str) -> str:
     """The package URL of a deb or rpm of ours."""
-    kind = file.path.rpartition(".")[2]
+    kind = file.path.rsplit(".", 1)[1]
     arch = {"deb": package.arch, "rpm": {"amd64": "x86_64", "all": "noarch"}[package.arch]}[kind]
     return f"pkg:{kind}/backendai/{package.name}@{version}?arch={arch}"
 

@@ -21,21 +21,11 @@ from typing import IO
 from backendai_ctl.context import Context
 from backendai_ctl.database.databases import programs_folder
 from backendai_ctl.errors import OutOfTime, Problem
+from backendai_ctl.platform.bound import Said
+from backendai_ctl.platform.bound import bound as as_other
 from backendai_ctl.platform.run import PATH
 
 log = logging.getLogger(__name__)
-
-
-class Said:
-    """What programs write to `out`, to be told when they fail."""
-
-    def __init__(self) -> None:
-        self.out: IO[bytes] = open(os.memfd_create("said"), "w+b")  # noqa: SIM115
-
-    def all(self) -> str:
-        """Every word of it: rows may be among them, so see `reasons` before it is shown."""
-        self.out.seek(0)
-        return self.out.read().decode("utf-8", "replace")
 
 
 def bound(ctx: Context, argv: Sequence[str]) -> list[str]:
@@ -46,10 +36,8 @@ def bound(ctx: Context, argv: Sequence[str]) -> list[str]:
             f"{argv[0]} is not installed",
             hint="install PostgreSQL's programs: apt install backendai-postgresql",
         )
-    words = ["setpriv", "--pdeathsig=KILL"]
-    if os.geteuid() == 0:
-        words += [f"--reuid={ctx.user}", f"--regid={ctx.user}", "--clear-groups"]
-    return [*words, "--", found, *argv[1:]]
+    user = ctx.user if os.geteuid() == 0 else ""
+    return as_other([found, *argv[1:]], user, user)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from backendai_ctl.errors import Problem
 from backendai_ctl.platform.run import Done
 
 _PROVISION = ("permissions", "provision")
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def populate(target: Target, rows: Mapping[str, Any], *, roles: bool = False) -> None:
@@ -51,7 +50,9 @@ def rescan(target: Target, registry: str) -> None:
         _well(target, f"reading {registry}", _manage(run, ("image", "rescan", registry), env=trust))
 
 
-def _manage(run: Programs, *calls: Sequence[str], env: Mapping[str, str] = EMPTY) -> Done:
+def _manage(
+    run: Programs, *calls: Sequence[str], env: Mapping[str, str] = MappingProxyType({})
+) -> Done:
     """`backend.ai mgr WORDS`, one after the other, with a configuration for this database alone."""
     target = run.target
     host, port = run.member

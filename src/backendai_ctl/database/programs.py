@@ -22,10 +22,11 @@ from urllib.parse import quote
 from backendai_ctl.context import Context
 from backendai_ctl.database.connection import primary
 from backendai_ctl.database.databases import WORKER, Target
-from backendai_ctl.database.pipes import Said, bound, started
+from backendai_ctl.database.pipes import bound, started
 from backendai_ctl.database.reasons import SETTINGS, reason
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform import files
+from backendai_ctl.platform.bound import Said
 from backendai_ctl.platform.run import Done, run
 from backendai_ctl.site.values import bracketed
 

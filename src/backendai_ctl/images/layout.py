@@ -24,9 +24,9 @@ KINDS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 NAME = "org.opencontainers.image.ref.name"
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _REFERENCE = re.compile(r"[a-z0-9]+(?:[._/-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_MOST = 4 << 20  # bytes of a manifest or an index
+MOST = 4 << 20  # bytes of a manifest or an index
 _BLOCK = 1 << 20
 
 
@@ -133,7 +133,7 @@ def _image(folder: Path, row: Mapping[str, Any], index: Path) -> Image:
 
 
 def _path(folder: Path, digest: str) -> Path:
-    if not _DIGEST.fullmatch(digest):
+    if not DIGEST.fullmatch(digest):
         raise Problem(f"{folder}: {digest!r} is no sha256 digest", hint="take the images anew")
     return folder / "blobs" / digest.replace(":", "/")
 
@@ -141,7 +141,7 @@ def _path(folder: Path, digest: str) -> Path:
 def _read(path: Path) -> bytes:
     """What is in a regular file; a link or a pipe is none."""
     try:
-        found = careful.read(path, _MOST)
+        found = careful.read(path, MOST)
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}", hint="take the images anew") from error
     if found is None:

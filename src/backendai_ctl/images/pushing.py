@@ -21,24 +21,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import quote, urlsplit
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.images import layout
 from backendai_ctl.images.layout import Blob, Image, verified
 from backendai_ctl.platform import careful, deadline, files
+from backendai_ctl.platform.bound import Said, bound
 from backendai_ctl.platform.http import Local
 from backendai_ctl.topology import registry
 
 _START = 20.0  # seconds until it listens
 _TIMEOUT = 120.0  # seconds for an answer
 _LINK = 100  # bytes of a file that names a digest
-_MOST = 4 << 20  # bytes of a manifest
 _TOP = "docker/registry/v2"  # of its storage
 _TAG = re.compile(r"\./(.+)/_manifests/tags/([^/]+)/current")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SPARE = 1 << 30  # bytes that databases on the same disk are left
 _PEER = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 
@@ -85,11 +84,11 @@ def stored(ctx: Context) -> list[Stored]:
 
 def _stored(top: Path, name: str, digest: str) -> Stored:
     """An image by its manifest; of one that cannot be read only the name is known."""
-    if not _DIGEST.fullmatch(digest):
+    if not layout.DIGEST.fullmatch(digest):
         return Stored(name, 0, "")
     number = digest.partition(":")[2]
     try:
-        text = careful.read(top / "blobs/sha256" / number[:2] / number / "data", _MOST)
+        text = careful.read(top / "blobs/sha256" / number[:2] / number / "data", layout.MOST)
         manifest = json.loads(text or b"")
         parts = [manifest["config"], *manifest["layers"]]
         return Stored(name, sum(int(part["size"]) for part in parts), str(parts[0]["digest"]))
@@ -162,7 +161,7 @@ _HINT = "see: backendai-ctl logs registry; then run: backendai-ctl reconfigure"
 def _writable(ctx: Context) -> Iterator[_Registry]:
     """A registry that takes images, in a folder of its user's own; ended with the block."""
     server = ctx.facts.servers[registry.NAME]
-    owner = _numbers(server.user)
+    owner = accounts.server_owner(server)
     for left in ctx.paths.run.glob("registry-*"):  # by a run that was killed: one runs at a time
         shutil.rmtree(left, ignore_errors=True)
     folder = ctx.paths.run / f"registry-{secrets.token_hex(8)}"
@@ -177,20 +176,18 @@ def _writable(ctx: Context) -> Iterator[_Registry]:
     }
     files.write(folder / "registry.json", json.dumps(settings), mode=0o600, owner=owner)
     program = str(ctx.paths.servers / registry.NAME / "bin/docker-registry")
-    call = ["setpriv", "--pdeathsig=KILL", f"--reuid={owner[0]}", f"--regid={owner[1]}"]
-    call += [
-        "--clear-groups",
-        "--no-new-privs",
-        "--",
-        program,
-        "serve",
-        str(folder / "registry.json"),
-    ]
+    call = [program, "serve", str(folder / "registry.json")]
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        said = stack.enter_context(open(os.memfd_create("said"), "w+b"))
+        said = Said()
         process = subprocess.Popen(
-            call, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd="/", env={}, umask=0o077
+            bound(call, *owner, "--no-new-privs"),
+            stdin=subprocess.DEVNULL,
+            stdout=said.out,
+            stderr=said.out,
+            cwd="/",
+            env={},
+            umask=0o077,
         )
         stack.callback(process.wait)
         stack.callback(process.kill)
@@ -198,22 +195,14 @@ def _writable(ctx: Context) -> Iterator[_Registry]:
         yield _Registry(path, owner[0])
 
 
-def _numbers(user: str) -> tuple[int, int]:
-    import pwd
-
-    found = pwd.getpwnam(user)
-    return found.pw_uid, found.pw_gid
-
-
-def _wait(process: subprocess.Popen[bytes], path: Path, said: IO[bytes]) -> None:
+def _wait(process: subprocess.Popen[bytes], path: Path, said: Said) -> None:
     until = time.monotonic() + deadline.left(_START)
     while True:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(path))
             return
         if process.poll() is not None or time.monotonic() > until:
-            said.seek(0)
-            lines = said.read().decode("utf-8", "replace").strip().splitlines()
+            lines = said.all().strip().splitlines()
             why = lines[-1] if lines else f"exit status {process.poll()}"
             raise Problem(f"the registry does not start: {why}", hint=_HINT)
         time.sleep(0.05)

@@ -60,8 +60,7 @@ def todo(ctx: Context, name: str) -> list[Change]:
         unit = f"backendai-{name}.service"
         return [Change(unit, "stop it: the site has this server elsewhere")] if left else []
     server = _server(ctx, name)
-    others = holders.beside(ctx) - set(server.secrets)
-    if not all(ctx.secrets.exists(secret) for secret in set(holders.needed(ctx)) - others):
+    if not all(ctx.secrets.exists(secret) for secret in holders.required(ctx)):
         return [Change(server.unit, "start it, now and at every boot")]
     found = [
         Change(str(file.path), "write it" if file.text else "remove it")

@@ -8,7 +8,7 @@ from backendai_ctl.engine.base import Step
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform import files
 from backendai_ctl.topology import here, layout
-from backendai_ctl.topology.holders import beside, joined, needed
+from backendai_ctl.topology.holders import joined, required
 
 
 def _moved(ctx: Context, missing: list[str]) -> Problem | None:
@@ -38,11 +38,9 @@ class CreateSecrets(Step):
     timeout = 30
 
     def check(self, ctx: Context) -> list[Change]:
-        missing = [name for name in needed(ctx) if not ctx.secrets.exists(name)]
+        missing = [name for name in required(ctx) if not ctx.secrets.exists(name)]
         if moved := _moved(ctx, missing):
             raise moved
-        if joined(ctx):  # of a release before, its file lacks what only a new server needs
-            missing = [name for name in missing if name not in beside(ctx)]
         if missing and joined(ctx):
             raise Problem(
                 f"{', '.join(str(ctx.secrets.path(name)) for name in missing)}: not here",
@@ -53,7 +51,7 @@ class CreateSecrets(Step):
     def apply(self, ctx: Context) -> None:
         self.check(ctx)  # a node that joined makes none
         files.make_folder(ctx.paths.secrets, mode=0o700)
-        for name in [] if joined(ctx) else needed(ctx):
+        for name in required(ctx):
             ctx.secrets.create(name)
 
     def undo(self, ctx: Context) -> None:

@@ -10,7 +10,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.engine.base import NO_COMPONENT, Step
 from backendai_ctl.errors import Problem
 from backendai_ctl.services import serving
-from backendai_ctl.topology.holders import joined
+from backendai_ctl.topology import holders
 
 
 class ServeBeside(Step):
@@ -44,5 +44,5 @@ def _ready(ctx: Context) -> list[str]:
     return [
         name
         for name in ctx.facts.optional()
-        if not joined(ctx) or all(map(ctx.secrets.exists, ctx.facts.servers[name].secrets))
+        if not holders.joined(ctx) or all(map(ctx.secrets.exists, ctx.facts.servers[name].secrets))
     ]

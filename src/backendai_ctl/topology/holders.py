@@ -14,10 +14,15 @@ def needed(ctx: Context) -> list[str]:
     return [name for name in ctx.facts.holders() if name not in absent]
 
 
-def beside(ctx: Context) -> frozenset[str]:
-    """Names of the secrets that only servers hold which the site does without."""
+def required(ctx: Context) -> list[str]:
+    """Those without which this host cannot go on.
+
+    The file of a node that joined when its release, or its role, did not have them lacks what only servers
+    hold that the site does without: these wait for another.
+    """
     optional = {name for name, one in ctx.facts.servers.items() if one.optional}
-    return frozenset(name for name, holders in ctx.facts.holders().items() if holders <= optional)
+    holders = ctx.facts.holders()
+    return [name for name in needed(ctx) if not (joined(ctx) and holders[name] <= optional)]
 
 
 def joined(ctx: Context) -> bool:

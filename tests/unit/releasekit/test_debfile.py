@@ -51,7 +51,7 @@ def test_every_member_is_told_as_the_package_has_it(tmp_path: Path, make_deb: Ma
     tool.mode = 0o4755
     files = {"./a": b"a", "./l": "/etc/c"}
     deb = make_deb(tmp_path / "x.deb", files, extra=[(folder, b""), (tool, b"su")])
-    found = {info.name: (info, content) for info, content in members(deb)}
+    found = {info.name: (info, content) for _, info, content in members(deb)}
     assert {name: content for name, (_, content) in found.items()} == {
         **{"./a": b"a", "./l": b""},
         **{"./var/x": b"", "./usr/bin/su": b"su"},

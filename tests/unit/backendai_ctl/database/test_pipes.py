@@ -10,9 +10,10 @@ import pytest
 from conftest import Accounts
 
 from backendai_ctl.context import Context
-from backendai_ctl.database.pipes import Said, bound, started
+from backendai_ctl.database.pipes import bound, started
 from backendai_ctl.errors import OutOfTime, Problem
 from backendai_ctl.facts import Facts
+from backendai_ctl.platform.bound import Said
 from backendai_ctl.site.schema import Site
 
 

@@ -87,7 +87,7 @@ def test_on_a_joined_node_one_without_its_secrets_waits(
     ready: Context, host: FakeSystemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as a node that joined before there was a registry, or before it had that role."""
-    monkeypatch.setattr(serve_beside, "joined", lambda _: True)
+    monkeypatch.setattr(serve_beside.holders, "joined", lambda _: True)
     ready.secrets.path("registry-password").unlink()
     STEP.apply(ready)
     assert "backendai-registry.service" not in started(host) and started(host)
