@@ -84,7 +84,7 @@ class PrivateApt:
             said = f"{done.stdout}{done.stderr}".strip()  # what fits no other is told on the first
             raise Failure(
                 f"Debian {self.suite} cannot install {', '.join(names)}:\n{said[-800:]}",
-                hint="mend `debian` in the BUILD file",
+                hint="correct `debian` in the BUILD file",
             )
         chosen = (line.split()[1] for line in done.stdout.splitlines() if line.startswith("Inst "))
         return sorted(name.partition(":")[0] for name in chosen)

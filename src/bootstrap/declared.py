@@ -80,7 +80,7 @@ def _declared(folder: Path, macro: str, optional: dict[str, Any]) -> Iterator[di
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except SyntaxError as error:
-            raise Failure(f"{path}: {error}", hint="mend the BUILD file") from None
+            raise Failure(f"{path}: {error}", hint="correct the BUILD file") from None
         for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
             if getattr(call.func, "id", "") == macro:
                 yield _fields(path, call, {"name": None, **optional})

@@ -93,7 +93,7 @@ def newest_entries(
         if name not in indexes[suite]:
             raise Failure(
                 f"Debian {suite} has no package {name}",
-                hint="mend the table in src/bootstrap/lock_debian.py, or `debian` in the BUILD file "
+                hint="correct the table in src/bootstrap/lock_debian.py, or `debian` in the BUILD file "
                 "of a server or an image",
             )
         entries[key] = indexes[suite][name]

@@ -21,7 +21,7 @@ from releasekit.files import Entry, remove_tree, sha256_of
 from releasekit.locks import Wheel
 
 # Distributions without a wheel on the index. scripts/lock-python builds these first.
-SDIST_ONLY = ("temporenc",)
+SDIST_ONLY = ("pytest-dependency", "temporenc")
 _BUILD = "import sys, setuptools.build_meta as b; print(b.build_wheel(sys.argv[1]))"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date a zip archive can hold
 

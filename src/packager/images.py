@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from pants.engine.process import Process, ProcessResult
 from pants.engine.rules import Get, MultiGet, collect_rules, rule
 from pants.engine.target import COMMON_TARGET_FIELDS, AllTargets, BoolField, Target
 from pants.engine.unions import UnionRule
+from pants.util.frozendict import FrozenDict
 from pants.util.strutil import help_text
 
 from packager.drift import Debs, DebsRequest
@@ -62,7 +63,9 @@ class ImageDebianField(Strings):
 
 class ImageFilesField(StringTable):
     alias = "files"
-    help = "{path in the image: file beside the BUILD file}."
+    help = (
+        "{path in the image: file beside the BUILD file}. One that begins with `#!` is a program."
+    )
 
 
 class ImageLinksField(StringTable):
@@ -70,9 +73,19 @@ class ImageLinksField(StringTable):
     help = "{path in the image: what the link leads to}."
 
 
+class ImageWithoutField(StringTable):
+    alias = "without"
+    help = help_text(
+        """
+        {pattern of paths in the image: why they are left out of its packages and distributions}. `*`
+        stands for any characters, `/` too. Licences stay. A pattern that meets nothing is an error.
+        """
+    )
+
+
 class ImageLabelsField(StringTable):
     alias = "labels"
-    help = f"What Backend.AI reads of it, without `{LABEL}` before each name."
+    help = f"What Backend.AI reads of it beyond its base's, without `{LABEL}` before each name."
 
 
 class ImageEnvironmentField(StringTable):
@@ -91,6 +104,7 @@ class SessionImage(Target):
         DistributionsField,
         ImageFilesField,
         ImageLinksField,
+        ImageWithoutField,
         ImageLabelsField,
         ImageEnvironmentField,
     )
@@ -130,12 +144,14 @@ class LayerRequest:
 class Layer:
     """`layers/NAME/` with the layer and its facts; `below`: names of the layers under it, lowest first.
 
+    labels: its own, and of those what it does not say itself.
     debian, distributions: what the locks have of it and of those.
     """
 
     name: str
     digest: Digest
     below: tuple[str, ...]
+    labels: FrozenDict[str, str]
     debian: frozenset[str]
     distributions: frozenset[str]
 
@@ -170,12 +186,29 @@ def check_image(target: Target) -> None:
     name = target.address.target_name
     if posixpath.basename(target.address.spec_path) != name:
         raise Failure(f"{target.address}: an image has the name of its folder")
-    image, labels = target[ImageNameField].value, target[ImageLabelsField].value
+    image = target[ImageNameField].value
     if image and not _REFERENCE.fullmatch(image):
         raise Failure(f"{target.address}: `image` is REPOSITORY:TAG, not {image!r}")
-    if bool(image) != bool(labels):
+
+
+def check_names(targets: Iterable[Target]) -> None:
+    """Raise Failure where two images have one name: the layout would hold the last."""
+    named: dict[str, Target] = {}
+    for target in targets:
+        name = target[ImageNameField].value
+        if name and name in named:
+            raise Failure(
+                f"{target.address}: {named[name].address} is {name!r} already",
+                hint="give one of them another `image`",
+            )
+        named[name] = target
+
+
+def check_labels(target: Target, labels: Mapping[str, str]) -> None:
+    """Raise Failure where an image has labels and no name, or the other way round."""
+    if bool(target[ImageNameField].value) != bool(labels):
         raise Failure(
-            f"{target.address}: `image` and `labels` go together",
+            f"{target.address}: `image` and `labels`, its own or its base's, go together",
             hint="an image that only others are based on has neither",
         )
 
@@ -199,6 +232,7 @@ async def find_images(targets: AllTargets) -> ImageTargets:
     found = [target for target in targets if isinstance(target, SessionImage)]
     for target in found:
         check_image(target)
+    check_names(found)
     return ImageTargets(tuple(sorted(found, key=lambda target: target.address.target_name)))
 
 
@@ -228,6 +262,7 @@ async def build_layer(request: LayerRequest, images: ImageTargets, release: Rele
     debian = {key.partition("/")[2] for key in lock.data["sets"].get(image_set(name), ())}
     distributions, digests, facts = {*locked}, list[Digest](), ""
     below: tuple[str, ...] = ()
+    labels = dict[str, str]()
     if base := target[ImageBaseField].value:
         under = await Get(Layer, LayerRequest(images.named(base, target)))
         facts = f"{under.folder}/{FACTS}"
@@ -235,6 +270,9 @@ async def build_layer(request: LayerRequest, images: ImageTargets, release: Rele
         below = (*under.below, base)
         debian |= under.debian
         distributions |= under.distributions
+        labels |= under.labels
+    labels |= target[ImageLabelsField].value
+    check_labels(target, labels)
     check_locked(target, "debian", target[ImageDebianField].value, debian)
     roots = [distribution_of(text) for text in target[DistributionsField].value]
     check_locked(target, "images", roots, distributions)
@@ -252,6 +290,7 @@ async def build_layer(request: LayerRequest, images: ImageTargets, release: Rele
         below=facts,
         files=files,
         links=dict(target[ImageLinksField].value),
+        without=sorted(target[ImageWithoutField].value),
         jobs=JOBS,
     )
     process = await Get(
@@ -266,13 +305,15 @@ async def build_layer(request: LayerRequest, images: ImageTargets, release: Rele
     )
     result = await Get(ProcessResult, Process, process)
     placed = await Get(Digest, AddPrefix(result.output_digest, f"layers/{name}"))
-    return Layer(name, placed, below, frozenset(debian), frozenset(distributions))
+    return Layer(
+        name, placed, below, FrozenDict(labels), frozenset(debian), frozenset(distributions)
+    )
 
 
 def image_of(target: Target, layer: Layer) -> Image:
     """What the layout is told of an image."""
     # The agent knows C libraries by the releases of Ubuntu alone; this one has that of Debian 13, or older.
-    labels = {"kernelspec": "1", "base-distro": "ubuntu24.04", **target[ImageLabelsField].value}
+    labels = {"kernelspec": "1", "base-distro": "ubuntu24.04", **layer.labels}
     return Image(
         name=target[ImageNameField].value,
         summary=target[SummaryLineField].value,

@@ -24,7 +24,7 @@ from release_tool.delta_file import DeltaFile
 from release_tool.layout import KEYRING
 from release_tool.partial import Partial
 from release_tool.patch import Scratch, apply_patch
-from release_tool.repack import Piece, packed, probe
+from release_tool.repack import DEFLATE, Piece, packed, probe
 from release_tool.signature import Signed, check_signature
 from release_tool.verify import check_fingerprint, verify
 from releasekit.errors import Failure
@@ -114,8 +114,8 @@ def _check_packing(delta: DeltaFile) -> None:
     for preset, expected in delta.header["probes"].items():
         if probe(int(preset)) != expected:
             raise Failure(
-                "liblzma of this machine packs other bytes than that of the machine which made the "
-                "delta",
+                f"{'zlib' if int(preset) >= DEFLATE else 'liblzma'} of this machine packs other bytes "
+                "than that of the machine which made the delta",
                 hint="apply it on another machine (any Debian 11 to 13 does), or have it made with "
                 "--portable",
             )
@@ -154,17 +154,19 @@ class _Builder:
             try:
                 with lzma.open(blob) as skeleton:
                     for number, part in enumerate(self._delta.parts):
-                        between = skeleton.read(part["size"]) if part["from"] == "tar" else b""
+                        between = _next(skeleton, part["size"] if part["from"] == "tar" else 0)
                         if number >= self._first:
                             yield from self._result(part, between, pool)
+                        for _ in between:  # it was written before
+                            pass
             finally:
                 self._stopped.set()
 
     def _result(
-        self, part: dict[str, Any], between: bytes, pool: ThreadPoolExecutor
+        self, part: dict[str, Any], between: Iterator[bytes], pool: ThreadPoolExecutor
     ) -> Iterator[Result]:
         if part["from"] == "tar":
-            yield part, [between]
+            yield part, between
         elif part["from"] == "old":
             yield part, _checked(self._bases[part["sha256"]], part["sha256"])
         elif part["from"] == "blob":
@@ -201,6 +203,13 @@ class _Builder:
             if self._stopped.is_set() or (limit and done > limit):
                 raise Failure("a patch makes more than it should: have the delta made again")
             yield block
+
+
+def _next(stream: lzma.LZMAFile, size: int) -> Iterator[bytes]:
+    """That many bytes of a stream, in blocks; fewer at its end."""
+    while size and (block := stream.read(min(BLOCK, size))):
+        size -= len(block)
+        yield block
 
 
 def _checked(base: tuple[str, Place], sha256: str) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 from bootstrap.progress import say
 from release_tool import diff, info, volumes
+from release_tool.add_image import Key, add_images
 from release_tool.apply import apply_delta
 from release_tool.bundle import Bundle
 from release_tool.delta import make_delta
@@ -27,9 +28,9 @@ Answer = tuple[dict[str, Any], str]  # for --json, for reading
 _TAR = "backendai-26.9.6-2-linux-amd64.tar"
 _ABOUT = """\
 Look at, check and carry releases. BUNDLE is the tar file of a release, or the folder it was unpacked
-to. All verbs take --json. Exit status: 0 done, 1 refused or failed (the reason and a cure are
+to. All verbs take --json. Exit status: 0 done, 1 refused or failed (the reason and a hint are
 printed), 2 wrong usage. Needs Python 3.9 and its standard library; verify, join and apply also one of
-sqv, gpgv, gpg. Progress goes to standard error, results to standard output."""
+sqv, gpgv, gpg; to sign, gpg. Progress goes to standard error, results to standard output."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -92,9 +93,11 @@ def _parser() -> argparse.ArgumentParser:
         f"split {_TAR} --size 4G --to out",
     )
     part.add_argument("bundle", type=Path, metavar="BUNDLE")
-    part.add_argument("--size", required=True, help="of a volume, such as 700M, 4.3G or 650MiB")
     part.add_argument(
-        "--to", type=Path, metavar="DIR", help="where to (default: beside the bundle)"
+        "--size", required=True, help="size of a volume, such as 700M, 4.3G or 650MiB"
+    )
+    part.add_argument(
+        "--to", type=Path, metavar="DIR", help="folder of the volumes (default: beside the bundle)"
     )
     part.add_argument("--sign-with", metavar="KEY", help="a key of your gpg key ring")
 
@@ -112,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         action="append",
         default=[],
-        help="more volumes are here",
+        help="folder with more volumes",
     )
     part.add_argument("--output", type=Path, metavar="PATH", help="file or folder of the result")
     fingerprint(part, "refuse unless this key signed the bundle")
@@ -131,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     part.add_argument(
         "--portable",
         action="store_true",
-        help="pack no payload again: larger, but any liblzma will do where it is applied",
+        help="do not repack: larger, but any liblzma will do where it is applied",
     )
 
     part = verb(
@@ -144,6 +147,38 @@ def _parser() -> argparse.ArgumentParser:
     _old_new(part, "delta", "DELTA")
     part.add_argument("--output", type=Path, metavar="PATH", help="file or folder of the result")
     fingerprint(part, "the publisher's key, when the old bundle does not bring it")
+
+    part = verb(
+        "add-image",
+        _add_image,
+        "Add images of others to a bundle, and sign the result with your key.\nIMAGE is a file that docker "
+        "save wrote, or an OCI image layout: a folder or a tar. The bundle is\nverified first, and stays "
+        "as it is.",
+        f"add-image {_TAR} vllm.tar --name stable/vllm:0.11 --label ai.backend.role=INFERENCE \\\n"
+        "    --sign-with KEY --to out",
+    )
+    part.add_argument("bundle", type=Path, metavar="BUNDLE")
+    part.add_argument("image", type=Path, metavar="IMAGE", nargs="+")
+    part.add_argument(
+        "--name",
+        default="",
+        metavar="REPOSITORY:TAG",
+        help="name of the image, if it is one; default: that in its file",
+    )
+    part.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="add this label to every IMAGE, or replace it",
+    )
+    part.add_argument(
+        "--sign-with", required=True, metavar="KEY", help="a key of your gpg key ring"
+    )
+    part.add_argument(
+        "--to", type=Path, required=True, metavar="DIR", help="folder of the new bundle"
+    )
+    fingerprint(part, "refuse unless this key signed BUNDLE")
     return parser
 
 
@@ -278,3 +313,28 @@ def _apply(options: Any) -> Answer:
     found = {"bundle": str(final), "sha256": delta.sha256, "fingerprint": signed.fingerprint}
     text = f"{final}: {delta.new.title()}, sha256 {delta.sha256}"
     return found, f"{text}\nsigned by {spaced(signed.fingerprint)}"
+
+
+def _add_image(options: Any) -> Answer:
+    wanted, labels = _wanted(options), {}
+    for label in options.label:
+        name, equals, value = label.partition("=")
+        if not (name and equals):
+            raise Failure(f"--label {label!r} is not KEY=VALUE")
+        labels[name] = value
+    if options.name and len(options.image) > 1:
+        raise Failure("--name is for one image, not for several", hint="add them one by one")
+    if options.bundle.is_dir():
+        raise Failure(f"{options.bundle} is a folder", hint="give the tar file of the release")
+    bundle, key = Bundle(options.bundle), Key(options.sign_with)
+    target = options.to / f"{bundle.facts.folder}.tar"
+    if not options.to.is_dir():
+        raise Failure(f"--to {options.to} is no folder", hint=f"mkdir {options.to}")
+    if target.exists():  # by whatever name it was given, it may be this bundle
+        raise Failure(f"{target} exists", hint="move it away, or name another folder by --to")
+    fingerprint = key.fingerprint()
+    verify(bundle, wanted)
+    added = add_images(bundle, options.image, target, key, name=options.name, labels=labels)
+    lines = [f"added {row['image']}, {megabytes(row['size'])}, {row['digest']}" for row in added]
+    found = {"bundle": str(target), "fingerprint": fingerprint, "images": added}
+    return found, "\n".join([f"{target}: signed anew by {spaced(fingerprint)}", *lines])

@@ -20,7 +20,7 @@ from release_tool.inventory import counterparts
 from release_tool.layout import KEYRING, MANIFEST, SIGNATURE
 from release_tool.partial import Partial
 from release_tool.patch import Scratch, apply_patch, make_patch
-from release_tool.repack import UNKNOWN, Piece, packed, pieces_of, probe, unpacked
+from release_tool.repack import AS_IS, Piece, packed, pieces_of, probe, unpacked
 from releasekit.errors import Failure
 from releasekit.files import sha256_of
 
@@ -135,7 +135,7 @@ def _make(job: Work, folder: Path) -> Made:
     whole = folder / f"{job.number}.whole"
     if job.repack and job.base:
         pieces = tuple(pieces_of(job.new, presets=True))
-        if pieces and all(piece.preset != UNKNOWN for piece in pieces):
+        if pieces and all(piece.preset >= AS_IS for piece in pieces):
             patch = folder / f"{job.number}.repack"
             if _right(job, folder, patch, pieces) and patch.stat().st_size < job.new.size:
                 return Made(patch, True, pieces)

@@ -6,8 +6,8 @@
 
 Header: `old` and `new` (RELEASE of both), `file`, `size` and `sha256` of the tar it makes, `manifest`,
 `signature` and `keyring` of the new bundle (these two in base64), `blobs`, `probes` (what liblzma
-must pack alike, by preset), and `parts`, which make the tar one after the other. Each part has `size`,
-`sha256` and `from`:
+or zlib must pack alike, by preset), and `parts`, which make the tar one after the other. Each part has
+`size`, `sha256` and `from`:
 
     tar     the next bytes of blob 0: what is between the files of the tar
     old     `path` is a file that the old bundle has too, under whatever name

@@ -1,15 +1,19 @@
-"""Packages of a bundle, told from the names of its files."""
+"""Packages of a bundle, told from the names of its files, and what its images are made of."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from release_tool.bundle import Bundle
+from releasekit.errors import Failure
 
 OUR_PREFIX = "backendai-"
+_IMAGES, _NAME = "images", "org.opencontainers.image.ref.name"
 _DEB = re.compile(r"apt/(?:.*/)?([^/_]+)_([^/_]+)_([^/_]+)\.deb")
 _RPM = re.compile(r"rpm/(?:.*/)?([^/]+)-([^/-]+-[^/-]+)\.([^/.]+)\.rpm")
 
@@ -65,4 +69,26 @@ def counterparts(old: Bundle, new: Bundle) -> Mapping[str, str]:
     for package in packages(new).values():
         if package.key in before:
             pairs[package.path] = before[package.key].path
-    return {path: was for path, was in pairs.items() if was in old.places}
+    was = blobs_of_images(old)
+    for key, path in blobs_of_images(new).items():
+        if key in was and path not in pairs:
+            pairs[path] = was[key]
+    return {path: before for path, before in pairs.items() if before in old.places}
+
+
+def blobs_of_images(bundle: Bundle) -> dict[tuple[str, int], str]:
+    """Manifests (0), configurations (1) and layers (from 2 on, lowest first) by the image's repository."""
+    found: dict[tuple[str, int], str] = {}
+    try:
+        for row in json.loads(bundle.read(f"{_IMAGES}/index.json"))["manifests"]:
+            repository = row["annotations"][_NAME].rpartition(":")[0]
+            manifest = json.loads(bundle.read(_blob(row)))
+            parts = [row, manifest["config"], *manifest["layers"]]
+            found.update({(repository, number): _blob(part) for number, part in enumerate(parts)})
+    except (Failure, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # no images, or of a kind that is not ours: each blob goes by its content
+    return found
+
+
+def _blob(descriptor: Mapping[str, Any]) -> str:
+    return f"{_IMAGES}/blobs/{descriptor['digest'].replace(':', '/')}"

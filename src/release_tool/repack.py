@@ -1,9 +1,11 @@
-"""Debian packages with their payload unpacked, and back again bit for bit.
+"""Debian packages and layers of images with their payload unpacked, and back again bit for bit.
 
 The payload of a deb is an xz file (deb(5)). Its LZMA2 blocks are unpacked; everything else (ar headers,
 control files, xz headers, checks, index) stays as it is. liblzma packs a block to the same bytes
 again: 5.2 to 5.8 were compared. dpkg-deb makes blocks of 24 MiB, earlier releases of ours one. Payloads
 packed by zstd, as ours are now, go as they are: its versions pack differently.
+
+A layer is a gzip file (RFC 1952) of one member. zlib packs it to the same bytes again; zlib-ng does not.
 """
 
 from __future__ import annotations
@@ -11,24 +13,31 @@ from __future__ import annotations
 import hashlib
 import lzma
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from release_tool.bundle import Place
 
 BLOCK = 1 << 20
+_PACKED = 1 << 16  # bytes that are unpacked at once: zeros become a thousand times as much
 _AR = b"!<arch>\n"
 _CHECKS = {0: 0, 1: 4, 4: 8, 10: 32}  # bytes of a block's check by its kind
 # Presets by the size of their dictionary as the block header codes it: 16 is 1 MiB.
 _PRESETS = {16: (1,), 18: (2,), 20: (4, 3), 22: (6, 5), 24: (7,), 26: (8,), 28: (9,)}
+_MOST = 100  # times the size of a layer that it may unpack to
 _TRIED = 4 << 20  # bytes that are packed to find the preset
-AS_IS, UNKNOWN = -1, -2
+_GZIP, _HEAD, _TAIL = b"\x1f\x8b\x08\x00", 10, 8  # no name nor comment in the head
+DEFLATE = 100  # added to the level of zlib
+_LEVELS = (6, 9, 1, 5, 7, 8, 4, 3, 2)
+AS_IS, UNKNOWN, UNKNOWN_DEFLATE = -1, -2, -3
 
 
 class Piece(NamedTuple):
     """`size` bytes of the unpacked form, which are `packed` bytes of the package.
 
-    `preset`: what packs them (0 to 9); AS_IS: they are not packed; UNKNOWN: nothing we know does.
+    `preset`: what packs them (0 to 9: LZMA2; DEFLATE and a level); AS_IS: they are not packed; UNKNOWN,
+    UNKNOWN_DEFLATE: nothing we know does.
     """
 
     preset: int
@@ -37,10 +46,12 @@ class Piece(NamedTuple):
 
 
 def pieces_of(deb: Place, *, presets: bool) -> list[Piece]:
-    """The package as pieces; empty when it is none whose payload is xz.
+    """The package or layer as pieces; empty when it is none whose payload is xz or gzip.
 
     `presets`: find out how to pack it again.
     """
+    if _read(deb, 0, len(_GZIP)) == _GZIP:
+        return _gzipped(deb, presets=presets)
     found = _payload(deb)
     if not found:
         return []
@@ -65,14 +76,13 @@ def unpacked(deb: Place, pieces: Iterable[Piece]) -> Iterator[bytes]:
         stream.seek(deb.offset)
         for piece in pieces:
             left = piece.packed
-            # The largest dictionary of the presets reads what smaller ones packed.
-            lzma2 = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_filters(9))
+            packer = _unpacker(piece.preset)
             while left:
-                block = stream.read(min(BLOCK, left))
+                block = stream.read(min(_PACKED, left))
                 if not block:
                     raise EOFError("cut short")
                 left -= len(block)
-                yield block if piece.preset == AS_IS else lzma2.decompress(block)
+                yield packer.decompress(block) if packer else block
 
 
 def packed(blocks: Iterable[bytes], pieces: Iterable[Piece]) -> Iterator[bytes]:
@@ -80,9 +90,7 @@ def packed(blocks: Iterable[bytes], pieces: Iterable[Piece]) -> Iterator[bytes]:
     source = iter(blocks)
     rest = b""
     for piece in pieces:
-        xz = None
-        if piece.preset >= 0:
-            xz = lzma.LZMACompressor(lzma.FORMAT_RAW, filters=_filters(piece.preset))
+        packer = _packer(piece.preset) if piece.preset >= 0 else None
         left = piece.size
         while left:
             rest = rest or next(source, b"")
@@ -90,17 +98,67 @@ def packed(blocks: Iterable[bytes], pieces: Iterable[Piece]) -> Iterator[bytes]:
                 return  # too short: the sha256 of the result will tell
             block, rest = rest[:left], rest[left:]
             left -= len(block)
-            yield xz.compress(block) if xz else block
-        if xz:
-            yield xz.flush()
+            yield packer.compress(block) if packer else block
+        if packer:
+            yield packer.flush()
     yield rest + b"".join(source)
 
 
 def probe(preset: int) -> str:
     """Sha256 of a fixed text packed with a preset: the same where liblzma packs alike."""
     words = [hashlib.sha256(b"%d" % (n * n % 977)).hexdigest()[: 3 + n % 23] for n in range(40000)]
-    packed_text = lzma.compress(" ".join(words).encode(), lzma.FORMAT_RAW, filters=_filters(preset))
-    return hashlib.sha256(packed_text).hexdigest()
+    packer = _packer(preset)
+    return hashlib.sha256(packer.compress(" ".join(words).encode()) + packer.flush()).hexdigest()
+
+
+def _packer(preset: int) -> Any:
+    if preset >= DEFLATE:
+        return zlib.compressobj(preset - DEFLATE, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return lzma.LZMACompressor(lzma.FORMAT_RAW, filters=_filters(preset))
+
+
+def _unpacker(preset: int) -> Any:
+    """None for what is not packed."""
+    if preset == AS_IS:
+        return None
+    if preset == UNKNOWN_DEFLATE or preset >= DEFLATE:
+        return zlib.decompressobj(-zlib.MAX_WBITS)
+    # The largest dictionary of the presets reads what smaller ones packed.
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_filters(9))
+
+
+def _gzipped(layer: Place, *, presets: bool) -> list[Piece]:
+    """A gzip file of one member as pieces; empty when it is another one, damaged, or made to fill disks."""
+    size, inner = 0, layer.size - _HEAD - _TAIL
+    reader = zlib.decompressobj(-zlib.MAX_WBITS)
+    begin = b""
+    try:
+        for at in range(0, inner, _PACKED):
+            block = reader.decompress(_read(layer, _HEAD + at, min(_PACKED, inner - at)))
+            begin += block[: _TRIED - len(begin)]
+            size += len(block)
+            if size > _MOST * inner:
+                return []
+            if reader.eof:
+                break
+    except zlib.error:
+        return []
+    if not reader.eof or reader.unused_data or at + _PACKED < inner:
+        return []
+    preset = _level(layer, begin, whole=size == len(begin)) if presets else UNKNOWN_DEFLATE
+    head, tail = Piece(AS_IS, _HEAD, _HEAD), Piece(AS_IS, _TAIL, _TAIL)
+    return [head, Piece(preset, size, inner), tail]
+
+
+def _level(layer: Place, begin: bytes, *, whole: bool) -> int:
+    """Which level of zlib packs the beginning of a layer to its bytes, or UNKNOWN_DEFLATE."""
+    wanted = _read(layer, _HEAD, min(layer.size - _HEAD, _TRIED + BLOCK))
+    for level in _LEVELS:
+        packer = _packer(DEFLATE + level)
+        made = packer.compress(begin) + (packer.flush() if whole else b"")
+        if made and wanted.startswith(made):
+            return DEFLATE + level
+    return UNKNOWN_DEFLATE
 
 
 def _filters(preset: int) -> list[dict[str, int]]:

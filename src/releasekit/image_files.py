@@ -54,13 +54,15 @@ def link(target: str) -> Node:
 class Files:
     """{path without its first slash: Node}, and `aliases`: folders that are links, as /bin is to usr/bin.
 
-    Paths that match `left_out` are not taken from packages, unless they match `kept`.
+    Paths that match `left_out` are not taken from packages and folders, unless they match `kept`; `met`:
+    the patterns of the former that left something out.
     """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     left_out: Sequence[str] = ()
     kept: Sequence[str] = ()
+    met: set[str] = field(default_factory=set)
 
     def place(self, path: str) -> str:
         """The path with a first folder that is a link followed."""
@@ -76,12 +78,12 @@ class Files:
         self.nodes[place] = node
 
     def keeps(self, path: str) -> bool:
-        """Whether a path of a package is taken."""
-        out, kept = (
-            any(fnmatch.fnmatchcase(path, rule) for rule in rules)
-            for rules in (self.left_out, self.kept)
-        )
-        return kept or not out
+        """Whether a path is taken."""
+        if any(fnmatch.fnmatchcase(path, rule) for rule in self.kept):
+            return True
+        rules = [rule for rule in self.left_out if fnmatch.fnmatchcase(path, rule)]
+        self.met.update(rules)
+        return not rules
 
     def add_packages(self, debs: Sequence[Path]) -> dict[str, list[str]]:
         """Lay Debian packages out; {package: its paths}. Failure where two have the same file.
@@ -121,6 +123,8 @@ class Files:
             if relative.parts[0] == without:
                 continue
             name = posixpath.join(below, relative.as_posix())
+            if not self.keeps(name):
+                continue
             if path.is_symlink():
                 self.put(name, link(str(path.readlink())))
             elif path.is_dir():

@@ -37,9 +37,10 @@ LEFT_OUT = (
     # It keeps pip from a user's own folder, too; the system's is not writable in a session anyway.
     "usr/lib/python3*/EXTERNALLY-MANAGED",
 )
-KEPT = ("usr/share/doc/*/copyright",)
+KEPT = ("usr/share/doc/*/copyright", "usr/local/lib/python3*/dist-packages/*.dist-info/*")
 LAYER, FACTS = "layer.tar.gz", "layer.json"
 _LIBRARY = "usr/lib/python{}"
+_DEBIANS = "usr/lib/python3/dist-packages"
 _DISTRIBUTIONS = "usr/local/lib/python{}/dist-packages"
 
 
@@ -67,6 +68,7 @@ class LayerSpec:
     below: str = ""  # layer.json of the layer under it
     files: dict[str, str] = field(default_factory=dict)  # path in the image -> file
     links: dict[str, str] = field(default_factory=dict)  # path in the image -> target
+    without: list[str] = field(default_factory=list)  # patterns of paths that are left out, too
     jobs: int = 1
 
 
@@ -75,13 +77,15 @@ def build(spec: LayerSpec) -> LayerFacts:
     below = (
         read(LayerFacts, Path(spec.below)) if spec.below else LayerFacts("", "", 0, {}, {}, "", {})
     )
-    files = Files(aliases=dict(below.aliases), left_out=LEFT_OUT, kept=KEPT)
+    left_out = (*LEFT_OUT, *spec.without)
+    files = Files(aliases=dict(below.aliases), left_out=left_out, kept=KEPT)
     controls = {deb: control(Path(deb)) for deb in sorted(spec.debs, key=os.path.basename)}
     paths = files.add_packages([Path(deb) for deb in controls])
     image_setup.set_up(files)
     add_wheels(files, spec)
+    check_met(spec, files)
     for place, source in spec.files.items():
-        files.put(place, Node("file", data=Path(source).read_bytes()))
+        files.put(place, beside(Path(source).read_bytes()))
     for place, target in spec.links.items():
         files.put(place, link(target))
     add_bytecode(files, spec)
@@ -117,9 +121,23 @@ def add_wheels(files: Files, spec: LayerSpec) -> None:
         files.add_folder(root, "usr/local", without=".headers")
 
 
+def check_met(spec: LayerSpec, files: Files) -> None:
+    """Raise Failure for what is left out of an image that has nothing of it."""
+    if stale := [pattern for pattern in spec.without if pattern not in files.met]:
+        raise Failure(
+            f"image {spec.name}: `without` names {', '.join(stale)}, but nothing in it is called so",
+            hint="take it out of the BUILD file of the image, or mend the pattern",
+        )
+
+
+def beside(data: bytes) -> Node:
+    """A file that lies beside the BUILD file: one that names its interpreter is a program."""
+    return Node("file", 0o755 if data.startswith(b"#!") else 0o644, data=data)
+
+
 def add_bytecode(files: Files, spec: LayerSpec) -> None:
     """Compile the modules of this layer, as scripts of packages and pip would."""
-    for folder in (_LIBRARY.format(spec.python), _DISTRIBUTIONS.format(spec.python)):
+    for folder in (_LIBRARY.format(spec.python), _DEBIANS, _DISTRIBUTIONS.format(spec.python)):
         modules = {
             path: node.data
             for path, node in files.nodes.items()

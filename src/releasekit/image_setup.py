@@ -22,7 +22,6 @@ _FORWARD = {  # of one package: what its script copies, unless an administrator 
     "usr/share/base-files/profile": "etc/profile",
     "usr/share/libc-bin/nsswitch.conf": "etc/nsswitch.conf",
     "usr/share/readline/inputrc": "etc/inputrc",
-    "usr/share/debianutils/shells": "etc/shells",
     "usr/share/base-passwd/passwd.master": "etc/passwd",
     "usr/share/base-passwd/group.master": "etc/group",
 }
@@ -36,6 +35,7 @@ _ALTERNATIVES = {
     "usr/bin/python": "usr/bin/python3",  # as in every other image of Python
 }
 _BASE_FOLDERS = ("mnt", "srv", "opt", "media", "home/work", "usr/local/bin", "usr/local/lib")
+_SHELLS = "usr/share/debianutils/shells"  # and a folder of packages' own, beside it
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _CERTIFICATES = "usr/share/ca-certificates/"
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
@@ -57,6 +57,7 @@ def set_up(files: Files) -> None:
     for source, place in _FORWARD.items():
         if (node := files.nodes.get(source)) and place not in files.nodes:
             files.put(place, node)
+    _shells(files)
     if "usr/share/base-files/profile" in files.nodes:
         _base(files)
     if "usr/share/base-passwd/passwd.master" in files.nodes:
@@ -73,6 +74,14 @@ def set_up(files: Files) -> None:
     for name, program in _ALTERNATIVES.items():
         if program in files.nodes and name not in files.nodes:
             files.put(name, link(posixpath.basename(program)))
+
+
+def _shells(files: Files) -> None:
+    """Shells with which one may log in: sshd of a session lets in nobody whose own is not among them."""
+    if _SHELLS in files.nodes and "etc/shells" not in files.nodes:
+        found = [path for path in sorted(files.nodes) if path.startswith(f"{_SHELLS}.d/")]
+        lists = (files.nodes[path].data for path in (_SHELLS, *found))
+        files.put("etc/shells", Node("file", data=b"".join(lists)))
 
 
 def _base(files: Files) -> None:

@@ -55,7 +55,8 @@ def part_of_wheel(info: Path) -> Part:
 def part_of_archive(wheel: Path) -> Part:
     """The same of a wheel that is not installed."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel) as archive:
-        inside = [name for name in archive.namelist() if ".dist-info/" in name]
+        # Not that of what its authors put into it, such as setuptools/_vendor/NAME.dist-info.
+        inside = [n for n in archive.namelist() if n.split("/")[0].endswith(".dist-info")]
         archive.extractall(folder, inside)
         return part_of_wheel(Path(folder, inside[0].split("/")[0]))
 

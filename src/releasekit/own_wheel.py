@@ -16,7 +16,7 @@ from pathlib import Path
 from releasekit.errors import Failure, run_main
 from releasekit.specs import program
 
-ENDINGS = ("py", "sh")  # of what a package has in it
+ENDINGS = ("j2", "py", "sh", "toml")  # of what a package has in it
 
 
 @dataclass(frozen=True)

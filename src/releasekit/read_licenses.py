@@ -22,6 +22,16 @@ _SSSD = (
     "GPL-3.0-or-later AND LGPL-3.0-or-later AND LGPL-2.1-or-later AND BSD-3-Clause AND ISC"
     " AND PostgreSQL AND LicenseRef-public-domain"
 )
+_MATPLOTLIB = (
+    "LicenseRef-matplotlib AND Apache-2.0 AND Bitstream-Charter AND CC0-1.0"
+    " AND (FTL OR GPL-2.0-or-later) AND LicenseRef-BaKoMa AND LicenseRef-Yorick AND MIT"
+    " AND MIT-Modern-Variant AND OFL-1.1 AND Qhull"
+)
+_SCIPY = (
+    "BSD-3-Clause AND BSD-3-Clause-Open-MPI AND GPL-3.0-or-later WITH GCC-exception-3.1"
+    " AND LGPL-2.1-or-later"
+)
+_X11 = "MIT AND MIT-open-group AND X11 AND HPND AND HPND-sell-variant"
 
 READ = {
     # Wheels
@@ -34,7 +44,12 @@ READ = {
     "9575197ff604c1db": "BSD-3-Clause",  # jinja2 3.1.6
     "dce67cdeae54e358": "BSD-3-Clause",  # networkx 3.3
     "aa4ad30c062b0df9": "BSD-3-Clause",  # nodeenv 1.12.0
+    "d242da8f1d13aeb7": "BSD-3-Clause",  # cycler 0.12.1
+    "b120c7f02d5be4da": "BSD-3-Clause",  # kiwisolver 1.5.1
+    "fdc4dbfe6c39df1a": _MATPLOTLIB,  # 3.11.2
+    "ed38399b364731fb": _SCIPY,  # 1.18.1
     "d88faac2be72578d": "BSD-3-Clause",  # prompt-toolkit 3.0.53
+    "48bf88b7e5956647": "ISC",  # ptyprocess 0.7.0
     "b84b12d5d3faa9cc": "BSD-2-Clause",  # pyasn1-modules 0.4.2
     "780b923b29ea5943": "BSD-3-Clause AND (Apache-2.0 OR BSD-3-Clause)",  # python-dateutil 2.9.0
     "7620fb6945f96b16": "BSD-2-Clause",  # trafaret 2.1.1
@@ -51,6 +66,24 @@ READ = {
         "Python-2.0 AND BSD-2-Clause AND BSD-3-Clause AND HPND AND MIT AND Zlib AND dtoa"
     ),
     "24d8364c4c6544f0": _SSSD,
+    "78c7463a21f5a038": "BSD-3-Clause AND GPL-3.0-only",  # hwloc
+    "39bed96146a15e47": "BSD-3-Clause",  # jinja2: of what is not in its source alone
+    "ca8cae138cd7b789": "MIT",  # libdrm
+    "8c7cb0d275a6fd71": "LGPL-2.1-only AND BSD-3-Clause AND GPL-2.0-only",  # libnl3
+    "7074e18d6c0bc3ff": "MIT AND ISC AND X11 AND GPL-1.0-or-later",  # libpciaccess
+    "0cec6b3b31802d81": f"{_X11} AND BSD-1-Clause AND LicenseRef-TekHVC",  # libx11
+    "c864c44726d501db": "MIT-open-group",  # libxau
+    "0f6512d173a7e509": "X11",  # libxcb
+    "c0ef95a4d2174c3a": "MIT-open-group",  # libxdmcp
+    "567d1b294d9284bf": _X11,  # libxext
+    "d9c90916c6ab213f": "BSD-3-Clause",  # markupsafe
+    "bb3218d80788c69a": "LGPL-2.1-only AND GPL-2.0-or-later",  # numactl
+    "c033f8e6589221ef": (  # openmpi
+        "BSD-3-Clause-Open-MPI AND mpich2 AND LGPL-2.1-or-later AND LGPL-2.0-or-later AND Apache-2.0"
+    ),
+    "b74f3f3ca37f05de": "BSD-3-Clause-Open-MPI AND GPL-2.0-only AND MIT",  # pmix
+    "7cb61a21e3862247": "MIT",  # pyyaml
+    "893685fb450ff9bd": "MIT AND Apache-2.0 AND BSD-3-Clause",  # setuptools
 }
 
 

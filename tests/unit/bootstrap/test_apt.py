@@ -154,7 +154,7 @@ def test_packages_that_do_not_fit_are_named_with_what_apt_says(
         Failure, match="trixie cannot install no-such, b:\nE: Unable to locate"
     ) as e:
         private.closure(["no-such", "b"])
-    assert e.value.hint == "mend `debian` in the BUILD file"
+    assert e.value.hint == "correct `debian` in the BUILD file"
 
 
 INDEX = """\

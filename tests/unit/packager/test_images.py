@@ -42,7 +42,7 @@ HIGH = {
 
 # It asks for what those below it have, and is no more than these.
 TOP_MOST = {"base": "high", "debian": ["base", "tool"], "distributions": ["JL[all]==1.0"]}
-TOP_MOST |= {"image": "stable/y:1", "labels": {"role": "COMPUTE"}}
+TOP_MOST |= {"image": "stable/y:1", "labels": {"role": "SYSTEM"}}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,9 @@ def told_of(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
         small.lock_deb(deb, kind)
     small.debian["sets"]["image-top"] = []
     small.lock_for_image("high", "jl", {"jl/__init__.py": "x = 1\n"})
-    builds = {**image("low"), **image("high", **HIGH), **image("top", **TOP_MOST)}
+    without = {"usr/lib/*/tests/*": "tests", "usr/include/*": "nothing is compiled"}
+    high = image("high", **HIGH, without=without)
+    builds = {**image("low"), **high, **image("top", **TOP_MOST)}
     small.write({**TOP, **builds, "i/high/x.json": "{}"})
     small.build(":images", "images")
     return small
@@ -75,6 +77,7 @@ def test_a_layer_is_made_of_what_the_locks_say_of_its_image(told_of: Miniature) 
         below="layers/low/layer.json",
         files={"etc/x.json": "i/high/x.json", "etc/y.json": "i/high/x.json"},
         links={"usr/bin/y": "x"},
+        without=["usr/include/*", "usr/lib/*/tests/*"],
         jobs=2,
     )
     assert told(LayerSpec, "image_layer", name="top") == LayerSpec(
@@ -111,6 +114,7 @@ def test_the_layout_has_the_images_that_sessions_start_from(told_of: Miniature) 
         environment={"HOME": "/x"},
     )
     assert (top.name, top.layers) == ("stable/y:1", [*high.layers, "layers/top"])
+    assert top.labels == {**high.labels, "ai.backend.role": "SYSTEM"}
     held = told_of.runner.request(Snapshot, [request("images").input_digest]).files
     files = [f"layers/{name}/layer" for name in ("high", "low", "top")]
     assert sorted(held) == [f"{file}.{kind}" for file in files for kind in ("json", "tar.gz")]
@@ -129,7 +133,7 @@ def test_a_requirement_is_found_in_a_lock_by_its_name() -> None:
         ({"image": "x:", "labels": LABELS}, "`image` is REPOSITORY:TAG, not 'x:'"),
         ({"image": "X:1", "labels": LABELS}, "`image` is REPOSITORY:TAG, not 'X:1'"),
         ({"image": "x:1:2", "labels": LABELS}, "`image` is REPOSITORY:TAG, not 'x:1:2'"),
-        ({"image": "x:1"}, "`image` and `labels` go together"),
+        ({"image": "x:1"}, "`image` and `labels`, its own or its base's, go together"),
         ({"labels": LABELS}, "hint: an image that only others are based on has neither"),
         ({"base": "lwo"}, "i/x:x: there is no image 'lwo'\nhint: images are: x"),
         (
@@ -160,6 +164,13 @@ def test_an_image_has_the_name_of_its_folder(miniature: Miniature) -> None:
     """So its sets, its layer and what is based on it are found by one name."""
     miniature.write({**TOP, "i/other/BUILD": image("x")["i/x/BUILD"]})
     with pytest.raises(ExecutionError, match="i/other:x: an image has the name of its folder"):
+        miniature.build(":images", "images")
+
+
+def test_two_images_do_not_have_one_name(miniature: Miniature) -> None:
+    fields = {"image": "stable/x:1", "labels": LABELS}
+    miniature.write({**TOP, **image("x", **fields), **image("y", **fields)})
+    with pytest.raises(ExecutionError, match="i/x:x is 'stable/x:1' already"):
         miniature.build(":images", "images")
 
 

@@ -35,7 +35,9 @@ def succeeded(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("verb", ["info", "verify", "split", "join", "diff", "delta", "apply"])
+@pytest.mark.parametrize(
+    "verb", ["info", "verify", "split", "join", "diff", "delta", "apply", "add-image"]
+)
 def test_every_verb_explains_itself_with_an_example(verb: str, run_release: RunRelease) -> None:
     text = succeeded(run_release(verb, "--help"))
     assert f"example:\n  scripts/release {verb} " in text

@@ -162,6 +162,36 @@ def test_what_no_session_reads_is_left_out_and_licences_stay(
     ]
 
 
+def test_an_image_leaves_more_out_of_packages_and_wheels_but_licences(
+    layer: Make, deb: Callable[..., str], make_wheel: MakeWheel, here: Path
+) -> None:
+    pytest.importorskip("installer")
+    wheel = make_wheel(here, "mod", {"mod/__init__.py": b"", "mod/tests/t.py": b"x = 1\n"}).name
+    files: dict[str, bytes | str] = {"./usr/bin/tool": b"#!x", "./usr/share/tool/test": b"#!x"}
+    layer("some", [deb("tool", files)], wheels=[wheel], without=["usr/local/*/tests/*"])
+    found = set(inside("some"))
+    assert {"usr/bin/tool", "usr/share/tool/test", f"{SITE}/mod/__init__.py"} <= found
+    assert f"{SITE}/mod/tests/t.py" not in found, "nor is its byte-code there"
+    layer("all", [deb("tool", files)], wheels=[wheel], without=["usr/share/*", "usr/local/lib/*"])
+    found = {path for path, info in inside("all").items() if info.isreg()}
+    assert {"usr/share/doc/tool/copyright", f"{SITE}/mod-1.0.dist-info/METADATA"} <= found
+    assert not [path for path in found if f"{SITE}/mod/" in path or "share/tool" in path]
+
+
+def test_what_is_left_out_in_vain_is_named(layer: Make, deb: Callable[..., str]) -> None:
+    tool = deb("tool", {"./usr/bin/tool": b"#!x", "./usr/bin/tool-test": b"#!x"})
+    with pytest.raises(Failure, match="image x: `without` names usr/bin/gone, but") as failure:
+        layer("x", [tool], without=["usr/bin/*-test", "usr/bin/gone"])
+    assert "mend the pattern" in failure.value.hint
+
+
+def test_modules_of_debians_packages_are_compiled(layer: Make, deb: Callable[..., str]) -> None:
+    """No script of theirs runs, and a session's user cannot write there."""
+    layer("x", [deb("python3-mod", {"./usr/lib/python3/dist-packages/mod.py": b"x = 1\n"})])
+    made = f"usr/lib/python3/dist-packages/__pycache__/mod.cpython-{PYTHON.replace('.', '')}.pyc"
+    assert made in inside("x")
+
+
 def test_wheels_are_where_debians_python_looks_and_compiled(
     layer: Make, make_wheel: MakeWheel, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,14 +221,16 @@ def test_files_and_links_of_an_image_are_put_over_those_of_packages(
     layer: Make, deb: Callable[..., str], here: Path
 ) -> None:
     (here / "mine").write_text("mine")
+    (here / "program").write_text("#!/bin/sh\n")
     layer(
         "x",
         [deb("x", {"./etc/x.conf": b"its own", "./usr/bin/x": b"#!x"})],
-        files={"etc/x.conf": "mine", "etc/y/z": "mine"},
+        files={"etc/x.conf": "mine", "etc/y/z": "mine", "usr/bin/y": "program"},
         links={"usr/bin/z": "x"},
     )
     assert content("x", "etc/x.conf") == content("x", "etc/y/z") == b"mine"
     assert inside("x")["usr/bin/z"].linkname == "x"
+    assert (inside("x")["etc/y/z"].mode, inside("x")["usr/bin/y"].mode) == (0o644, 0o755)
 
 
 def test_dpkg_finds_its_list_and_the_files_of_it_whole(

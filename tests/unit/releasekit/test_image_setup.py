@@ -48,6 +48,14 @@ def test_what_a_script_would_copy_is_copied_and_what_is_there_stays() -> None:
     assert files.nodes["etc/shells"].data == b"mine"
 
 
+def test_who_has_a_shell_of_any_package_may_log_in() -> None:
+    """sshd of a session refuses everybody else, whatever key he has."""
+    folder_of = "usr/share/debianutils/shells"
+    given = {folder_of: "# valid\n/bin/sh\n", f"{folder_of}.d/dash": "/bin/dash\n"}
+    files = set_up_of({**given, f"{folder_of}.d/bash": "/bin/bash\n"})
+    assert files.nodes["etc/shells"].data == b"# valid\n/bin/sh\n/bin/bash\n/bin/dash\n"
+
+
 def test_the_base_has_the_folders_that_no_package_ships() -> None:
     files = set_up_of({"usr/share/base-files/profile": "umask 022"})
     assert files.nodes["etc/profile"].data == b"umask 022"

@@ -17,6 +17,7 @@ EXPAT = DEP5.encode() + b"License: Expat\n Permission is hereby granted\n"
 
 def test_a_wheel_is_read_without_installing_it(make_wheel: Make, tmp_path: Path) -> None:
     files = {"x-1.0.dist-info/licenses/LICENSE": b"Do as you like.\n", "x.py": b""}
+    files["a/_vendor/y-2.0.dist-info/METADATA"] = b"Name: y\nVersion: 2.0\nLicense: BSD\n"
     assert of_wheel(make_wheel(tmp_path, "x", files)) == {
         "file": "x-1.0-py3-none-any.whl",
         "license": "MIT",
