@@ -81,7 +81,7 @@ def read(folder: Path) -> list[Image]:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Problem(
             f"{index}: not as the OCI image specification has it: {type(error).__name__}: {error}",
-            hint="take the images anew",
+            hint="get the images again",
         ) from error
 
 
@@ -134,7 +134,7 @@ def _image(folder: Path, row: Mapping[str, Any], index: Path) -> Image:
 
 def _path(folder: Path, digest: str) -> Path:
     if not DIGEST.fullmatch(digest):
-        raise Problem(f"{folder}: {digest!r} is no sha256 digest", hint="take the images anew")
+        raise Problem(f"{folder}: {digest!r} is not a sha256 digest", hint="get the images again")
     return folder / "blobs" / digest.replace(":", "/")
 
 
@@ -143,7 +143,7 @@ def _read(path: Path) -> bytes:
     try:
         found = careful.read(path, MOST)
     except OSError as error:
-        raise Problem(f"{path}: {error.strerror}", hint="take the images anew") from error
+        raise Problem(f"{path}: {error.strerror}", hint="get the images again") from error
     if found is None:
         raise _damaged(path)
     return found
@@ -152,15 +152,15 @@ def _read(path: Path) -> bytes:
 def _parsed(text: bytes, path: Path) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError as error:
-        raise Problem(f"{path}: {error}", hint="take the images anew") from error
+    except (ValueError, RecursionError) as error:
+        raise Problem(f"{path}: {error}", hint="get the images again") from error
     if not isinstance(data, dict):
-        raise Problem(f"{path}: it holds no object", hint="take the images anew")
+        raise Problem(f"{path}: not a JSON object", hint="get the images again")
     return data
 
 
 def _damaged(path: Path) -> Problem:
     return Problem(
         f"{path}: the blob is missing or damaged",
-        hint="take the images anew; those of a bundle: ./verify.sh, then ./install.sh",
+        hint="get the images again; those of a bundle: ./verify.sh, then ./install.sh",
     )

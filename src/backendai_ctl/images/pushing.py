@@ -36,22 +36,31 @@ from backendai_ctl.topology import registry
 _START = 20.0  # seconds until it listens
 _TIMEOUT = 120.0  # seconds for an answer
 _LINK = 100  # bytes of a file that names a digest
-_TOP = "docker/registry/v2"  # of its storage
 _TAG = re.compile(r"\./(.+)/_manifests/tags/([^/]+)/current")
 _SPARE = 1 << 30  # bytes that databases on the same disk are left
 _PEER = struct.Struct("3i")  # of SO_PEERCRED: process, user, group
 
 
 def storage(ctx: Context) -> Path:
-    """Where the registry keeps its images."""
+    """The folder of the registry, which is its user's."""
     return ctx.paths.state / registry.NAME
+
+
+def top(ctx: Context) -> Path:
+    """What it keeps its images in, as the Distribution project lays it out."""
+    return storage(ctx) / "docker/registry/v2"
+
+
+def tag(ctx: Context, name: str) -> Path:
+    """The folder that makes an image, REPOSITORY:TAG, be there by that name."""
+    repository, _, word = name.rpartition(":")
+    return top(ctx) / "repositories" / repository / "_manifests/tags" / word
 
 
 def held(ctx: Context, image: Image) -> bool:
     """Whether the registry of this host has just this image under its name. It need not run."""
-    tag = f"repositories/{image.repository}/_manifests/tags/{image.tag}/current/link"
     try:
-        found = careful.read(storage(ctx) / _TOP / tag, _LINK)
+        found = careful.read(tag(ctx, image.name) / "current/link", _LINK)
     except OSError:
         return False
     return found is not None and found.decode("ascii", "replace").strip() == image.digest
@@ -59,41 +68,46 @@ def held(ctx: Context, image: Image) -> bool:
 
 @dataclass(frozen=True)
 class Stored:
-    """An image in the registry's storage; `size`: bytes of its parts, `config`: as of layout.Image."""
+    """An image in the registry's storage; `size`: bytes of its parts, the rest as of layout.Image."""
 
     name: str
     size: int
     config: str
+    digest: str
 
 
 def stored(ctx: Context) -> list[Stored]:
     """The images in the registry of this host, by name. It need not run."""
-    top = storage(ctx) / _TOP
     found = []
     try:
-        with careful.folder(top / "repositories") as handle:
+        with careful.folder(top(ctx) / "repositories") as handle:
             for where, _, names, at in os.fwalk(".", dir_fd=handle):
                 place = _TAG.fullmatch(where)
                 if place and "link" in names:
                     digest = (careful.read_in(at, "link", _LINK) or b"").decode("ascii", "replace")
-                    found.append(_stored(top, f"{place[1]}:{place[2]}", digest.strip()))
+                    found.append(_stored(ctx, f"{place[1]}:{place[2]}", digest.strip()))
     except FileNotFoundError:
         return []
     return sorted(found, key=lambda one: one.name)
 
 
-def _stored(top: Path, name: str, digest: str) -> Stored:
+def _stored(ctx: Context, name: str, digest: str) -> Stored:
     """An image by its manifest; of one that cannot be read only the name is known."""
     if not layout.DIGEST.fullmatch(digest):
-        return Stored(name, 0, "")
-    number = digest.partition(":")[2]
+        return Stored(name, 0, "", "")
     try:
-        text = careful.read(top / "blobs/sha256" / number[:2] / number / "data", layout.MOST)
-        manifest = json.loads(text or b"")
+        manifest = json.loads(careful.read(blob(ctx, digest), layout.MOST) or b"")
         parts = [manifest["config"], *manifest["layers"]]
-        return Stored(name, sum(int(part["size"]) for part in parts), str(parts[0]["digest"]))
+        size = sum(int(part["size"]) for part in parts)
+        return Stored(name, size, str(parts[0]["digest"]), digest)
     except (OSError, ValueError, KeyError, TypeError):
-        return Stored(name, 0, "")
+        return Stored(name, 0, "", digest)
+
+
+def blob(ctx: Context, digest: str) -> Path:
+    """Where the bytes of a blob are."""
+    number = digest.partition(":")[2]
+    return top(ctx) / "blobs/sha256" / number[:2] / number / "data"
 
 
 def push(ctx: Context, images: Sequence[Image]) -> None:
@@ -140,7 +154,7 @@ class _Registry:
             connection.connect()
             peer = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
             if _PEER.unpack(peer)[1] != self.user:
-                raise Problem(f"{self.path}: it leads to somebody else", hint=_HINT)
+                raise Problem(f"{self.path}: another account holds this socket", hint=_HINT)
             connection.request(method, place, body, headers or {})
             answer = connection.getresponse()
             return (
@@ -157,31 +171,58 @@ class _Registry:
 _HINT = "see: backendai-ctl logs registry; then run: backendai-ctl reconfigure"
 
 
+@dataclass(frozen=True)
+class Filler:
+    """The registry's program, told in a private folder to write; `owner`: user and group it runs as."""
+
+    program: str
+    folder: Path
+    owner: tuple[int, int]
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "registry.json"
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "socket"
+
+    def call(self, *words: str) -> list[str]:
+        """How to run it: as the registry's user, ended with us."""
+        return bound([self.program, *words], *self.owner, "--no-new-privs")
+
+
 @contextmanager
-def _writable(ctx: Context) -> Iterator[_Registry]:
-    """A registry that takes images, in a folder of its user's own; ended with the block."""
-    server = ctx.facts.servers[registry.NAME]
-    owner = accounts.server_owner(server)
-    for left in ctx.paths.run.glob("registry-*"):  # by a run that was killed: one runs at a time
+def filler(ctx: Context) -> Iterator[Filler]:
+    """The program with what it needs to write. One at a time: the caller holds the lock of the host."""
+    owner = accounts.own_numbers(ctx.facts.servers[registry.NAME])
+    for left in ctx.paths.run.glob("registry-*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
-    folder = ctx.paths.run / f"registry-{secrets.token_hex(8)}"
-    files.make_folder(folder, mode=0o700, owner=owner)
+    program = str(ctx.paths.servers / registry.NAME / "bin/docker-registry")
+    made = Filler(program, ctx.paths.run / f"registry-{secrets.token_hex(8)}", owner)
+    files.make_folder(made.folder, mode=0o700, owner=owner)
     files.make_folder(storage(ctx), mode=0o700, owner=owner)  # as its unit would
-    path = folder / "socket"
     settings = {
         "version": 0.1,
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(storage(ctx))}},
-        "http": {"net": "unix", "addr": str(path)},
+        "http": {"net": "unix", "addr": str(made.socket)},
     }
-    files.write(folder / "registry.json", json.dumps(settings), mode=0o600, owner=owner)
-    program = str(ctx.paths.servers / registry.NAME / "bin/docker-registry")
-    call = [program, "serve", str(folder / "registry.json")]
+    try:
+        files.write(made.settings, json.dumps(settings), mode=0o600, owner=owner)
+        yield made
+    finally:
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
+@contextmanager
+def _writable(ctx: Context) -> Iterator[_Registry]:
+    """A registry that takes images; ended with the block."""
     with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        made = stack.enter_context(filler(ctx))
         said = Said()
         process = subprocess.Popen(
-            bound(call, *owner, "--no-new-privs"),
+            made.call("serve", str(made.settings)),
             stdin=subprocess.DEVNULL,
             stdout=said.out,
             stderr=said.out,
@@ -191,8 +232,8 @@ def _writable(ctx: Context) -> Iterator[_Registry]:
         )
         stack.callback(process.wait)
         stack.callback(process.kill)
-        _wait(process, path, said)
-        yield _Registry(path, owner[0])
+        _wait(process, made.socket, said)
+        yield _Registry(made.socket, made.owner[0])
 
 
 def _wait(process: subprocess.Popen[bytes], path: Path, said: Said) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.engine.base import NO_COMPONENT, Step
-from backendai_ctl.images import layout, pushing
+from backendai_ctl.images import layout, pushing, removing
 from backendai_ctl.topology import registry
 
 
 class PushImages(Step):
-    """Only what is missing is sent; an image that somebody pushed under another name stays."""
+    """Only what is missing is sent; an image that somebody pushed under another name stays.
+
+    One that was removed by a command does not come back by itself.
+    """
 
     name = "push-images"
     title = "Fill the registry of images"
@@ -35,5 +38,4 @@ class PushImages(Step):
 def _missing(ctx: Context) -> list[layout.Image]:
     if not (registry.here(ctx) and registry.usable(ctx)):
         return []
-    found = layout.read(layout.of_release(ctx))
-    return [image for image in found if not pushing.held(ctx, image)]
+    return [one for one in removing.of_release(ctx) if not pushing.held(ctx, one)]

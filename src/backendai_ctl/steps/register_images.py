@@ -11,7 +11,7 @@ from backendai_ctl.database.migration import locked
 from backendai_ctl.database.populate import populate, rescan
 from backendai_ctl.engine.base import NO_COMPONENT, Step
 from backendai_ctl.errors import Problem
-from backendai_ctl.images import layout
+from backendai_ctl.images import removing
 from backendai_ctl.topology import layout as layout_of
 from backendai_ctl.topology import registry
 
@@ -36,7 +36,7 @@ class RegisterImages(Step):
             missing, stale = rows_of.missing(db, wanted), rows_of.stale(db, wanted)
             retired, unknown = rows_of.retired(db, wanted), _unknown(ctx, db)
         return [
-            *(Change(f"registry {name}", "retire it: the site's is elsewhere") for name in retired),
+            *(Change(f"registry {row['registry_name']}", _RETIRED) for row in retired),
             *(Change(f"registry {row['registry_name']}", "make it known") for row in missing),
             *(Change(f"registry {row['registry_name']}", "renew its login") for row in stale),
             *(Change(f"image {image}", "make it known") for image in unknown),
@@ -45,8 +45,8 @@ class RegisterImages(Step):
     def apply(self, ctx: Context) -> None:
         target, wanted = of_manager(ctx), rows_of.rows(ctx)
         with locked(target) as db:
-            for name in rows_of.retired(db, wanted):
-                rows_of.retire(db, name)
+            for row in rows_of.retired(db, wanted):
+                rows_of.retire(db, row, wanted)
             if missing := rows_of.missing(db, wanted):
                 for row in missing:
                     rows_of.permit(db, row["registry_name"])
@@ -66,6 +66,9 @@ class RegisterImages(Step):
         """Nothing: sessions may run from images that are known by it."""
 
 
+_RETIRED = "retire it: the site has it no more"
+
+
 def _concerned(ctx: Context) -> bool:
     """One node does it for the site: that from whose registry all pull, or the first with a manager."""
     if not ctx.here("manager"):
@@ -79,5 +82,5 @@ def _unknown(ctx: Context, db: Connection) -> list[str]:
     if not (registry.first(ctx) and registry.usable(ctx)):
         return []
     known = rows_of.known(db, registry.host(ctx))
-    found = [(one, known.get(one.name)) for one in layout.read(layout.of_release(ctx))]
+    found = [(one, known.get(one.name)) for one in removing.of_release(ctx)]
     return [one.name for one, row in found if row is None or (row[1] and row[0] != one.config)]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from backendai_ctl.context import Context
+from backendai_ctl.facts import Facts
+from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import LOOPBACK, bracketed
 from backendai_ctl.topology import layout
-from backendai_ctl.topology.listeners import port_of
+from backendai_ctl.topology.listeners import port_of, server_port
 
 NAME = "registry"
 PORT = "http"
 PROJECT = "stable"  # its images are named stable/...
+FIRST = "python"  # its image for whoever chooses none
 USER = "backendai"  # logs in to pull
 SECRET = "registry-password"
 
@@ -46,6 +49,21 @@ def host(ctx: Context) -> str:
     return f"{bracketed(at)}:{port_of(ctx, ctx.facts.servers[NAME], PORT)}"
 
 
+def hosts(site: Site, facts: Facts) -> set[str]:
+    """HOST:PORT of every one, from its own host and from others; nodes use one of these."""
+    if NAME not in facts.servers:
+        return set()
+    port = server_port(site, facts.servers[NAME], PORT)
+    at = [site.nodes[name].address for name in layout.running(site, facts, NAME)]
+    return {f"{bracketed(host)}:{port}" for host in (LOOPBACK, *at)}
+
+
 def url(ctx: Context) -> str:
     """Its URL."""
     return f"{'https' if secure(ctx) else 'http'}://{host(ctx)}"
+
+
+def default_image(ctx: Context) -> str:
+    """The image, of its newest tag, that forms have set; "" where the site has none of its own."""
+    own = f"{host(ctx)}/{PROJECT}/{FIRST}" if usable(ctx) else ""
+    return ctx.site.sessions.default_image or own

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 TYPE = "application/vnd.oci.image.manifest.v1+json"
 NAME = "org.opencontainers.image.ref.name"
 
 
-def layout(folder: Path, images: Mapping[str, tuple[bytes, ...]]) -> Path:
+def layout(folder: Path, images: Mapping[str, Iterable[bytes]]) -> Path:
     """Images by name, with the content of their layers."""
     rows = []
     for name, layers in images.items():
-        config = {"digest": blob(folder, f"config of {name}".encode()), "size": 10 + len(name)}
+        settings = json.dumps({"name": name}).encode()
+        config = {"digest": blob(folder, settings), "size": len(settings)}
         found = [{"digest": blob(folder, data), "size": len(data)} for data in layers]
         text = json.dumps({"config": config, "layers": found}).encode()
         row = {"mediaType": TYPE, "digest": blob(folder, text), "size": len(text)}

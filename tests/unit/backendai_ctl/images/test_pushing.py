@@ -45,7 +45,9 @@ def test_an_image_is_held_by_its_digest(ctx: Context, image: layout.Image) -> No
 def test_the_list_tells_names_sizes_and_configurations(ctx: Context, image: layout.Image) -> None:
     assert pushing.stored(ctx) == []
     put(ctx, image)
-    assert pushing.stored(ctx) == [pushing.Stored("stable/a/b:1", image.size, image.config)]
+    assert pushing.stored(ctx) == [
+        pushing.Stored("stable/a/b:1", image.size, image.config, image.digest)
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="folders of others need root")
@@ -63,7 +65,7 @@ def test_a_link_that_the_registry_planted_is_not_followed(
 def test_what_cannot_be_read_is_told_and_hinders_nothing(ctx: Context, image: layout.Image) -> None:
     link = put(ctx, image)
     link.write_text("sha256:../../../etc:1")
-    assert pushing.stored(ctx) == [pushing.Stored("stable/a/b:1", 0, "")]
+    assert pushing.stored(ctx) == [pushing.Stored("stable/a/b:1", 0, "", "")]
 
 
 def test_a_push_that_would_fill_the_disk_is_not_begun(

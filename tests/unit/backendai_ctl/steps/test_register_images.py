@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from backendai_ctl.database import registry as rows_of
 from backendai_ctl.errors import Problem
 from backendai_ctl.images import layout
 from backendai_ctl.steps import register_images
+from backendai_ctl.validation.load import parse
 
 STEP = register_images.RegisterImages()
 NAME = "stable/python:3.13"
@@ -30,6 +32,7 @@ class Database:
         self.registries = list(registries)
         self.permitted: list[str] = []
         self.retired: list[str] = []
+        self.in_use: set[str] = set()  # registries, by number, of which the manager knows images
         self.forgotten: set[str] = set()
         self.images: dict[str, str] = {}
         self.found: dict[str, str] = {}  # what a scan of the registry would find
@@ -38,7 +41,9 @@ class Database:
         assert "FROM container_registries" in query
         return sum((r["registry_name"], r["project"]) == (name, project) for r in self.registries)
 
-    def rows(self, query: str, value: str) -> list[dict[str, Any]]:
+    def rows(self, query: str, value: str = "") -> list[dict[str, Any]]:
+        if "username IS NOT NULL" in query:
+            return [r for r in self.registries if r.get("username") or r["id"] in self.in_use]
         if "FROM images" in query:
             split = ((name.partition(":"), digest) for name, digest in self.images.items())
             return [
@@ -50,10 +55,9 @@ class Database:
                 }
                 for name, digest in split
             ]
-        if "username IS NOT NULL" in query:
-            return [r for r in self.registries if r["project"] == value and r.get("username")]
+        keys = ("url", "type", "username", "password")
         return [
-            {key: row.get(key) for key in ("url", "type", "username", "password")}
+            {**{key: row.get(key) for key in keys}, "extra": json.dumps(row.get("extra"))}
             for row in self.registries
             if row["id"] == value
         ]
@@ -64,14 +68,18 @@ class Database:
         elif "array_remove" in statement:
             self.permitted.remove(values[0])
         elif "UPDATE images" in statement:
-            self.retired.append(values[0])
+            self.in_use.discard(values[0])
+            self.retired.append(
+                next(r["registry_name"] for r in self.registries if r["id"] == values[0])
+            )
         elif "username = NULL" in statement:
             (row,) = [row for row in self.registries if row["id"] == values[0]]
             row.update(username=None, password=None)
         if "SET url" not in statement:
             return
         (row,) = [row for row in self.registries if row["id"] == values[0]]
-        row.update(zip(("url", "type", "username", "password"), values[1:], strict=True))
+        keys = ("url", "type", "username", "password", "extra")
+        row.update(zip(keys, [*values[1:5], json.loads(values[5] or "null")], strict=True))
 
 
 @pytest.fixture
@@ -182,3 +190,72 @@ def test_without_a_usable_registry_loaded_images_are_known(at: At, ctx: Context)
     (ctx.paths.units / "backendai-registry.service").unlink()
     (row,) = rows_of.rows(ctx)
     assert (row["registry_name"], row["type"]) == ("local", "local")
+
+
+HARBOR = """
+[registries.harbor]
+kind = "harbor2"
+url = "https://harbor.example"
+project = "science"
+username = "robot"
+password_file = "{password}"
+
+[registries.code]
+kind = "gitlab"
+url = "https://images.example:5050"
+api = "https://code.example"
+project = "group/project"
+"""
+
+
+@pytest.fixture
+def named(ready: Context, tmp_path: Path) -> Context:
+    """The site file names two more registries."""
+    password = tmp_path / "robot"
+    password.write_text("token\n")
+    password.chmod(0o600)
+    text = HARBOR.format(password=password)
+    return replace(ready, site=parse(ready.paths.site_file, text, ready.facts))
+
+
+def test_registries_of_the_site_file_are_made_known(named: Context, db: Database) -> None:
+    STEP.apply(named)
+    assert STEP.check(named) == []
+    assert set(db.permitted) == {HOST, "harbor.example", "images.example:5050"}
+    _, harbor, code = db.registries
+    assert (harbor["type"], harbor["project"], harbor["password"]) == (
+        "harbor2",
+        "science",
+        "token",
+    )
+    assert code["extra"] == {"api_endpoint": "https://code.example"} and code["username"] is None
+
+
+def test_a_password_or_an_address_that_changes_is_renewed(named: Context, db: Database) -> None:
+    STEP.apply(named)
+    (file,) = (one.password_file for one in named.site.registries.values() if one.password_file)
+    file.write_text("another\n")
+    db.registries[2]["extra"] = {"api_endpoint": "https://old.example"}
+    assert len([change for change in STEP.check(named) if "login" in change.how]) == 2
+    STEP.apply(named)
+    assert db.registries[1]["password"] == "another" and STEP.check(named) == []
+
+
+def test_one_that_the_site_file_names_no_more_is_retired(
+    named: Context, ready: Context, db: Database
+) -> None:
+    STEP.apply(named)
+    db.in_use = {db.registries[2]["id"]}
+    assert len([change for change in STEP.check(ready) if "retire" in change.how]) == 2
+    STEP.apply(ready)
+    assert sorted(db.retired) == ["harbor.example", "images.example:5050"]
+    assert db.permitted == [HOST] and db.registries[1]["password"] is None
+    assert STEP.check(ready) == []
+
+
+def test_another_project_of_a_registry_keeps_it_permitted(named: Context, db: Database) -> None:
+    other = named.site.registries["harbor"].model_copy(update={"project": "other"})
+    both = {**named.site.registries, "other": other}
+    STEP.apply(replace(named, site=named.site.model_copy(update={"registries": both})))
+    STEP.apply(named)
+    assert db.retired == ["harbor.example"] and "harbor.example" in db.permitted

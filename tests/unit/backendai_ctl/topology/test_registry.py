@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from declared import PACKAGING
 from site_nodes import At, as_node, site_of
 
 from backendai_ctl.context import Context
@@ -73,3 +74,20 @@ def test_only_what_has_tls_is_asked_by_it(at: At) -> None:
     ctx = at("mgmt")
     found = listeners.health_url(ctx, ctx.facts.servers["registry"])
     assert found == "https://10.77.0.1:8140/"
+
+
+def test_forms_have_the_image_of_the_sites_registry_set(at: At, ctx: Context) -> None:
+    assert registry.default_image(ctx) == "127.0.0.1:8140/stable/python"
+    assert registry.default_image(at("gpu1")) == "10.77.0.1:8140/stable/python"
+    chosen = at("mgmt", '[sessions]\ndefault_image = "hub.example/lab/r:4.5"\n')
+    assert registry.default_image(chosen) == "hub.example/lab/r:4.5"
+
+
+def test_without_a_registry_forms_have_none_set(ctx: Context) -> None:
+    (ctx.paths.units / "backendai-registry.service").unlink()
+    assert registry.default_image(ctx) == ""
+
+
+def test_there_is_an_image_of_that_name() -> None:
+    made = (PACKAGING / "images" / registry.FIRST / "BUILD").read_text("utf-8")
+    assert f'image="{registry.PROJECT}/{registry.FIRST}:' in made
