@@ -68,7 +68,14 @@ def from_the_app(headers: Any) -> None:
     cookies = headers.popall("Set-Cookie", [])
     for value in cookies:
         if _cookie(value) not in COOKIES:
-            headers.add("Set-Cookie", value)
+            headers.add("Set-Cookie", _of_one_host(value))
+
+
+def _of_one_host(value: str) -> str:
+    """A cookie that goes to the app's own host name and to none beside or above it."""
+    first, *attributes = value.split(";")
+    kept = [one for one in attributes if one.partition("=")[0].strip().lower() != "domain"]
+    return ";".join([first, *kept])
 
 
 def _of_the_site(name: str) -> bool:
@@ -102,6 +109,19 @@ def keep_no_cookies(text: str) -> str:
     )
 
 
+def ending_together(text: str) -> str:
+    """Each end of a websocket is closed with the other one: a session that somebody left is not in use."""
+    waits = "                        await stop_event.wait()\n"
+    closes = (
+        "                        await asyncio.gather(downstream_ws.close(), upstream_ws.close())\n"
+    )
+    return exchanged(HTTP, text, waits, waits + closes)
+
+
+def change_backend(text: str) -> str:
+    return ending_together(keep_no_cookies(text))
+
+
 def strip_answers(module: ModuleType) -> None:
     """Every answer at the port of an app passes here before it is sent."""
     frontend = part(module, "BaseHTTPFrontend")
@@ -115,5 +135,5 @@ def strip_answers(module: ModuleType) -> None:
     frontend.append_cors_headers = stripped
 
 
-SOURCES = {HTTP: keep_no_cookies}
+SOURCES = {HTTP: change_backend}
 EXECUTED = {HTTP: strip_requests, FRONTEND: strip_answers}

@@ -68,7 +68,6 @@ def guard(names: Iterable[str]) -> Callable[[ModuleType], None]:
 
 
 EXECUTED = {
-    "ai.backend.appproxy.coordinator.server": guard(["status"]),
     "ai.backend.appproxy.coordinator.api.health": guard(["hello", "livez", "readyz"]),
     "ai.backend.appproxy.worker.server": guard(["hello", "livez", "readyz", "status"]),
     "ai.backend.appproxy.worker.api.health": guard(["hello", "livez", "readyz", "status"]),

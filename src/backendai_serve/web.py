@@ -14,6 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from backendai_serve import webui
 from backendai_serve.patches import part
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -61,6 +62,7 @@ def change(module: ModuleType) -> None:
     _own_origin(module)
     _refuse(module)
     _harden(module)
+    webui.close(module)
 
 
 def _same_site(module: Any) -> None:

@@ -28,8 +28,6 @@ _RULES = "from_containers"
 INTERFACES = Path("/sys/class/net")
 # Whoever may mount by his address: also of servers that the site file does not name.
 _NFS = "111, 2049"
-# Its callers are services, whatever address it is bound to.
-_NOT_FOR_USERS = {("appproxy-worker", "api")}
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,13 @@ def servers_of(site: Site) -> list[str]:
 def chain(ctx: Context, wanted: Closed) -> list[str]:
     """The chain as lines for nft; it uses the sets nodes4, nodes6, closed4 and closed6."""
     every = [x for x in listeners.of_site(ctx) if x.ports != listeners.ANY_PORT]
+    # Of the app proxy's workers the apps alone: no session opens an app.
+    carriers = ctx.facts.carriers()
     users = [
-        x for x in every if x.bound == "listen" and (x.component, x.what) not in _NOT_FOR_USERS
+        x
+        for x in every
+        if x.bound == "listen"
+        and (x.component not in carriers or x.what in ctx.facts.components[x.component].opens)
     ]
     # Other applications of this host keep their ports, which the site has on other nodes perhaps.
     here = [x for x in listeners.expected(ctx) if x.ports != listeners.ANY_PORT]
@@ -92,13 +95,12 @@ def chain(ctx: Context, wanted: Closed) -> list[str]:
         "    ct direction reply tcp flags & (syn | ack) == syn drop",  # which is no answer
         "    ct direction reply accept",
         "    ct state related accept",
-        # A node that is reached by a bridge, a virtual machine perhaps, and not who says to be one.
-        *(f"    {_FAMILIES[v]} saddr @nodes{v} fib saddr . iif oif exists accept" for v in (4, 6)),
+        *of_nodes(),  # such as a virtual machine behind a bridge
         *(f"    {_family(a)} daddr {a} tcp dport {port} accept" for a, port in wanted.opened),
         "    tcp dport 53 accept",  # containers are told the name servers of the host
         "    udp dport 53 accept",
         f"    fib daddr type local tcp dport {{ {_NFS} }} drop",
-        f"    fib daddr type local udp dport {{ {_NFS} }} drop",
+        f"    fib daddr type local udp dport {{ {_NFS}, {ctx.site.agent.cluster_port} }} drop",
         *([f"    fib daddr type local tcp dport {{ {own} }} drop"] if own else []),
         "    fib daddr type local accept",
         # Containers of one bridge are each other's business: bridged packets come by here as well.
@@ -119,6 +121,14 @@ def chain(ctx: Context, wanted: Closed) -> list[str]:
     # Not `!= "bridge" accept`: loopback and network cards have no kind, and match neither.
     lines.append(f'    meta iifkind "bridge" jump {_RULES}')
     return [*lines, "  }"]
+
+
+def of_nodes() -> list[str]:
+    """Accept what comes by the way to the node from which it comes, and not from who says to be one."""
+    return [
+        f"    {family} saddr @nodes{version} fib saddr . iif oif exists accept"
+        for version, family in _FAMILIES.items()
+    ]
 
 
 def bridges_with_a_cable() -> list[str]:

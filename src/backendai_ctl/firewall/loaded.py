@@ -149,7 +149,7 @@ def amiss(ctx: Context) -> str:
     if ruleset.fingerprint(made) not in shown.stdout:
         return f"the kernel has other rules than {ruleset.path(ctx)}"
     if shown.stdout != files.read(NOTE):
-        return f"somebody changed the rules of table {ruleset.TABLE} in the kernel"
+        return f"the rules of table {ruleset.TABLE} in the kernel were changed"
     return ""
 
 

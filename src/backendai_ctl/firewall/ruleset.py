@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
-from backendai_ctl.firewall import containers
+from backendai_ctl.firewall import containers, links
 from backendai_ctl.firewall.ranges import as_set, of_version, ports
 from backendai_ctl.platform import files
 from backendai_ctl.site.values import is_address
@@ -61,7 +61,8 @@ def text(ctx: Context, *, of_nodes: bool) -> str:
             lines += as_set(f"users{version}", kind, of_version(allowed, version))
         if ctx.here("agent"):
             lines += as_set(f"closed{version}", kind, of_version(wanted.others, version))
-    lines += containers.chain(ctx, wanted) if ctx.here("agent") else []
+    if ctx.here("agent"):
+        lines += [*containers.chain(ctx, wanted), *links.chains(ctx)]
     lines += _incoming(ctx) if of_nodes else []
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     return "\n".join(
@@ -77,6 +78,11 @@ def text(ctx: Context, *, of_nodes: bool) -> str:
             "",
         ]
     )
+
+
+def nodes(ctx: Context) -> tuple[str, ...]:
+    """Addresses of all nodes beyond loopback; Pending while a name has none."""
+    return containers.closed(ctx, _known(ctx)).nodes
 
 
 def fingerprint(rules: str) -> str:

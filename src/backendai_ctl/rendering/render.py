@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import socket
 from pathlib import Path
@@ -18,13 +17,21 @@ from backendai_ctl.database.creation import targets
 from backendai_ctl.database.databases import Target, callers, named
 from backendai_ctl.errors import Problem
 from backendai_ctl.facts import Component
+from backendai_ctl.images import buttons
 from backendai_ctl.platform import files
-from backendai_ctl.rendering import pulling
+from backendai_ctl.rendering import pulling, workers
 from backendai_ctl.rendering.places import credential
 from backendai_ctl.site import backends
 from backendai_ctl.site.schema import Site
 from backendai_ctl.site.values import CONTROL, LOOPBACK, bracketed, split_host_port
-from backendai_ctl.topology import bridge, container_engine, layout, metrics, tls_proxy
+from backendai_ctl.topology import (
+    bridge,
+    container_engine,
+    layout,
+    metrics,
+    registry,
+    tls_proxy,
+)
 from backendai_ctl.topology.addresses import internal_url, public_url, tls_on
 from backendai_ctl.topology.listeners import (
     bind,
@@ -162,12 +169,21 @@ def _names(ctx: Context) -> dict[str, object]:
         "cache_address": f"{bracketed(cache_host)}:{cache_port}",
         "here": ctx.here,
         "port": ctx.port,
+        "opened": lambda component: _opened(ctx.facts.components[component]),
         "bind": lambda component, what: bind(ctx, component, what),
         "asked_at": reachable(site.network.listen),  # by this host, what listens for users
         "managers": _managers(ctx),
         "proxy": _proxy(ctx),
         "worker": _worker(ctx),
+        "apps_domain": layout.apps_domain(site, ctx.facts, ctx.node),
+        "workers": lambda component: workers.workers(ctx.facts.components[component]),
+        "more_connections": lambda component: workers.more_connections(
+            ctx.facts.components[component]
+        ),
+        "default_image": registry.default_image(ctx),
         "resource_group": layout.group_of(site, ctx.node),
+        "sftp_group": layout.SFTP,
+        "container_ports": layout.container_ports(site),
         "public_url": lambda component, what: public_url(ctx, component, what),
         "internal_url": lambda component, what: internal_url(ctx, component, what),
         "run": lambda component, name: ctx.paths.run / component / name,
@@ -176,6 +192,8 @@ def _names(ctx: Context) -> dict[str, object]:
         "secret": ctx.secrets.get,
         **_of_servers(ctx),
         "database": lambda which: Target(ctx, named(ctx.facts, which)),
+        "file_browser_image": lambda: buttons.file_browser(ctx),
+        "ssh_image": lambda: buttons.ssh(ctx),
         "cache_password": lambda: credentials.cache_password(ctx),
         "etcd_password": lambda: credentials.etcd_password(ctx),
     }
@@ -189,9 +207,8 @@ def _of_servers(ctx: Context) -> dict[str, object]:
         return server_port(site, known[server], what)
 
     def share(part: int, least: int, most: int) -> int:
-        """A share of this host's memory, in MiB: of whole GiB, for kernels differ by some MiB."""
-        gib = max(1, round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30))
-        return min(max(gib * 1024 // part, least), most)
+        """A share of this host's memory, in MiB."""
+        return min(max(workers.gib() * 1024 // part, least), most)
 
     etcd = [LOOPBACK, *(bracketed(a) for a in server_addresses(ctx, "etcd"))]
     return {
@@ -204,6 +221,7 @@ def _of_servers(ctx: Context) -> dict[str, object]:
         "scrape_jobs": lambda: metrics.jobs(ctx),
         "server_run": lambda server: ctx.paths.run / server,
         "server_state": lambda server: ctx.paths.state / server,
+        "server_share": lambda server, name: ctx.paths.servers / server / "share" / name,
         "server_credential": lambda server, name: credential(known[server], name),
         "registry_login": lambda: pulling.login(ctx),
         "registry_http": lambda: pulling.http(ctx),
@@ -231,8 +249,14 @@ def _proxy(ctx: Context) -> str:
     return next((name for name, at in named.items() if at == ctx.node), ctx.site.storage.proxy)
 
 
+def _opened(component: Component) -> list[int]:
+    """First and last port of the range that a component opens besides its own ports."""
+    ((first, last, _),) = component.opens.values()
+    return [first, last]
+
+
 def _worker(ctx: Context) -> str:
-    """The app proxy worker's name, another one for each worker of a coordinator."""
+    """The name of this node's app proxy worker, another one for each node."""
     workers = layout.running(ctx.site, ctx.facts, "appproxy-worker")
     return "worker-1" if ctx.node in workers[:1] or not ctx.node else f"worker-{ctx.node}"
 

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from backendai_ctl import accounts
 from backendai_ctl.context import Context
@@ -14,7 +15,7 @@ from backendai_ctl.platform import files, folders, resolv
 from backendai_ctl.platform.units import FOLDER, line
 from backendai_ctl.services import plugins
 from backendai_ctl.site import backends
-from backendai_ctl.site.values import WILDCARDS
+from backendai_ctl.site.values import WILDCARDS, split_host_port
 from backendai_ctl.topology import (
     bridge,
     container_engine,
@@ -22,7 +23,7 @@ from backendai_ctl.topology import (
     places,
     tls_proxy,
 )
-from backendai_ctl.topology.addresses import service_environment
+from backendai_ctl.topology.addresses import service_environment, trust_file
 from backendai_ctl.topology.listeners import health_url, server_addresses
 
 
@@ -34,16 +35,17 @@ def wanted(ctx: Context) -> dict[Path, str]:
     """The drop-in of every service installed here; an empty text: none is needed."""
     peers, environment = _peers(ctx), sorted(service_environment(ctx).items())
     volumes_outside, hidden = [str(p.path) for p in _volumes(ctx)], _hidden(ctx)
-    user = [f"{key}={ctx.facts.user}" for key in ("User", "Group") if ctx.site.user.name]
+    named = [f"{key}={ctx.facts.user}" for key in ("User", "Group") if ctx.site.user.name]
     made = {}
     for name in ctx.facts.installed():
         component = ctx.facts.components[name]
-        lines = list(user)
+        lines = [] if component.user else list(named)
         url = health_url(ctx, component)
         if url != component.health.format(**component.ports):
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")
         lines += [f"Environment={key}={value}" for key, value in environment]
         lines += [f"IPAddressAllow={network}" for network in peers]
+        lines += _registries(ctx) if name == "manager" else []
         if ctx.site.database.ca:  # named in the environment, and it may lie where units see nothing
             lines.append(f"BindReadOnlyPaths=-{ctx.site.database.ca}")
         setting = "ReadWritePaths" if component.volumes else "InaccessiblePaths"
@@ -86,7 +88,8 @@ def _near(ctx: Context, server: OwnServer) -> list[str]:
     if server.name == layout.METRICS:
         # It asks services of this host where they listen for users, and nodes by name if they have one.
         near += [ctx.site.network.listen] if ctx.site.network.listen not in WILDCARDS else []
-        near += resolv.nameservers() if ctx.node else []
+        told = [split_host_port(one)[0] for one in ctx.site.metrics.alertmanagers]
+        near += [*told, *(resolv.nameservers() if ctx.node or told else [])]
     return beyond_loopback(near)
 
 
@@ -154,6 +157,15 @@ def _peers(ctx: Context) -> list[str]:
     if ctx.here("agent"):
         found |= set(_addresses(bridge.address(ctx), net=bridge.NET))
     return sorted(network for network in found if not _loopback(network))
+
+
+def _registries(ctx: Context) -> list[str]:
+    """What the manager needs to read what is in registries that are not the site's own."""
+    hosts = [urlsplit(one.url).hostname or "" for one in ctx.site.registries.values()]
+    lines = [f"IPAddressAllow={address}" for address in beyond_loopback(hosts)]
+    if (trusted := trust_file(ctx, "manager")) != trust_file(ctx, ""):
+        lines += [f"Environment=SSL_CERT_FILE={trusted}", f"BindReadOnlyPaths=-{trusted}"]
+    return lines
 
 
 def beyond_loopback(hosts: Iterable[str]) -> list[str]:

@@ -18,6 +18,7 @@ from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.platform import files, systemd
 from backendai_ctl.services import dropins, plugins
+from backendai_ctl.topology.addresses import trust_file
 
 LEFT_ALONE = ("disabled", "masked", "masked-runtime")
 
@@ -87,7 +88,7 @@ def fingerprint(ctx: Context, component: Component) -> str:
     given += sorted(ctx.paths.config / name for name in component.credentials)
     given += plugins.drop_ins(ctx, component)
     if not isinstance(component, OwnServer):  # these know no authorities
-        given.append(ctx.paths.tls / "trust.crt")  # read once; the file itself is in its mounts
+        given.append(trust_file(ctx, component.name))  # read once; the file itself is in its mounts
     if component.name in ctx.facts.using("etcd"):
         given += [login_flag(ctx), seed.flag(ctx)]  # etcd tells its clients of neither
     for path in given:

@@ -107,7 +107,7 @@ def _refuse(ctx: Context, place: Place, found: Look) -> None:
             f"with root_squash,anonuid={uid},anongid={gid}",
         )
     if found.error:
-        raise Problem(f"{where}: {found.error}", hint=f"see to {path}")
+        raise Problem(f"{where}: {found.error}", hint=f"check {path}")
     if found.kind == "file":
         raise Problem(
             f"{where} is not a directory", hint=f"move it away, or set another path for {where}"

@@ -115,5 +115,5 @@ def supervised(tmp_path: Path, systemd: Systemd) -> Supervised:
 @pytest.fixture(scope="session")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     """Code of the services that are changed."""
-    services = ("appproxy-coordinator", "appproxy-worker", "manager", "webserver")
+    services = ("agent", "appproxy-coordinator", "appproxy-worker", "manager", "webserver")
     return unpack(shared(tmp_path_factory), [f"backend-ai-{name}" for name in services])

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from upstream import Upstream
+from upstream import COUNTERS, Upstream
 
 from backendai_serve.apps import without_cookies
 
@@ -20,9 +20,11 @@ ANSWERS = [  # what an app sends back as Set-Cookie
     "AIOHTTP_SESSION",
     "appproxy_permit=evil; Domain=.site.example",
     "sToken=evil; Max-Age=1",
-    "AIOHTTP_SESSION_OTHER=2",
+    "AIOHTTP_SESSION_OTHER=2; domain=.site.example; Secure",
 ]
-PROXY = """
+PROXY = (
+    COUNTERS
+    + """
 import asyncio, json, socket, uuid
 from types import SimpleNamespace
 import aiohttp
@@ -30,12 +32,6 @@ from aiohttp import web
 from ai.backend.appproxy.common.types import ProxyProtocol, RouteInfo
 from ai.backend.appproxy.worker.proxy.frontend.http.port import PortFrontend
 from ai.backend.appproxy.worker.types import InferenceAppInfo, InteractiveAppInfo, PortFrontendInfo
-
-class Counters:
-    def __getattr__(self, name):
-        return self
-    def __call__(self, *words, **named):
-        return self
 
 def port():
     with socket.socket() as probe:
@@ -127,6 +123,7 @@ async def main():
 
 asyncio.run(main())
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +160,7 @@ def test_nor_by_a_websocket(said: dict[str, Any]) -> None:
 def test_an_app_cannot_speak_for_the_site(said: dict[str, Any]) -> None:
     answer = said["http"]["said"]
     cookies = [value for name, value in answer if name == "Set-Cookie"]
-    assert cookies == ["mine=1; Path=/", "AIOHTTP_SESSION_OTHER=2"]
+    assert cookies == ["mine=1; Path=/", "AIOHTTP_SESSION_OTHER=2; Secure"]
     names = {name.lower() for name, _ in answer}
     assert "x-mine" in names
     assert not names & {"strict-transport-security", "clear-site-data", "x-backendai-sessionid"}

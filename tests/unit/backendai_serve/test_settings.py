@@ -69,7 +69,7 @@ RENDERED = {
         "allow_unauthorized_configure_request = false",
     ),
 }
-# Otherwise than by a setting, or left as it is: docs/OPERATING.md says why.
+# Otherwise than by a setting, or left as it is: docs/SECURITY.md says why.
 EXPLAINED = {
     "manager APIConfig.allow_origins",
     "manager APIConfig.max_gql_query_depth",
@@ -144,7 +144,7 @@ def risky() -> dict[str, str]:
 
 
 def test_every_setting_that_upstream_warns_of_is_known(risky: dict[str, str]) -> None:
-    """A new one stops a release here: look at it, add it to a list above and to docs/OPERATING.md."""
+    """A new one stops a release here: look at it, add it to a list above and to docs/SECURITY.md."""
     assert set(risky) == {*BY_DEFAULT, *RENDERED, *EXPLAINED, *NO_ACCESS}
 
 
@@ -163,7 +163,7 @@ def test_the_others_are_what_sites_are_given() -> None:
 
 
 def test_the_manual_tells_of_all() -> None:
-    manual = (ROOT / "docs/OPERATING.md").read_text("utf-8")
+    manual = (ROOT / "docs/SECURITY.md").read_text("utf-8")
     section = manual.partition("## What upstream warns of")[2].partition("\n## ")[0]
     for name in (*BY_DEFAULT, *RENDERED, *EXPLAINED):
         assert f"`{name.rpartition('.')[2]}`" in section or "debug" in name.lower(), name

@@ -28,7 +28,7 @@ def test_a_compute_node_is_open_to_nodes_alone(at: At) -> None:
 def test_users_reach_what_is_theirs(at: At) -> None:
     text = rules(at("mgmt"))
     assert "elements = { 192.0.2.0/24 }" in text
-    assert "tcp dport { 8090, 10200, 10201, 10205-10300 } ip saddr @users4 accept" in text
+    assert "tcp dport { 8090, 10200, 10201, 10202, 10205-10400 } ip saddr @users4 accept" in text
     closed = next(line for line in text.splitlines() if line.endswith("drop"))
     assert "8120" in closed and "8110" in closed and "8100" not in closed
 

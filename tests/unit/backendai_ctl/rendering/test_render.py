@@ -25,6 +25,7 @@ from backendai_ctl.site.schema import (
     Tls,
     Volume,
 )
+from backendai_ctl.site.sessions import Sessions
 from backendai_ctl.steps import create_secrets
 
 
@@ -63,13 +64,45 @@ def test_secrets_agree_between_services(ready: Context) -> None:
     assert coordinator["redis"] == worker["redis"]
 
 
+def test_the_app_proxy_has_a_worker_for_each_protocol(ready: Context) -> None:
+    """Each at its own ports, as the firewall has them; the same otherwise."""
+    made = rendered(ready)
+    web, tcp = made["appproxy-worker"], made["appproxy-tcp-worker"]
+    assert (web["proxy_worker"]["protocol"], tcp["proxy_worker"]["protocol"]) == ("http", "tcp")
+    assert tcp["proxy_worker"]["accepted_traffics"] == ["interactive"]
+    assert tcp["proxy_worker"]["api_bind_addr"] == {"host": "127.0.0.1", "port": 10202}
+    assert "backendai-appproxy-tcp-worker.service" in tcp["proxy_worker"]["tls_cert"]
+    for name in ready.facts.carriers():
+        (opened,) = ready.facts.components[name].opens.values()
+        ports = made[name]["proxy_worker"]["port_proxy"]["bind_port_range"]
+        assert ports == list(opened[:2])
+    assert {key: tcp[key] for key in tcp if key != "proxy_worker"} == {
+        key: web[key] for key in web if key != "proxy_worker"
+    }
+
+
+def test_an_agent_opens_folders_by_sftp_where_the_site_says_so(ready: Context) -> None:
+    """By a second agent in its process, with ports, a name and a resource group of its own."""
+    alone = rendered(ready)["agent"]
+    assert "agents" not in alone and alone["container"]["port-range"] == [30000, 31000]
+    site = Site.model_validate({"agent": {"sftp": True}})
+    made = rendered(replace(ready, site=site))["agent"]
+    computing, opening = made["agents"]
+    assert computing == {"agent": {"id": made["agent"]["id"]}}
+    assert opening["agent"]["id"] == f"{made['agent']['id']}-sftp"
+    assert opening["agent"]["initial-resource-group-name"] == "sftp"
+    assert opening["agent"]["agent-sock-port"] != made["agent"]["agent-sock-port"]
+    assert made["container"]["port-range"] == [30000, 30900]
+    assert opening["container"]["port-range"] == [30901, 31000]
+
+
 def test_no_service_gets_a_secret_that_is_not_its_own(ready: Context) -> None:
     texts = {c.name: render(ready, c) for c in with_config(ready)}
     holders = {
         name: {c for c, text in texts.items() if ready.secrets.get(name) in text}
         for name in ready.facts.holders()
     }
-    proxies = {"appproxy-coordinator", "appproxy-worker"}
+    proxies = {"appproxy-coordinator", *ready.facts.carriers()}
     assert {name: found for name, found in holders.items() if found} == {
         "appproxy-api": proxies,
         "appproxy-jwt": proxies,
@@ -166,6 +199,13 @@ def test_the_site_file_is_followed(ready: Context, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("said", [None, "0", "12h"])
+def test_unused_sessions_end_where_the_site_file_says_so(ready: Context, said: str | None) -> None:
+    made = rendered(replace(ready, site=Site(sessions=Sessions(idle_timeout=said))))
+    checks = {"enabled": "network_timeout", "checkers": {"network_timeout": {"threshold": said}}}
+    assert made["manager"].get("idle") == (checks if said == "12h" else None)
+
+
 def test_etcd_without_login(ready: Context) -> None:
     made = rendered(replace(ready, site=Site(etcd=Etcd(user=None))))
     assert set(made["manager"]["etcd"]) == {"namespace", "addr"}
@@ -207,3 +247,13 @@ def test_an_agent_of_a_release_that_followed_the_hosts_name_keeps_that(
     made.parent.mkdir(parents=True)
     made.write_text('[agent]\nmode = "docker"\n')
     assert _agent_id(replace(ready, node="gpu1")) == "i-host7"
+
+
+def test_the_web_ui_offers_what_a_closed_site_has_and_nothing_else(ready: Context) -> None:
+    made = rendered(ready)["webserver"]
+    assert made["environments"]["show_non_installed_images"] is True
+    told = made["ui"]
+    assert told["default_environment"] == "127.0.0.1:8140/stable/python"
+    assert told["default_import_environment"] == told["default_environment"]
+    assert told["menu_blocklist"] == "pipeline,my-environment,branding,information"
+    assert told["menu_inactivelist"] == "import"

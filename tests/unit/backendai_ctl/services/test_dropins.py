@@ -12,6 +12,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.facts import Facts
 from backendai_ctl.platform import files
 from backendai_ctl.services import dropins
+from backendai_ctl.site.registries import Registry
 from backendai_ctl.site.schema import Agent, Database, Network, Site, Storage, Tls, Volume
 
 
@@ -153,7 +154,7 @@ def test_they_go_with_the_site(facts: Facts, folder: Path) -> None:
     busy = Site(network=Network(ports={"manager": {"internal": 28080}}))
     (facts.paths.units / "backendai-agent.service").unlink()
     dropins.write(Context(facts, busy))
-    assert len(list(folder.rglob("site.conf"))) == len(facts.installed()) == 6
+    assert len(list(folder.rglob("site.conf"))) == len(facts.installed()) == 7
     for component in facts.components.values():
         (facts.paths.units / component.unit).unlink(missing_ok=True)
     dropins.remove(Context(facts, Site()))
@@ -221,3 +222,22 @@ def test_a_server_that_nodes_need_talks_with_nodes_alone(
     none = {name: [] for name in ("etcd", "docker")}
     figures = {"prometheus": near, "node-exporter": nodes, "registry": nodes}
     assert allowed == {"postgresql": near, "valkey": near, **figures, **none}
+
+
+def test_the_manager_alone_reaches_other_registries_and_trusts_them(
+    facts: Facts, tmp_path: Path
+) -> None:
+    harbor = Registry(url="https://192.0.2.7:8443", project="science", ca=tmp_path / "harbor.crt")
+    found = texts(facts, Site(registries={"harbor": harbor}))
+    trusted = f"{facts.paths.tls}/registries.crt"
+    manager = found.pop("backendai-manager")
+    assert "IPAddressAllow=192.0.2.7\n" in manager
+    assert manager.index(f"SSL_CERT_FILE={trusted}\n") > manager.index("SSL_CERT_FILE=")
+    assert f"BindReadOnlyPaths=-{trusted}\n" in manager
+    assert not any("192.0.2.7" in text or "registries.crt" in text for text in found.values())
+
+
+def test_a_registry_that_the_host_trusts_needs_no_authority(facts: Facts) -> None:
+    hub = Registry(url="https://192.0.2.7", project="science")
+    manager = texts(facts, Site(registries={"hub": hub}))["backendai-manager"]
+    assert "IPAddressAllow=192.0.2.7\n" in manager and "registries.crt" not in manager

@@ -201,7 +201,7 @@ def test_a_remote_folder_that_is_closed_to_root_is_mended_at_its_server(
     local = replace(remote, volume=Volume(path=remote.path))
     with pytest.raises(Problem) as caught:
         changes(ctx, local)
-    assert caught.value.hint == f"see to {remote.path}"
+    assert caught.value.hint == f"check {remote.path}"
 
 
 def test_sources_of_remote_volumes() -> None:
