@@ -158,7 +158,8 @@ def backendai_component(
     name,
     summary,
     description,
-    distributions,
+    distributions=(),
+    runs=None,
     pex=True,
     command=None,
     program=None,
@@ -195,14 +196,14 @@ def backendai_component(
 ):
     """A component of Backend.AI: its PEX, its share of the environment, its unit, its deb and rpm.
 
-    distributions: Python distributions of the lock that make it up; command: words after `backend.ai`
-    that start its server (none: no service); program: in its place a whole command, such as Node.js
-    or a script of its own; the path of its configuration follows as last word; config: its file
-    under {config}, made by
-    backendai-ctl from CONFIG.j2 beside the BUILD file; credentials: further files there that it reads;
-    tls: it serves with the site's certificate; listens: {what for: port}; health: URL that answers when
-    it is well; metrics: URL of its figures, for Prometheus; memory: what it may use at most, several times
-    what it needs; resident: MB that it uses once all is up; volumes: "write" if it works on users'
+    distributions: Python distributions of the lock that make it up; runs: in their place another component,
+    of which this is a further service; command: words after `backend.ai` that start its server (none: no
+    service); program: in its place a whole command, such as Node.js or a script of its own; the path of
+    its configuration follows as last word; config: its file under {config}, made by backendai-ctl from
+    CONFIG.j2 beside the BUILD file; credentials: further files there that it reads; tls: it serves
+    with the site's certificate; listens: {what for: port}; health: URL that answers when it is well;
+    metrics: URL of its figures, for Prometheus; memory: what it may use at most, several times what it
+    needs; resident: MB that it uses once all is up; volumes: "write" if it works on users'
     folders; engine: it talks with the container engine; hardening: unit settings that differ from the
     common ones, each with its reason.
 
@@ -218,22 +219,29 @@ def backendai_component(
     create (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
     """
     known = (
-        "name summary description distributions pex command program config credentials tls listens "
+        "name summary description distributions runs pex command program config credentials tls listens "
         "health metrics environment after memory resident uses calls serves opens secrets database "
         "volumes engine hardening private_loader files licenses dependencies suggests replaces "
         "extends devices groups libraries"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
+    if bool(distributions) == bool(runs):
+        raise ValueError(
+            f"backendai_component(name={name!r}): needs either `distributions` or `runs`\n"
+            'hint: say what it is made of, such as distributions=["backend.ai-manager"]'
+        )
     package = f"backendai-{name}"
-    if pex:
-        backendai_pex(name="pex", distributions=distributions, output_path=f"{package}.pex")
-    backendai_tree(
-        name="tree",
-        package=package,
-        distributions=distributions,
-        private_loader=list(private_loader),
-    )
-    contents, files, service = [":tree", *dependencies], dict(files or {}), {}
+    contents, files, service = [*dependencies], dict(files or {}), {}
+    if distributions:
+        contents.insert(0, ":tree")
+        backendai_tree(
+            name="tree",
+            package=package,
+            distributions=distributions,
+            private_loader=list(private_loader),
+        )
+        if pex:
+            backendai_pex(name="pex", distributions=distributions, output_path=f"{package}.pex")
     if command or program:
         if not memory:
             raise ValueError(
@@ -260,6 +268,8 @@ def backendai_component(
             memory=memory,
             volumes=volumes,
             engine=engine,
+            # Users' files belong to the number of the site's user; who has no such file is nobody else.
+            owner="" if volumes or engine else package,
             hardening=dict(hardening or {}),
             facts=dict(
                 uses=[*uses, *(["docker"] if engine else [])],
@@ -275,6 +285,7 @@ def backendai_component(
         contents.append(":unit")
         files[f"{package}.service"] = f"/usr/lib/systemd/system/{package}.service"
         service = _service_of(name, [config])
+        service["requires"] += [f"backendai-{runs}"] if runs else []
     if (devices or groups or libraries) and not extends:
         raise ValueError(
             f"backendai_component(name={name!r}): `devices`, `groups` and `libraries` are a plugin's\n"
@@ -339,6 +350,7 @@ def _unit(*, name, health, ports, **values):
             "health": health.format(**ports),
             "dynamic": False,
             "server": False,
+            "owner": "",
             "stop": None,
             "optional": [],
             "after": [],
@@ -375,6 +387,7 @@ def _backendai_service(
             "metrics": metrics,
             "after": after,
             "credentials": [*values["credentials"], *values["optional"]],
+            "user": values["owner"],
             **facts,
         },
     )

@@ -98,6 +98,7 @@ def backendai_server(
             name=name,
             summary=summary,
             server=True,
+            owner=package,
             # No ExecStartPre: with credentials such units do not start before systemd 248.
             program=[*first, *(filled(word) for word in command)],
             config=config,

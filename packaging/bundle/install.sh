@@ -150,13 +150,13 @@ plan() {
   say "No change yet. This will:"
   planned "check the signature, every file and the release number of"
   say "     $(describe)"
-  if [ -n "$roles$site$serve" ]; then planned "wait for an apt or dnf that is at work, try the installation without a change, look at free space"; fi
+  if [ -n "$roles$site$serve" ]; then planned "wait for a running apt or dnf, simulate the installation, check the free space"; fi
   [ -z "$dry_run" ] || return 0
   planned "keep it in $copy"
   planned "add the source $root$source_file, with its key"
   if [ -n "$site" ]; then planned "put $site at $root/etc/backendai/site.toml, checked by backendai-ctl, which is installed first"; fi
   if [ -n "$roles" ]; then planned "install:$roles"; fi
-  if [ -n "$serve" ]; then planned "offer it to other nodes at http://$serve/, by the Python of backendai-runtime, which is installed"; fi
+  if [ -n "$serve" ]; then planned "offer it to other nodes at http://$serve/, with the Python of backendai-runtime, which is installed"; fi
 }
 
 planned() {
@@ -233,12 +233,12 @@ install_site() { # backendai-ctl, which comes first, checks it before any servic
   BACKENDAI_NO_CONFIGURE=1 install_packages backendai-ctl
   in_root backendai-ctl config check
   case $? in 0) return 0 ;; 2) ;; *)
-    say "The site file is fine; what is listed above is to be mended in the files of services."
+    say "The site file is fine; correct what is listed above in the files of services."
     return 0
     ;;
   esac
   case $before in other) mv "$file.replaced" "$file" ;; none) rm -f "$file" ;; esac
-  refuse "$site has faults, listed above; no service was configured by it" "mend it and run it again"
+  refuse "$site has faults, listed above; no service was configured by it" "correct it and run it again"
 }
 
 asked_packages() { # What is to be installed, in words
@@ -314,7 +314,7 @@ must check_site
 packages=$(asked_packages)
 must check_locks
 must check_packages
-must check_servers
+must check_own_accounts
 must check_space
 if [ -n "$dry_run" ]; then
   say "Fine. Nothing was changed."
@@ -326,7 +326,7 @@ fi
 mkdir -p "$state" || refuse "$state cannot be made" "free space and run it again"
 exec 9>"$state/.lock"
 if command -v flock >/dev/null; then
-  flock -n 9 || refuse "another install.sh is at work on this host" "wait for it and run this again"
+  flock -n 9 || refuse "another install.sh is running on this host" "wait for it and run this again"
 fi
 keep
 add_source
@@ -338,14 +338,14 @@ if [ -n "$packages" ]; then install_packages $packages; fi
 rm -rf "$stage"
 finish_configuration
 if [ -n "$unconfigured" ]; then
-  printf 'installed, but not configured: %s\nhint: %s\n' "what hinders is listed above; see: backendai-ctl status" \
-    "mend that, then run: backendai-ctl reconfigure" >&2
+  printf 'installed, but not configured: %s\nhint: %s\n' "the reason is listed above; see: backendai-ctl status" \
+    "correct that, then run: backendai-ctl reconfigure" >&2
   finished=yes
   if [ -n "$serve" ]; then offer; fi # other nodes may be what it waits for
   exit 1
 fi
-say "Done: Backend.AI $version is a source of packages on this host${roles:+, installed:$roles}."
-if [ -z "$roles" ] && [ -n "$others" ]; then say "Installed are packages of ours of $others: --role NAME brings all of them to $version."; fi
+say "Done: Backend.AI $version is a package source on this host${roles:+, installed:$roles}."
+if [ -z "$roles" ] && [ -n "$others" ]; then say "Packages of $others are installed here: --role NAME upgrades all of them to $version."; fi
 if [ -z "$roles" ] && [ -z "$serve" ]; then say "Next: ./install.sh --list-roles, then --role NAME; or use apt or dnf as for any package."; fi
 if [ -n "$roles" ] && [ -z "$root" ] && [ -x /usr/bin/backendai-ctl ]; then say "Next: backendai-ctl status --wait 300"; fi
 finished=yes

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 
 from backendai_ctl.errors import OutOfTime, Problem
-from backendai_ctl.facts import Facts, OwnServer
+from backendai_ctl.facts import Component, Facts
 from backendai_ctl.platform.run import check, run
 
 GETENT = "getent"
@@ -177,24 +177,24 @@ def make(facts: Facts) -> None:
     owner(facts)
 
 
-def missing_servers(facts: Facts) -> list[OwnServer]:
-    """Servers of ours on this host whose account is not there yet.
+def missing_own(facts: Facts) -> list[Component]:
+    """Services and servers on this host whose own account is not there yet.
 
-    Problem where an account or group of that name is somebody else's: it would own the server's data.
+    Problem where an account or group of that name is somebody else's: it would own the data.
     """
     found = []
-    for server in facts.servers.values():
-        if not (facts.paths.units / server.unit).exists():
+    for service in facts.services().values():
+        if not (service.user and (facts.paths.units / service.unit).exists()):
             continue
-        account, group = _named(server.user)
-        if wrong := _not_ours(facts, server, account, group):
+        account, group = _named(service.user)
+        if wrong := _not_ours(facts, service, account, group):
             raise Problem(
                 f"{wrong} is not ours",
-                hint="rename it, or install this server on another host; then run: backendai-ctl "
-                "reconfigure",
+                hint=f"rename it, or install backendai-{service.name} on another host; then run: "
+                "backendai-ctl reconfigure",
             )
         if account is None:
-            found.append(server)
+            found.append(service)
     return found
 
 
@@ -209,40 +209,42 @@ def group_exists(name: str) -> bool:
     return _named(name)[1] is not None
 
 
-def _not_ours(facts: Facts, server: OwnServer, account: Account | None, group: Group | None) -> str:
+def _not_ours(
+    facts: Facts, service: Component, account: Account | None, group: Group | None
+) -> str:
     """What of that name is somebody else's; empty: nothing."""
-    if account and not (account.closed and account.uid and account.home == _home(facts, server)):
+    if account and not (account.closed and account.uid and account.home == _home(facts, service)):
         return f"the account {account.name} ({account.uid}, {account.home}, {account.shell})"
-    others = [name for name in group.members if name != server.user] if group else []
+    others = [name for name in group.members if name != service.user] if group else []
     if group and (others or (account and account.gid != group.gid)):
         inside = f", with {', '.join(others)}" if others else ""
         return f"the group {group.name} ({group.gid}{inside})"
     return ""
 
 
-def server_owner(server: OwnServer) -> tuple[int, int]:
-    """UID and GID of a server's account. Problem if it is not there."""
-    account, _ = _named(server.user)
+def own_numbers(service: Component) -> tuple[int, int]:
+    """UID and GID of a service's own account. Problem if it is not there."""
+    account, _ = _named(service.user)
     if account is None:
         raise Problem(
-            f"there is no account {server.user} yet", hint="run: backendai-ctl reconfigure"
+            f"there is no account {service.user} yet", hint="run: backendai-ctl reconfigure"
         )
     return account.uid, account.gid
 
 
-def make_servers(facts: Facts) -> None:
-    """Make the accounts of servers, with numbers that the host chooses; see sysusers.d(5)."""
+def make_own(facts: Facts) -> None:
+    """Make the accounts of services' own, with numbers that the host chooses; see sysusers.d(5)."""
     rows = [
-        f'u {server.user} - "Backend.AI {server.name}" {_home(facts, server)}'
-        for server in missing_servers(facts)
+        f'u {service.user} - "Backend.AI {service.name}" {_home(facts, service)}'
+        for service in missing_own(facts)
     ]
     if rows:
         hint = "see: journalctl -b -p warning; then run: backendai-ctl reconfigure"
         check(["systemd-sysusers", "--inline", *rows], hint=hint, timeout=60)
 
 
-def _home(facts: Facts, server: OwnServer) -> str:
-    return str(facts.paths.state / server.name)
+def _home(facts: Facts, service: Component) -> str:
+    return str(facts.paths.state / service.name)
 
 
 _looked_at: set[tuple[str, int, int]] = set()

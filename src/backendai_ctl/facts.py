@@ -106,13 +106,13 @@ class Component:
     resident: int = 0  # MB of memory once all is up, as measured on two cores
     volumes: bool = False  # it works on users' folders
     database: Database | None = None
+    user: str = ""  # the account it runs as; empty: the site's, whose the files of users are
 
 
 @dataclass(frozen=True)
 class OwnServer(Component):
     """A server that the site brings along, as its BUILD file declares it."""
 
-    user: str = ""  # the account it runs as
     templates: tuple[str, ...] = ()  # its files below the configuration folder that are made here
     bin: str = "bin"  # folder of its tree with programs that others call
     optional: bool = False  # the site does without it; it runs wherever its package is
@@ -191,6 +191,14 @@ class Facts:
         """Whether browsers and clients come to a port."""
         known = self.services().get(component)
         return bool(known and known.serves.get(port) == USERS)
+
+    def carriers(self) -> tuple[str, ...]:
+        """Names of the components that carry users to the apps of sessions, a port for each app."""
+        return tuple(
+            name
+            for name, component in self.components.items()
+            if any(who == USERS for _, _, who in component.opens.values())
+        )
 
     def serving(self) -> tuple[str, ...]:
         """Names of the components that serve by the site's certificate."""

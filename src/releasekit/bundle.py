@@ -48,7 +48,7 @@ class BundleSpec:
     mtime: int
     product: str = "backendai"
     account: str = ""  # NAME:UID:GID:HOME of the services' user, which hosts must have room for
-    servers: str = ""  # NAME:HOME of each server's user, with spaces between
+    own_accounts: str = ""  # NAME:HOME of each that a service has for itself, with spaces between
 
     @property
     def name(self) -> str:
@@ -88,7 +88,7 @@ def release_text(spec: BundleSpec, *, kind: str, fingerprint: str, unpacked: int
         "distribution": spec.distribution,
         "architecture": spec.architecture,
         "account": spec.account,
-        "servers": spec.servers,
+        "own_accounts": spec.own_accounts,
         "key": kind,
         "fingerprint": fingerprint.upper(),
         "unpacked": unpacked,

@@ -74,7 +74,7 @@ read_index() { # FOLDER: apt checks the index of the bundle alone; with it, the 
   status=$?
   if [ "$status" -ne 0 ] || grep -q -e '^E:' -e '^W:.*[Ff]ailed' "$work/said"; then
     cat "$work/said" >&2
-    refuse "apt does not take the repository of this bundle; no source was added" \
+    refuse "apt does not accept the repository of this bundle; no source was added" \
       "the line with E: says why; get the bundle again if a signature or a hash is wrong"
   fi
   [ -n "$other_sources" ] || return 0
@@ -174,7 +174,7 @@ try_exactly() { # PACKAGE=VERSION...: leave in $work/would what apt would do, in
       "its last lines say why; apt-mark showhold names what is held; --other-sources lets apt take from the sources of this host"
   fi
   backwards=$(taken_back)
-  [ -z "$backwards" ] || refuse "apt would take back what is installed here: $backwards" "install on another host"
+  [ -z "$backwards" ] || refuse "apt would downgrade what is installed here: $backwards" "install on another host"
   needs_of_packages >"$work/takes" # now, while apt is told of this trial
   # shellcheck disable=SC2034  # for in_root
   trial='' apt_config=$told
@@ -213,7 +213,7 @@ install_exactly() { # PACKAGE=VERSION...
   keep_marks
   release_services
   [ "$status" -eq 0 ] || refuse "apt did not install everything: see its lines that begin with E:" \
-    "mend that and run it again, it goes on where it was"
+    "correct that and run it again: it resumes"
 }
 
 keep_marks() { # Named to apt, what came as a dependency may count as asked for, and the other way round

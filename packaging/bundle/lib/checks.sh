@@ -170,7 +170,7 @@ check_signature() { # The keys that the host has count more than what the bundle
     case $known in fine | absent) ;; *) why=$detail ;; esac
   fi
   case $taken-$known in good-fine | absent-fine | absent-absent) ;; *)
-    refuse "this host does not take that key any more: $trusted says: $why" \
+    refuse "this host no longer accepts that key: $trusted says: $why" \
       "get a release that was signed by the publisher's present key"
     ;;
   esac

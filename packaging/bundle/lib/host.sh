@@ -67,10 +67,10 @@ check_locks() { # Waits for an apt or dnf that is at work
   waited=0
   while busy=$(holder) && [ -n "$busy" ]; do
     [ "$waited" -lt "$lock_timeout" ] ||
-      refuse "process ${busy%% *} has been at work on packages for ${waited} s: ${busy#* }" \
+      refuse "process ${busy%% *} has been working on packages for ${waited} s: ${busy#* }" \
         "let it end, or end it if it hangs, and run this again; BACKENDAI_LOCK_TIMEOUT=SECONDS waits longer"
     [ $((waited % 20)) -ne 0 ] ||
-      say "Waiting for process ${busy%% *}, which is at work on packages: ${busy#* } ($waited of at most $lock_timeout s)"
+      say "Waiting for process ${busy%% *}, which is working on packages: ${busy#* } ($waited of at most $lock_timeout s)"
     sleep 1
     waited=$((waited + 1))
   done
@@ -150,8 +150,8 @@ accounts() { # DATABASE NUMBER: its rows on the host; a directory may list none,
   fi 2>/dev/null
 }
 
-check_servers() { # Nobody else's account or group is named like that of a server, which is named like its package
-  for entry in $(fact servers); do
+check_own_accounts() { # Nobody else's account or group is named like that of a service, which is named like its package
+  for entry in $(fact own_accounts); do
     user=${entry%%:*} home=${entry#*:}
     grep -q -x "$user" "$work/new" || continue
     odd=$(
@@ -163,7 +163,7 @@ check_servers() { # Nobody else's account or group is named like that of a serve
           $1 == "group" && ($5 != "" && $5 != user || own != "" && own != $4) { print "the group " user " (" $4 ($5 ? ", with " $5 : "") ")" }' |
         head -n 1
     )
-    [ -z "$odd" ] || refuse "$odd is not ours, and $user is the name of a server's account" \
+    [ -z "$odd" ] || refuse "$odd is not ours, and $user is the name of a service's account" \
       "rename it (usermod -l NAME $user, groupmod -n NAME $user), or install this role on another host"
   done
 }

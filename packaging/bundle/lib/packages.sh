@@ -34,11 +34,11 @@ check_versions() { # Before any change: what is installed can come along
   fi
   if [ -z "$roles$site$serve" ] || [ -z "$others" ]; then return 0; fi
   if [ -z "$back" ]; then
-    say "All packages of ours here go on from $others to $version together. Their services restart; where"
+    say "All packages of ours here are upgraded from $others to $version together. Their services restart; where"
     say "the database changes, backendai-ctl dumps it first."
   else
-    say "All packages of ours here go back from $back to $version together. The database stays as the newer"
-    say "release left it: docs/OPERATING.md, \"Go back\", says which dump leads back."
+    say "All packages of ours here are downgraded from $back to $version together. The database stays as the newer"
+    say "release left it: docs/OPERATING.md, \"Go back\", says which dump to restore."
   fi
 }
 
@@ -76,7 +76,7 @@ check_packages() { # The whole is tried, so that nothing is begun that could not
     return 0
   fi
   try_exactly $(exactly $packages)
-  say "Tried without a change: nothing that is installed here is removed or taken back."
+  say "Simulated: nothing that is installed here is removed or downgraded."
 }
 
 # shellcheck disable=SC2046,SC2086  # words
@@ -85,7 +85,7 @@ before_packages() { # Since the checks somebody else may have begun
   interrupted || return 0
   finish_interrupted
   try_exactly $(exactly $packages)
-  must check_servers
+  must check_own_accounts
   must check_space
 }
 
@@ -101,7 +101,7 @@ check_came() { # Never "installed" for what is not, whatever apt or dnf said
     row=$(awk -v name="$package" '$1 == name { print $2, $3 }' "$work/now")
     [ "$row" = "$version_of installed" ] ||
       refuse "$package should be $version_of now, and is ${row:-not installed}" \
-        "the last lines of $package_tool say why; mend that and run it again"
+        "the last lines of $package_tool say why; correct that and run it again"
   done <"$work/take"
 }
 

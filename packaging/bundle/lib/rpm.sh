@@ -64,7 +64,7 @@ add_source() { # dnf checks the signature of the index from a staged file first
   other=$other_sources other_sources=''
   if ! dnf_here --refresh makecache >"$work/said" 2>&1; then
     cat "$work/said" >&2
-    refuse "dnf does not take the repository of this bundle; no source was added" \
+    refuse "dnf does not accept the repository of this bundle; no source was added" \
       "its last lines say why; get the bundle again if a signature or a hash is wrong"
   fi
   other_sources=$other

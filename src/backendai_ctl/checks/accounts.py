@@ -20,8 +20,8 @@ def user(ctx: Context) -> Result:
         return fail(wrong.message, wrong.hint)
     if not found.account(facts.user):
         return skip(f"{facts.user} does not exist yet; its numbers and its name are free")
-    if missing := accounts.missing_servers(facts):  # Problem where one is somebody else's
-        names = ", ".join(server.user for server in missing)
+    if missing := accounts.missing_own(facts):  # Problem where one is somebody else's
+        names = ", ".join(service.user for service in missing)
         return warn(f"no account {names}", "run: backendai-ctl reconfigure")
     return ok(f"{facts.user} is {facts.uid}:{facts.gid}")
 
@@ -35,7 +35,7 @@ def group(ctx: Context) -> Result:
     if members:
         hint = f"take each out: gpasswd -d NAME {ctx.facts.user}"
         return warn(f"{', '.join(members)} in group {ctx.facts.user}", hint)
-    return ok(f"nobody else is in {ctx.facts.user}")
+    return ok(f"no other account is in {ctx.facts.user}")
 
 
 def secrets(ctx: Context) -> Result:

@@ -15,6 +15,7 @@ from backendai_ctl.checks import (
     figures,
     firewall,
     host,
+    links,
     moved,
     network,
     nodes,
@@ -26,7 +27,7 @@ from backendai_ctl.checks.report import Finding
 from backendai_ctl.context import Context
 from backendai_ctl.engine.journal import Journal
 from backendai_ctl.errors import Problem
-from backendai_ctl.log import frames
+from backendai_ctl.log import trace
 from backendai_ctl.moving import record
 from backendai_ctl.platform.together import together
 from backendai_ctl.result import Result, fail, skip, warn
@@ -34,6 +35,7 @@ from backendai_ctl.topology import layout
 
 log = logging.getLogger(__name__)
 _CONFINED = "Docker gives what they send on this host's own address"
+_JOINED = "containers of one session on several nodes reach each other by VXLAN"
 TIMEOUT = 20.0  # seconds for all checks that ask over the network
 UNCONFIGURED = "not configured yet: backendai-ctl reconfigure"
 
@@ -57,6 +59,7 @@ _NETWORK = (
     Check("network", "localhost", "services of a host call each other by it", network.localhost),
     Check("network", "host name", "services and logs name the host by it", network.own_name),
     Check("network", "site.address", "browsers and clients use it", network.site_address),
+    Check("network", "apps.domain", "browsers reach apps of sessions by it", network.apps_domain),
     Check("network", "addresses", "a service cannot listen elsewhere", network.addresses),
     Check("network", "ports", "a service does not start when its port is taken", network.ports),
     Check("network", "servers", "databases and volumes elsewhere are needed", elsewhere.reach),
@@ -78,6 +81,7 @@ _DOCKER = (
     Check("docker", "storage driver", "others copy whole images", docker.storage),
     Check("docker", "control groups", "it shares them with systemd", docker.control_groups),
     Check("docker", "restarts", "an update of Docker restarts it", docker.restarts),
+    Check("docker", "sessions", "their apps have no login", docker.sessions),
     Check("docker", "logs", "they fill the disk", docker.logs),
 )
 _NODES = (
@@ -91,8 +95,11 @@ _NODES = (
 _BEFORE = Check(
     "services", "servers of Debian", "the site's data was in them", moved.look, served=True
 )
-_FIGURES = Check(
-    "services", "figures", "sessions are shown with what they use", figures.targets, served=True
+_FIGURES = (
+    Check(
+        "services", "metrics", "sessions are shown with what they use", figures.targets, served=True
+    ),
+    Check("services", "alerts", "Prometheus has seen it for minutes", figures.alerts, served=True),
 )
 
 
@@ -105,6 +112,7 @@ def checks(ctx: Context) -> tuple[Check, ...]:
         *accelerators.checks(ctx),
         *(_NODES if ctx.node else ()),
         Check("sessions", "rules", _CONFINED, firewall.containers, served=True),
+        Check("sessions", "over nodes", _JOINED, links.able, served=True),
         stored("mounts", "services do not start without their volumes", storage.mounted),
         stored("numbers", "files belong to numbers, the same on every node", storage.ids),
         stored("use", "services and sessions need to write, rename and lock", storage.use),
@@ -123,18 +131,18 @@ def checks(ctx: Context) -> tuple[Check, ...]:
             "tls-proxy", "the services reach servers with TLS or sentinels by it", services.proxied
         ),
         *(
-            serve(name, "without it a part of the site does not work", services.component(name))
+            serve(name, "a part of the site does not work without it", services.component(name))
             for name in ctx.facts.installed()
         ),
         *(
             serve(
                 name,
-                "the services do without it; figures or images are missing",
+                "the services run without it; metrics or images are missing",
                 figures.server(name),
             )
             for name in ctx.facts.optional()
         ),
-        *((_FIGURES,) if layout.METRICS in ctx.facts.optional() else ()),
+        *(_FIGURES if layout.METRICS in ctx.facts.optional() else ()),
     )
 
 
@@ -162,7 +170,7 @@ def _look(check: Check, ctx: Context) -> Result:
     except Problem as problem:
         return fail(problem.message, problem.hint)
     except (OSError, ValueError, LookupError, StopIteration) as failure:
-        log.warning("%s: %s", check.name, " < ".join(reversed(frames(failure))))
+        log.warning("%s: %s", check.name, trace(failure))
         return warn(f"could not be checked: {failure}", "report this")
 
 

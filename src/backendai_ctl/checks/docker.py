@@ -16,6 +16,7 @@ from backendai_ctl.topology.own_servers import not_installed
 
 NO_AGENT = "no agent on this host"
 RESTART = "systemctl restart docker, while there are no sessions"
+_ICC = "com.docker.network.bridge.enable_icc"
 
 
 def server(ctx: Context) -> Result:
@@ -71,6 +72,19 @@ def restarts(ctx: Context) -> Result:
     return _judged(ctx, judge)
 
 
+def sessions(ctx: Context) -> Result:
+    """Whether a session reaches others on the bridge that they share; apps there ask for no login."""
+
+    def judge(engine: Engine, _info: dict[str, Any]) -> Result:
+        bridge = container_engine.ask(engine.socket, "networks/bridge", timeout=5)
+        if (bridge.get("Options") or {}).get(_ICC) == "false":
+            return ok("none reaches another")
+        found = "a session reaches all others of this host, and what runs in them"
+        return warn(found, _add(engine, {"icc": False}))
+
+    return _judged(ctx, judge)
+
+
 def logs(ctx: Context) -> Result:
     def judge(engine: Engine, info: dict[str, Any]) -> Result:
         driver = str(info.get("LoggingDriver"))
@@ -107,10 +121,9 @@ def _judged(ctx: Context, judge: Callable[[Engine, dict[str, Any]], Result]) -> 
         return skip(NO_AGENT)
     engine = container_engine.of(ctx.facts)
     try:
-        info = _info(engine)
+        return judge(engine, _info(engine))
     except (OSError, HTTPException, ValueError):
         return skip("Docker does not answer")
-    return judge(engine, info)
 
 
 def _info(engine: Engine) -> dict[str, Any]:

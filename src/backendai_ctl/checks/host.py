@@ -59,12 +59,13 @@ def cpu_level(_ctx: Context) -> Result:
 
 def memory(ctx: Context) -> Result:
     total = _meminfo("MemTotal") / 1000
-    need = SYSTEM + sum(one.resident for one in _running_here(ctx))
+    services = sum(one.resident for one in _running_here(ctx))
+    need, roomy = SYSTEM + services, SYSTEM + 2 * services
     saw = f"{total / 1000:.1f} GB, {_meminfo('MemAvailable') / 1e6:.1f} GB of it available"
     if total < need:
         return fail(saw, f"what is installed here takes {need / 1000:.1f} GB: add memory")
-    if total < 2 * need:
-        return warn(saw, f"{2 * need / 1000:.0f} GB leave room for load and caches")
+    if total < roomy:
+        return warn(saw, f"{roomy / 1000:.0f} GB leave room for load and caches")
     return ok(saw)
 
 
@@ -119,7 +120,7 @@ def clock(ctx: Context) -> Result:
         return skip("a container has the clock of its machine")
     status, error = _adjtimex()
     if status is None:
-        return skip("the kernel does not tell")
+        return skip("the kernel does not report it")
     if status & STA_UNSYNC:
         return warn(
             "not synchronised", "run a time service: apt install chrony, or set NTP servers"

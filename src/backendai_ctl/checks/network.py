@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import secrets
 import socket
 from collections.abc import Iterable
 from functools import cache
@@ -16,7 +17,7 @@ from backendai_ctl.platform.names import resolve
 from backendai_ctl.result import Result, fail, ok, skip, warn, worst
 from backendai_ctl.services import dropins
 from backendai_ctl.site.values import WILDCARDS
-from backendai_ctl.topology import bridge, container_engine, listeners
+from backendai_ctl.topology import bridge, container_engine, layout, listeners
 from backendai_ctl.topology.here import is_here
 from backendai_ctl.topology.listeners import ANY_PORT, Listener
 
@@ -59,6 +60,20 @@ def site_address(ctx: Context) -> Result:
             "set network.listen to 0.0.0.0 or an address of this host",
         )
     return ok(f"{address} is {', '.join(found)}")
+
+
+def apps_domain(ctx: Context) -> Result:
+    """Name servers lead any name in the domain of apps to where the site's address leads."""
+    domain = layout.apps_domain(ctx.site, ctx.facts, ctx.node)
+    if not domain or not ctx.here("appproxy-worker"):
+        return skip("apps have ports at the site's address")
+    name = f"app-{secrets.token_hex(4)}.{domain}"
+    found = resolve(name)
+    here = resolve(layout.public_host(ctx.site, ctx.facts, ctx.node))
+    if set(found) & set(here):
+        return ok(f"{name} is {', '.join(found)}")
+    saw = f"{name} is {', '.join(found)}, not {', '.join(here)}" if found else f"{name} is unknown"
+    return warn(saw, f"have your name servers answer for *.{domain} as for the site's address")
 
 
 def addresses(ctx: Context) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,9 +102,16 @@ def write(report: Report, folder: Path, *, key: Path | None = None) -> Written:
     `key` is a PEM file with an Ed25519 private key; the signature is its 64 plain bytes, of the
     JSON file as it is. Raises Problem.
     """
-    signer = _load(key) if key else None
-    name = report.time.replace(":", "").replace("+0000", "Z")
-    content = canonical(report.data()).encode()
+    return keep(report.time, report.data(), _plain(report), folder, key=key)
+
+
+def keep(
+    time: str, data: dict[str, Any], plain: str, folder: Path, *, key: Path | None = None
+) -> Written:
+    """As `write`, of any report: `time` is ISO and UTC, `plain` is the text. Raises Problem."""
+    signer = load_key(key) if key else None
+    name = time.replace(":", "").replace("+0000", "Z")
+    content = canonical(data).encode()
     written = Written(
         folder / f"{name}.json",
         folder / f"{name}.txt",
@@ -112,20 +119,26 @@ def write(report: Report, folder: Path, *, key: Path | None = None) -> Written:
         folder / f"{name}.json.sig" if signer else None,
     )
     files.write(written.json, content, mode=0o640)
-    files.write(written.text, _plain(report), mode=0o640)
+    files.write(written.text, plain, mode=0o640)
     if signer and written.signature:
         files.write(written.signature, signer.sign(content), mode=0o640)
     return written
 
 
 def _plain(report: Report) -> str:
+    return plain(lambda console: show(report, console))
+
+
+def plain(show: Callable[[Console], None]) -> str:
+    """What `show` writes for people, as text without colours."""
     console = Console(width=1000, color_system=None, markup=False, emoji=False, highlight=False)
     with console.capture() as captured:
-        show(report, console)
+        show(console)
     return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def _load(path: Path) -> Any:
+def load_key(path: Path) -> Any:
+    """The Ed25519 private key of a PEM file. Raises Problem."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

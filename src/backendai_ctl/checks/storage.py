@@ -91,7 +91,7 @@ def _mounted(ctx: Context, place: Place) -> Result:
     name = mounts.unit_name(place)
     if not mounts.mounted(place):
         saw = f"{place.name} ({place.source}) is not mounted at {place.path}"
-        return fail(saw, f"see to {place.volume.server}; why: journalctl -u {name}")
+        return fail(saw, f"check {place.volume.server}; why: journalctl -u {name}")
     seen = look(ctx, place.path, 3.0)
     if seen.kind == "hangs":
         saw = f"{place.name}: {place.volume.server} does not answer"

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import replace
 
+import declared
 import pytest
 from conftest import Accounts
 
@@ -39,30 +40,34 @@ def test_a_host_without_it_gets_it(ctx: Context, host_accounts: Accounts) -> Non
     assert change.how == "make the account, 1100:1100"
 
 
-def test_a_server_has_an_account_of_its_own_that_is_made_once(
+def test_a_service_has_an_account_of_its_own_that_is_made_once(
     ctx: Context, host_accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a number that the host chooses: its data is on this host alone."""
-    there = {*ctx.facts.servers} - {"postgresql", "valkey"}
-    host_accounts.set(OURS, ["bai:x:1100:"], servers=sorted(there))
+    missing = {"postgresql", "manager"}
+    there = {*declared.with_own_account()} - missing - {"valkey"}
+    host_accounts.set(OURS, ["bai:x:1100:"], services=sorted(there))
     (ctx.paths.units / ctx.facts.servers["valkey"].unit).unlink()
     assert create_user.CreateUser().check(ctx) == [
-        Change("backendai-postgresql", "make the account")
+        Change("backendai-manager", "make the account"),
+        Change("backendai-postgresql", "make the account"),
     ]
     called: list[list[str]] = []
 
     def sysusers(argv: list[str], **_: object) -> str:
         called.append(argv)
-        host_accounts.set(OURS, ["bai:x:1100:"], servers=[*there, "postgresql"])
+        host_accounts.set(OURS, ["bai:x:1100:"], services=[*there, *missing])
         return ""
 
     monkeypatch.setattr(accounts, "check", sysusers)
-    accounts.make_servers(ctx.facts)
+    accounts.make_own(ctx.facts)
     (argv,) = called
-    home = ctx.paths.state / "postgresql"
-    assert argv[2:] == [f'u backendai-postgresql - "Backend.AI postgresql" {home}']
+    assert argv[2:] == [
+        f'u backendai-{name} - "Backend.AI {name}" {ctx.paths.state / name}'
+        for name in ("manager", "postgresql")
+    ]
     assert create_user.CreateUser().check(ctx) == []
-    accounts.make_servers(ctx.facts)
+    accounts.make_own(ctx.facts)
     assert len(called) == 1
 
 
@@ -86,12 +91,12 @@ def test_somebody_elses_is_never_taken_for_a_servers(
     rows = [row] if row else []
     groups = [group] if group else []
     host_accounts.set(
-        [*OURS, *rows], ["bai:x:1100:", *groups], servers=["docker", "etcd", "postgresql"]
+        [*OURS, *rows], ["bai:x:1100:", *groups], services=["docker", "etcd", "postgresql"]
     )
     with pytest.raises(Problem, match=f"the {what}.* is not ours"):
         create_user.CreateUser().check(ctx)
     with pytest.raises(Problem, match=what):
-        accounts.make_servers(ctx.facts)
+        accounts.make_own(ctx.facts)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +211,9 @@ def test_numbers_of_the_system_are_refused(number: int) -> None:
         Site.model_validate({"user": {"uid": number}})
 
 
-def test_a_unit_runs_as_the_account_of_the_site_file(ctx: Context) -> None:
+def test_what_works_on_files_of_users_runs_as_the_account_of_the_site_file(ctx: Context) -> None:
     made = here.context(ctx.facts, Site.model_validate({"user": {"name": "backend"}}))
-    assert all("User=backend\nGroup=backend\n" in text for text in dropins.wanted(made).values())
+    named = "User=backend\nGroup=backend\n"
+    given = {path.parent.name for path, text in dropins.wanted(made).items() if named in text}
+    assert given == {"backendai-agent.service.d", "backendai-storage-proxy.service.d"}
     assert not any("User=" in text for text in dropins.wanted(ctx).values())

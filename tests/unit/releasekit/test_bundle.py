@@ -15,12 +15,12 @@ from releasekit.errors import Failure
 from releasekit.tarball import pack
 
 ACCOUNT = "bai:1100:1100:/var/lib/backendai"
-SERVERS = "backendai-etcd:/var/lib/backendai/etcd backendai-valkey:/var/lib/backendai/valkey"
+ACCOUNTS = "backendai-etcd:/var/lib/backendai/etcd backendai-valkey:/var/lib/backendai/valkey"
 SPEC = BundleSpec(
     *("26.9.6-1", 7, "2026-11-23", "linux", "amd64"),
     mtime=1_764_000_000,
     account=ACCOUNT,
-    servers=SERVERS,
+    own_accounts=ACCOUNTS,
 )
 FINGERPRINT = "ab" * 20
 
@@ -66,7 +66,7 @@ def test_release_says_what_it_is(tmp_path: Path) -> None:
         "distribution": "linux",
         "architecture": "amd64",
         "account": ACCOUNT,
-        "servers": SERVERS,
+        "own_accounts": ACCOUNTS,
         "key": "local",
         "fingerprint": FINGERPRINT.upper(),
         "unpacked": str(sum(path.stat().st_size for path in others)),

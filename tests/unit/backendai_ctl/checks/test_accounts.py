@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import declared
 import pytest
 from conftest import Accounts
 
@@ -23,14 +24,14 @@ def test_the_account_and_who_is_in_its_way(ctx: Context, host_accounts: Accounts
     assert (found.level, "alice" in found.message, "[user]" in found.hint) == ("fail", True, True)
 
 
-def test_accounts_of_servers_are_looked_at_as_well(ctx: Context, host_accounts: Accounts) -> None:
+def test_accounts_of_services_are_looked_at_as_well(ctx: Context, host_accounts: Accounts) -> None:
     ours = ["bai:x:1100:1100::STATE:/usr/sbin/nologin"]
-    there = sorted({*ctx.facts.servers} - {"postgresql"})
-    host_accounts.set(ours, ["bai:x:1100:"], servers=there)
+    there = sorted({*declared.with_own_account()} - {"postgresql"})
+    host_accounts.set(ours, ["bai:x:1100:"], services=there)
     found = accounts.user(ctx)
     assert (found.level, found.message) == ("warn", "no account backendai-postgresql")
     theirs = [*ours, "backendai-postgresql:x:1001:1001::/home/p:/bin/sh"]
-    host_accounts.set(theirs, ["bai:x:1100:"], servers=there)
+    host_accounts.set(theirs, ["bai:x:1100:"], services=there)
     with pytest.raises(Problem, match=r"backendai-postgresql .* is not ours"):
         accounts.user(ctx)
 

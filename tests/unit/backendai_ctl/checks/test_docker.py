@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,14 +24,22 @@ OURS = {
     "LiveRestoreEnabled": True,
     "LoggingDriver": "json-file",
 }
-CHECKS = (docker.server, docker.storage, docker.control_groups, docker.restarts, docker.logs)
+ICC = "com.docker.network.bridge.enable_icc"
+CHECKS = (
+    docker.server,
+    docker.storage,
+    docker.control_groups,
+    docker.restarts,
+    docker.sessions,
+    docker.logs,
+)
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, **info: Any) -> None:
-    def ask(_engine: Engine) -> dict[str, Any]:
-        return {**OURS, **info}
+def answers(monkeypatch: pytest.MonkeyPatch, *, icc: str = "false", **info: Any) -> None:
+    def ask(_socket: Path, what: str, **_given: Any) -> dict[str, Any]:
+        return {"info": {**OURS, **info}, "networks/bridge": {"Options": {ICC: icc}}}[what]
 
-    monkeypatch.setattr(docker, "_info", ask)
+    monkeypatch.setattr(container_engine, "ask", ask)
 
 
 def settle(ctx: Context) -> dict[str, Any]:
@@ -45,7 +54,7 @@ def settle(ctx: Context) -> dict[str, Any]:
 
 def test_ours_is_as_it_should_be(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     made = settle(ctx)
-    assert made["live-restore"] is True and made["log-opts"]["max-size"]
+    assert made["live-restore"] is True and made["icc"] is False and made["log-opts"]["max-size"]
     assert made["hosts"] == ["unix:///run/backendai-docker/docker.sock"]
     assert made["group"] == "backendai-docker" and "bip" not in made
     answers(monkeypatch)
@@ -64,6 +73,7 @@ def test_the_site_file_has_a_say_in_ours(ctx: Context) -> None:
         (docker.restarts, {"LiveRestoreEnabled": False}, '"live-restore": true'),
         (docker.logs, {}, '"log-opts": {"max-size": "20m", "max-file": "5"}'),
         (docker.control_groups, {"CgroupDriver": "cgroupfs"}, '"native.cgroupdriver=systemd"'),
+        (docker.sessions, {"icc": "true"}, '"icc": false'),
     ],
 )
 def test_what_the_hosts_own_lacks_is_told_with_the_lines_to_add(

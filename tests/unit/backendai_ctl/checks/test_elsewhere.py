@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import socketserver
+import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +16,8 @@ from loopback_servers import answering
 
 from backendai_ctl.checks import checks, elsewhere
 from backendai_ctl.context import Context
+from backendai_ctl.pki import tls
+from backendai_ctl.site.registries import Registry
 from backendai_ctl.site.schema import Site
 
 
@@ -61,3 +67,35 @@ def test_nfs_servers_are_asked_too(ctx: Context) -> None:
     site = Site.model_validate({"storage": {"volumes": {"home": volume}}})
     found = elsewhere.reach(replace(ctx, site=site))
     assert "NFS server 127.0.0.1" in found.message
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """One with TLS, by an authority that is nobody's."""
+    key, own = tls.new_key(), tls.new_key()
+    authority = tls.authority(key, "harbor")
+    (tmp_path / "ca.crt").write_bytes(authority)
+    (tmp_path / "server.pem").write_bytes(own + tls.issue(authority, key, own, ["127.0.0.1"]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):  # who does not trust it leaves
+                context.wrap_socket(self.request, server_side=True).close()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"https://127.0.0.1:{server.server_address[1]}"
+        yield Registry(url=url, project="science", ca=tmp_path / "ca.crt")
+        server.shutdown()
+        thread.join()
+
+
+def test_registries_are_asked_by_their_authority(ctx: Context, registry: Registry) -> None:
+    known = replace(ctx, site=Site(registries={"harbor": registry}))
+    assert elsewhere.reach(known).level == "ok"
+    unknown = registry.model_copy(update={"ca": None})
+    found = elsewhere.reach(replace(ctx, site=Site(registries={"harbor": unknown})))
+    assert found.level == "fail" and f"registry {registry.host}: its certificate" in found.message

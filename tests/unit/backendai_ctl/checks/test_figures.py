@@ -11,10 +11,12 @@ from loopback_servers import serving
 from backendai_ctl.checks import checks, figures
 from backendai_ctl.context import Context
 from backendai_ctl.platform import systemd
+from backendai_ctl.result import fail, ok, warn
 from backendai_ctl.site.schema import Site
 from backendai_ctl.topology import own_servers
 
 SILENT = "/api/v1/query?query=up%3D%3D0"
+ALERTS = "/api/v1/alerts"
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +29,7 @@ def units(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture
 def answers() -> dict[str, tuple[int, str]]:
-    return {"/-/ready": (200, "ready"), SILENT: (200, _vector())}
+    return {"/-/ready": (200, "ready"), SILENT: (200, _vector()), ALERTS: (200, _alerts())}
 
 
 @pytest.fixture
@@ -42,8 +44,12 @@ def _vector(*labels: dict[str, str]) -> str:
     return json.dumps({"data": {"result": [{"metric": row, "value": [0, "0"]} for row in labels]}})
 
 
+def _alerts(*rows: dict[str, object]) -> str:
+    return json.dumps({"data": {"alerts": [{"activeAt": "", "value": "1", **row} for row in rows]}})
+
+
 def test_they_are_looked_at_where_they_are(ctx: Context) -> None:
-    wanted = {"prometheus", "node-exporter", "figures"}
+    wanted = {"prometheus", "node-exporter", "metrics", "alerts"}
     assert wanted <= {check.name for check in checks.checks(ctx)}
     for name in ("prometheus", "node-exporter"):
         (ctx.paths.units / f"backendai-{name}.service").unlink()
@@ -74,7 +80,7 @@ def test_one_that_its_operator_disabled_is_no_fault(asked: Context, units: dict[
 
 def test_figures_that_all_come_are_well(asked: Context) -> None:
     found = figures.targets(asked)
-    assert (found.level, found.message) == ("ok", "of 8 places")
+    assert (found.level, found.message) == ("ok", "of 9 places")
 
 
 def test_who_tells_no_figures_is_named(asked: Context, answers: dict[str, tuple[int, str]]) -> None:
@@ -88,5 +94,24 @@ def test_who_tells_no_figures_is_named(asked: Context, answers: dict[str, tuple[
 def test_a_prometheus_that_is_away_is_the_other_checks_fault(ctx: Context, free_port: int) -> None:
     ports = {"prometheus": {"http": free_port}}
     gone = Context(ctx.facts, Site.model_validate({"network": {"ports": ports}}))
-    assert figures.targets(gone).level == "skip"
+    assert figures.targets(gone).level == figures.alerts(gone).level == "skip"
     assert own_servers.here(gone, "prometheus")
+
+
+def test_what_prometheus_warns_of_is_told(
+    asked: Context, answers: dict[str, tuple[int, str]]
+) -> None:
+    assert figures.alerts(asked) == ok("none")
+    full = {
+        "state": "firing",
+        "labels": {"alertname": "DiskFull", "severity": "critical"},
+        "annotations": {"summary": "/ has 2% left", "hint": "make room"},
+    }
+    soon = {**full, "state": "pending"}
+    mine = {"state": "firing", "labels": {"alertname": "Mine"}, "annotations": {}}
+    answers[ALERTS] = (200, _alerts(soon))
+    assert figures.alerts(asked) == ok("none")
+    answers[ALERTS] = (200, _alerts(full, mine, soon))
+    assert figures.alerts(asked) == fail("/ has 2% left", "make room")
+    answers[ALERTS] = (200, _alerts(mine, soon))
+    assert figures.alerts(asked) == warn("Mine")

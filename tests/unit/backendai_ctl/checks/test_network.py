@@ -113,6 +113,28 @@ def test_the_sites_address_must_lead_here(
     assert network.site_address(Context(facts, Site.model_validate(settings))).level == level
 
 
+@pytest.mark.parametrize(
+    ("names", "level", "said"),
+    [
+        ({"localhost": ["127.0.0.1"]}, "warn", "is unknown"),
+        ({"localhost": ["127.0.0.1"], "app": ["192.0.2.1"]}, "warn", "is 192.0.2.1, not 127.0.0.1"),
+        ({"localhost": ["127.0.0.1"], "app": ["127.0.0.1"]}, "ok", "is 127.0.0.1"),
+    ],
+)
+def test_names_of_apps_must_lead_to_the_site(
+    facts: Facts,
+    monkeypatch: pytest.MonkeyPatch,
+    names: dict[str, list[str]],
+    level: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(network, "resolve", lambda name: names.get(name.partition("-")[0], []))
+    assert network.apps_domain(Context(facts, Site())).level == "skip"
+    site = Site.model_validate({"apps": {"domain": "apps.example.org"}})
+    found = network.apps_domain(Context(facts, site))
+    assert found.level == level and found.message.endswith(said), found
+
+
 def test_an_address_must_be_one_of_this_host(facts: Facts) -> None:
     (facts.paths.units / "backendai-agent.service").unlink()
     assert network.addresses(Context(facts, Site())).level == "ok"

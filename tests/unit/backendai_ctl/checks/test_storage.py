@@ -39,7 +39,7 @@ def test_a_volume_that_is_not_mounted_is_named_and_not_looked_at(
     found = storage.mounted(ctx)
     assert found.level == "fail"
     assert "a (nas:/srv/a) is not mounted at" in found.message
-    assert "see to nas" in found.hint
+    assert "check nas" in found.hint
     assert storage.use(ctx).level == "skip"
 
 
