@@ -19,20 +19,21 @@ _backendai_ctl() {
     local at='' word words=''
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$at $word" in
-            " status"|" start"|" stop"|" restart"|" doctor"|" reconfigure"|" config"|" config check"|" config diff"|" config show"|" db"|" db backup"|" db migrate"|" db restore"|" db status"|" etcd"|" etcd defragment"|" etcd diff"|" etcd seed"|" etcd status"|" etcd undo"|" storage"|" storage check"|" storage export"|" storage mount"|" storage status"|" admin"|" admin reset-password"|" admin show-endpoint"|" node"|" node export"|" node firewall"|" node hosts"|" node join"|" node list"|" bundle"|" bundle verify"|" image"|" image list"|" image load"|" image rescan"|" docker"|" logs"|" purge") at="$at $word" ;;
+            " status"|" start"|" stop"|" restart"|" doctor"|" accept"|" reconfigure"|" config"|" config check"|" config diff"|" config show"|" db"|" db backup"|" db migrate"|" db restore"|" db status"|" etcd"|" etcd defragment"|" etcd diff"|" etcd seed"|" etcd status"|" etcd undo"|" storage"|" storage check"|" storage export"|" storage mount"|" storage status"|" admin"|" admin reset-password"|" admin show-endpoint"|" node"|" node export"|" node firewall"|" node hosts"|" node join"|" node list"|" bundle"|" bundle verify"|" image"|" image list"|" image load"|" image prune"|" image pull"|" image remove"|" image rescan"|" docker"|" logs"|" purge") at="$at $word" ;;
         esac
     done
     case "$at:${COMP_WORDS[COMP_CWORD-1]}" in
-        " reconfigure:--only") words="create-user create-secrets create-certificates start-tls-proxy move-servers prepare-cache prepare-etcd prepare-database create-databases prepare-engine create-rpc-keypair create-volumes export-volumes apply-firewall confine-containers seed-etcd render-configs load-initial-data provision-roles create-resource-groups register-app-proxy permit-volumes limit-sessions trust-registry push-images serve-beside register-images start-services $(_backendai_ctl_schemas)" ;;
+        " reconfigure:--only") words="create-user create-secrets create-certificates start-tls-proxy move-servers prepare-cache prepare-etcd prepare-database create-databases prepare-engine create-rpc-keypair create-volumes export-volumes apply-firewall confine-containers link-sessions keep-session-files seed-etcd render-configs load-initial-data provision-roles create-resource-groups register-app-proxy permit-volumes limit-sessions trust-registry push-images serve-beside register-images start-services $(_backendai_ctl_schemas)" ;;
         " db backup:--database") words="$(_backendai_ctl_databases)" ;;
         " db migrate:--database") words="$(_backendai_ctl_databases)" ;;
         " purge:--volumes") words="$(_backendai_ctl_tables storage.volumes)" ;;
-        " status:--wait"|" doctor:--output"|" doctor:--sign"|" db backup:--output"|" etcd seed:--take"|" admin reset-password:--email"|" node export:--output"|" node export:--passphrase-file"|" node join:--passphrase-file"|" logs:-n"|" logs:--lines"|" logs:--since") words="" ;;
+        " status:--wait"|" doctor:--output"|" doctor:--sign"|" accept:--node"|" accept:--image"|" accept:--email"|" accept:--password-file"|" accept:--timeout"|" accept:--output"|" accept:--sign"|" db backup:--output"|" etcd seed:--take"|" admin reset-password:--email"|" node export:--output"|" node export:--passphrase-file"|" node join:--passphrase-file"|" image prune:--node"|" image pull:--node"|" logs:-n"|" logs:--lines"|" logs:--since") words="" ;;
         " status:"*) words="--wait --json --help" ;;
         " start:"*) words="--json --dry-run --help $(_backendai_ctl_services)" ;;
         " stop:"*) words="--json --dry-run --help $(_backendai_ctl_services)" ;;
         " restart:"*) words="--json --dry-run --help $(_backendai_ctl_services)" ;;
         " doctor:"*) words="--preflight --output --sign --json --help" ;;
+        " accept:"*) words="--node --image --model --full --email --password-file --timeout --output --sign --json --help" ;;
         " reconfigure:"*) words="--json --dry-run --only --help" ;;
         " config:"*) words="check diff show --help" ;;
         " config check:"*) words="--json --help" ;;
@@ -65,14 +66,17 @@ _backendai_ctl() {
         " node list:"*) words="--json --help" ;;
         " bundle:"*) words="verify --help" ;;
         " bundle verify:"*) words="--allow-older --json --help" ;;
-        " image:"*) words="list load rescan --help" ;;
+        " image:"*) words="list load prune pull remove rescan --help" ;;
         " image list:"*) words="--json --help" ;;
         " image load:"*) words="--json --help" ;;
+        " image prune:"*) words="--node --dry-run --json --help" ;;
+        " image pull:"*) words="--node --json --help" ;;
+        " image remove:"*) words="--dry-run --json --help" ;;
         " image rescan:"*) words="--json --help" ;;
         " docker:"*) words="" ;;
         " logs:"*) words="-f --follow -n --lines --since --json --help $(_backendai_ctl_services)" ;;
         " purge:"*) words="--json --dry-run --data --volumes --yes-delete-all-data --help" ;;
-        *) words="status start stop restart doctor reconfigure config db etcd storage admin node bundle image docker logs purge --version --debug -h --help" ;;
+        *) words="status start stop restart doctor accept reconfigure config db etcd storage admin node bundle image docker logs purge --version --debug -h --help" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
 }

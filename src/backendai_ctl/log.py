@@ -39,6 +39,11 @@ def frames(error: BaseException) -> list[str]:
     return [f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in found]
 
 
+def trace(error: BaseException) -> str:
+    """The frames in one line, the innermost first."""
+    return " < ".join(reversed(frames(error)))
+
+
 class _Line(logging.Formatter):
     """`level: message`; for the journal with its priority in front, see sd-daemon(3)."""
 

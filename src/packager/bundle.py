@@ -38,7 +38,7 @@ from packager.fields import DefaultString, StringTable
 from packager.inputs import KitProcess
 from packager.parts import Parts, PartsRequest
 from packager.release import Release
-from packager.targets import ServerFacts
+from packager.targets import ComponentFacts, ServerFacts
 from packager.values import ValuesField, thaw
 from releasekit import specs
 from releasekit.bundle import FOLDER, BundleSpec
@@ -98,8 +98,8 @@ class PlacedFiles:
     origin: str
 
 
-def bundle_spec(release: Release, servers: Mapping[str, str], distribution: str) -> BundleSpec:
-    """What the bundle says it is, from packaging/release.toml; `servers`: name -> user."""
+def bundle_spec(release: Release, accounts: Mapping[str, str], distribution: str) -> BundleSpec:
+    """What the bundle says it is, from packaging/release.toml; `accounts`: service -> its own."""
     table, user = release.table["release"], release.table["user"]
     return BundleSpec(
         version=release.full_version,
@@ -108,8 +108,8 @@ def bundle_spec(release: Release, servers: Mapping[str, str], distribution: str)
         distribution=distribution,
         architecture="amd64",
         account=f"{user['name']}:{user['uid']}:{user['gid']}:{release.paths['state']}",
-        servers=" ".join(
-            f"{its}:{release.paths['state']}/{name}" for name, its in sorted(servers.items())
+        own_accounts=" ".join(
+            f"{its}:{release.paths['state']}/{name}" for name, its in sorted(accounts.items())
         ),
         mtime=release.mtime,
     )
@@ -151,10 +151,11 @@ async def place_files(request: PlacedFiles) -> Digest:
 async def package_bundle(
     field_set: BundleFieldSet, release: Release, targets: AllTargets
 ) -> BuiltPackage:
-    facts = [thaw(one[ValuesField].value) for one in targets if isinstance(one, ServerFacts)]
+    kinds = (ComponentFacts, ServerFacts)
+    facts = [thaw(one[ValuesField].value) for one in targets if isinstance(one, kinds)]
     spec = bundle_spec(
         release,
-        {str(one["name"]): str(one["user"]) for one in facts},
+        {str(one["name"]): str(one["user"]) for one in facts if one["user"]},
         distribution=field_set.distribution.value,
     )
     origin = str(field_set.address)

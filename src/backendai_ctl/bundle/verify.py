@@ -85,7 +85,7 @@ def _release(tar: Path) -> tuple[str, dict[str, str]]:
             member = archive.extractfile(archive.getmember(f"{folder}/RELEASE"))
             text = member.read(_LARGEST).decode("ascii") if member else ""
     except (tarfile.TarError, KeyError, UnicodeDecodeError) as error:
-        raise Problem(f"{tar} is signed, but no bundle of a release: {error}") from error
+        raise Problem(f"{tar} is signed, but is not a release bundle: {error}") from error
     facts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     if not {"version", "number", "date"} <= set(facts) or not facts["number"].isdigit():
         raise Problem(f"{tar} is signed, but its RELEASE names no release")

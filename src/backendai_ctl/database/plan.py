@@ -33,7 +33,7 @@ def plan(ctx: Context, database: Database) -> list[Change]:
         how = f"migrate from revision {state.found.revision} to {state.head}"
         return [Change(target.where, f"{how} ({state.pending} revisions), after a dump")]
     if state.kind == "interrupted":
-        return [Change(target.where, "take back or finish a change that was cut off, then migrate")]
+        return [Change(target.where, "undo or finish an interrupted change, then migrate")]
     if record.ran or record.mark:
         return [Change(target.where, "is at this release's schema: let its service start again")]
     return []

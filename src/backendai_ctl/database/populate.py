@@ -14,6 +14,7 @@ from backendai_ctl.database.programs import Programs, programs
 from backendai_ctl.database.reasons import reason
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform.run import Done
+from backendai_ctl.topology.addresses import trust_file
 
 _PROVISION = ("permissions", "provision")
 
@@ -45,7 +46,7 @@ def rescan(target: Target, registry: str) -> None:
 
     It says little of what it finds: look at what it did.
     """
-    trust = {"SSL_CERT_FILE": str(target.ctx.paths.tls / "trust.crt")}
+    trust = {"SSL_CERT_FILE": str(trust_file(target.ctx, "manager"))}
     with programs(target) as run:
         _well(target, f"reading {registry}", _manage(run, ("image", "rescan", registry), env=trust))
 

@@ -7,6 +7,7 @@ presets. Their accounts, keys and passwords are not, except the shape of the fir
 from __future__ import annotations
 
 import base64
+import copy
 import hmac
 import json
 from collections.abc import Iterable
@@ -84,7 +85,7 @@ def read(folder: Path) -> Seed:
 
 def derive(examples: Seed, wanted: Wanted) -> Seed:
     """One administrator and what belongs to a site. Problem if the examples are of another kind."""
-    seed = {table: [dict(row) for row in rows] for table, rows in examples.items()}
+    seed = copy.deepcopy(examples)
     administrators = [row for row in seed["users"] if row["role"] == "superadmin"]
     if len(administrators) != 1:
         raise Problem(
@@ -108,8 +109,18 @@ def derive(examples: Seed, wanted: Wanted) -> Seed:
             preset["shared_memory"] = int(preset["shared_memory"])
     for policy in seed["retention_policies"]:  # else rows of what is over pile up for ever
         policy["enabled"] = True
+    _watch(seed)
     seed["container_registries"] = list(wanted.registries)
     return seed
+
+
+def _watch(seed: Seed) -> None:
+    """Have services of llama.cpp replaced when they answer no more, with the half hour to load of others."""
+    for variant in seed["runtime_variants"]:
+        for model in variant["default_model_definition"]["models"]:
+            check = model["service"].get("health_check", {})
+            if check and "enable" not in check:  # the others say so or say not
+                check |= {"enable": True, "initial_delay": 1800.0}
 
 
 def _without(seed: Seed, gone: set[str]) -> Seed:

@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 
 from backendai_ctl import log as logs
@@ -119,10 +119,9 @@ def _told(error: Exception) -> Problem:
 
 def _keep_frames(journal: Journal, step: str, error: Exception) -> None:
     """Where a fault came from, for whoever it is reported to."""
-    frames = logs.frames(error)
-    log.debug("%s: %s: %s", step, type(error).__name__, " < ".join(reversed(frames)))
+    log.debug("%s: %s: %s", step, type(error).__name__, logs.trace(error))
     with suppress(Problem):
-        journal.add("fault", step=step, error=type(error).__name__, frames=frames)
+        journal.add("fault", step=step, error=type(error).__name__, frames=logs.frames(error))
 
 
 def _note(journal: Journal, step: str, outcome: Outcome) -> None:
@@ -136,12 +135,17 @@ def _note(journal: Journal, step: str, outcome: Outcome) -> None:
 
 
 class Alarm(BaseException):
-    """The time of a step is out, and it still waits: what only `within_timeout` catches."""
+    """The time of a step is out, and it still waits: what only `limited` catches."""
+
+
+def within_timeout(step: Step) -> AbstractContextManager[None]:
+    """The block may take as long as the step; OutOfTime if it takes longer."""
+    return limited(step.timeout, step.name, "run: backendai-ctl reconfigure")
 
 
 @contextmanager
-def within_timeout(step: Step) -> Iterator[None]:
-    """The block may take as long as the step; OutOfTime if it takes longer.
+def limited(seconds: int, name: str, hint: str) -> Iterator[None]:
+    """The block, called `name`, may take so long; OutOfTime if it takes longer.
 
     Whatever waits in it ends by its own timeout, which the deadline cuts; the alarm is for what does not.
     """
@@ -153,16 +157,13 @@ def within_timeout(step: Step) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, late)
     try:
         try:
-            signal.alarm(step.timeout + GRACE)
-            with deadline.within(step.timeout):
+            signal.alarm(seconds + GRACE)
+            with deadline.within(seconds):
                 yield
         finally:
             signal.alarm(0)  # it may come until here
     except Alarm:
-        raise OutOfTime(
-            f"{step.name} was not done after {step.timeout} s",
-            hint="run: backendai-ctl reconfigure",
-        ) from None
+        raise OutOfTime(f"{name} was not done after {seconds} s", hint=hint) from None
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)

@@ -188,7 +188,7 @@ def _verify(client: Client, put: Mapping[str, str], delete: Sequence[str]) -> No
     if wrong:
         raise Problem(
             f"etcd does not hold what was written just now: {', '.join(wrong)}",
-            hint="somebody else wrote it as well; run: backendai-ctl etcd diff",
+            hint="another program writes it, too; run: backendai-ctl etcd diff",
         )
 
 

@@ -17,13 +17,21 @@ PARTS = (
 
 def wanted(ctx: Context) -> dict[str, str]:
     """Key below the services' prefix -> value. Problem if a secret is missing."""
-    return {**_cache(ctx), **_volumes(ctx)}
+    return {**_cache(ctx), **clusters(ctx), **_volumes(ctx)}
 
 
 def _cache(ctx: Context) -> dict[str, str]:
     return {
         "config/redis/addr": addresses.shared_cache_address(ctx),
         "config/redis/password": credentials.cache_password(ctx),
+    }
+
+
+def clusters(ctx: Context) -> dict[str, str]:
+    """For sessions on several nodes: the driver of backendai_serve.clusters."""
+    return {
+        "config/network/inter-container/default-driver": "vxlan",
+        "config/plugins/network_manager/vxlan/network": ctx.site.agent.cluster_network,
     }
 
 
@@ -44,5 +52,7 @@ def _volumes(ctx: Context) -> dict[str, str]:
             "secret": ctx.secrets.get("storage-manager"),
             "ssl_verify": "true",
         }
+        if ctx.site.agent.sftp:
+            proxy["sftp_scaling_groups"] = layout.SFTP
         made |= {f"volumes/proxies/{name}/{key}": value for key, value in proxy.items()}
     return made

@@ -18,7 +18,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.engine.journal import Journal
 from backendai_ctl.errors import Pending, Problem
 from backendai_ctl.facts import Facts
-from backendai_ctl.log import frames
+from backendai_ctl.log import trace
 from backendai_ctl.operations import reconfigure, upkeep
 from backendai_ctl.platform import files, systemd
 from backendai_ctl.topology.addresses import public_url
@@ -107,7 +107,7 @@ def triggered(facts: Facts, load: Load, environment: Mapping[str, str]) -> str:
         hint = f" ({problem.hint})" if problem.hint else ""
         return f"pending: {problem.message}{hint}; {LATER}"
     except Exception as error:  # a fault of ours must not be one of the package manager
-        log.warning("%s: %s", type(error).__name__, " < ".join(reversed(frames(error))))
+        log.warning("%s: %s", type(error).__name__, trace(error))
         return f"pending: {type(error).__name__}: {error}; {LATER}"
 
 

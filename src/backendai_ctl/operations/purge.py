@@ -71,7 +71,7 @@ def purge(ctx: Context, *, data: bool, dry_run: bool, named: Collection[str] = (
     if failed:
         sure = " --data --yes-delete-all-data" * data
         again = "".join([sure, *(f" --volumes {volume}" for volume in named)])
-        raise Problem("; ".join(failed), hint=f"mend it, then run: backendai-ctl purge{again}")
+        raise Problem("; ".join(failed), hint=f"correct it, then run: backendai-ctl purge{again}")
     return done
 
 
@@ -129,7 +129,7 @@ def _mounted(path: Path, mount: object) -> str:
 def _unmounted(path: Path) -> None:
     """Remove a folder; Problem if something is mounted in it now."""
     if mounted := trees.mounts_in(path):
-        raise Problem(_mounted(path, mounted[0]), hint="umount it")
+        raise Problem(_mounted(path, mounted[0]), hint=f"run: umount {mounted[0]}")
     trees.remove(path)
 
 

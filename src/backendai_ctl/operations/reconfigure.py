@@ -199,13 +199,16 @@ class Early:
 
 
 @contextmanager
-def exclusive(ctx: Context) -> Iterator[None]:
-    """Hold the lock of this host: one run at a time. Pending if another one is at work."""
+def exclusive(ctx: Context, name: str = "lock") -> Iterator[None]:
+    """Hold the lock of this host: one run at a time. Pending if another one is at work.
+
+    `name`: of the lock, where a work has one of its own.
+    """
     files.make_folder(ctx.paths.ctl, mode=0o755)
     for record in ctx.paths.ctl.glob("*.json"):  # of a release that let everybody read them
         if (mode := record.stat().st_mode & 0o777) & ~0o640:
             record.chmod(mode & 0o640)
-    with (ctx.paths.ctl / "lock").open("a") as handle:
+    with (ctx.paths.ctl / name).open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,7 +7,6 @@ has none now, belongs to nobody.
 
 from __future__ import annotations
 
-import http.client
 import json
 import logging
 import os
@@ -117,12 +116,6 @@ def _folders(place: Path) -> Iterator[tuple[str, trees.Identity]]:
 
 def _kernels(ctx: Context) -> set[str] | None:
     """Kernels that have a container, running or not; None: the engine does not say."""
-    socket = container_engine.of(ctx.facts).socket
-    try:
-        rows = container_engine.ask(socket, "containers/json?all=1", timeout=30, most=None)
-        if not isinstance(rows, list):
-            raise ValueError("no list of containers")
-        return {str((row.get("Labels") or {}).get(_KERNEL)) for row in rows}
-    except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
-        log.debug("%s: %s", socket, error)
-        return None
+    return container_engine.of_containers(
+        ctx.facts, lambda row: [str((row.get("Labels") or {}).get(_KERNEL))]
+    )

@@ -13,6 +13,7 @@ from backendai_ctl.operations import reconfigure, scratch
 from backendai_ctl.services import state
 from backendai_ctl.steps.create_certificates import CreateCertificates
 from backendai_ctl.steps.start_services import StartServices
+from backendai_ctl.storage import session_files
 
 LATER = "run: backendai-ctl reconfigure"
 
@@ -24,11 +25,22 @@ def upkeep(ctx: Context) -> str:
     where a service waits for other steps and runs on with the certificate that ends.
     """
     renewed = _renew(ctx)
-    swept = 0
+    swept = old = 0
     with suppress(Pending), reconfigure.exclusive(ctx):  # another is at work: there is a next time
         swept = scratch.sweep(ctx)
-    said = [f"removed {_folders(swept)}"] if swept else []
+        old = session_files.sweep(ctx)
+    said = [f"removed {what}" for what in _shown(swept, old)]
     return "; ".join([*filter(None, [renewed]), *said])
+
+
+def _shown(scratches: int, releases: int) -> list[str]:
+    """What is removed, if there is any."""
+    found = {_folders(scratches): scratches, _of_releases(releases): releases}
+    return [what for what, count in found.items() if count]
+
+
+def _of_releases(count: int) -> str:
+    return f"session files of {count} earlier release{'s' if count > 1 else ''}"
 
 
 def _folders(count: int) -> str:
@@ -56,9 +68,9 @@ def plan(ctx: Context) -> str:
     found = report.plan[CreateCertificates.name]
     if isinstance(found, Problem):
         raise found
-    left = len(scratch.left(ctx))
+    left = _shown(len(scratch.left(ctx)), len(session_files.unused(ctx)))
     said = ["would renew certificates"] if found else []
-    return "; ".join([*said, *([f"would remove {_folders(left)}"] if left else [])])
+    return "; ".join([*said, *(f"would remove {what}" for what in left)])
 
 
 def _run(ctx: Context, step: str) -> bool:

@@ -52,6 +52,11 @@ class _Files:
         return self.folder / "trust.crt"
 
     @property
+    def registries(self) -> Path:
+        """What the manager trusts besides, where registries have authorities of their own; public."""
+        return self.folder / "registries.crt"
+
+    @property
     def of_nodes(self) -> Path:
         """What was issued for other nodes; theirs alone, so nobody else's to enter."""
         return self.folder / "nodes"
@@ -68,6 +73,7 @@ def names(ctx: Context) -> list[str]:
     wanted = [site.site.address, "localhost", _host_name(), "127.0.0.1", "::1"]
     if site.network.listen not in WILDCARDS:
         wanted.append(site.network.listen)
+    wanted += _of_apps(ctx, "")
     return list(dict.fromkeys(canonical(name) for name in wanted if name))
 
 
@@ -83,7 +89,13 @@ def names_of_node(ctx: Context, node: str) -> list[str]:
     """What the certificate of a node is for; the same wherever it is worked out."""
     public = layout.public_host(ctx.site, ctx.facts, node)
     wanted = [public, ctx.site.site.address, "localhost", node, ctx.site.nodes[node].address]
-    return list(dict.fromkeys(canonical(name) for name in [*wanted, "127.0.0.1", "::1"]))
+    wanted += ["127.0.0.1", "::1", *_of_apps(ctx, node)]
+    return list(dict.fromkeys(map(canonical, wanted)))
+
+
+def _of_apps(ctx: Context, node: str) -> list[str]:
+    domain = layout.apps_domain(ctx.site, ctx.facts, node)
+    return [f"*.{domain}"] if domain else []
 
 
 def issue_for(ctx: Context, node: str, *, dry_run: bool = False) -> tuple[bytes, bytes]:
@@ -119,13 +131,27 @@ def work(ctx: Context) -> Work:
                 lambda: files.write(found.trust, text or b"", mode=0o644),
             )
         )
-    return todo
+    return todo or _registries(ctx, found)
+
+
+def _registries(ctx: Context, found: _Files) -> Work:
+    """The manager alone trusts the authorities of other registries: it reads what is in them."""
+    given = [one.ca for one in ctx.site.registries.values() if one.ca and ctx.here("manager")]
+    if not given:
+        gone = Change(str(found.registries), "remove it: no registry has an authority of its own")
+        return [(gone, found.registries.unlink)] if found.registries.exists() else []
+    texts = [text for path in (found.trust, *dict.fromkeys(given)) if (text := _read(path))]
+    whole = b"\n".join(text.strip() for text in texts) + b"\n"
+    if whole == _read(found.registries):
+        return []
+    change = Change(str(found.registries), "the manager trusts the authorities of registries")
+    return [(change, lambda: files.write(found.registries, whole, mode=0o644))]
 
 
 def remove(ctx: Context) -> None:
     """Take away what was made here: the authority, too."""
     found = _Files(ctx.paths.tls)
-    for path in (found.ca, found.ca_key, found.server, found.key, found.trust):
+    for path in (found.ca, found.ca_key, found.server, found.key, found.trust, found.registries):
         path.unlink(missing_ok=True)
     if found.of_nodes.is_dir():
         shutil.rmtree(found.of_nodes)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backendai_ctl.errors import Problem
 from backendai_ctl.platform.run import check, run
 
+_OUTSIDE = ("systemd-run", "--quiet", "--collect", "--wait", "--pipe")
 RUNNING = Path("/run/systemd/system")  # sd_booted(3)
 
 
@@ -31,10 +34,39 @@ def outside(argv: Sequence[str], environment: Mapping[str, str], timeout: float)
     Problem if it fails.
     """
     given = [f"--setenv={name}={value}" for name, value in environment.items()]
-    return check(
-        ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", *given, "--", *argv],
-        timeout=timeout,
-    )
+    return check([*_OUTSIDE, *given, "--", *argv], timeout=timeout)
+
+
+@contextlib.contextmanager
+def transient(
+    unit: str, argv: Sequence[str], settings: Mapping[str, str], stdin: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A program as a service of its own, whose standard output is read to its end in the block.
+
+    It ends with the block. `settings`: of the unit.
+    """
+    stop = ["systemctl", "stop", unit]
+    run(stop)  # one that was left by a run which was killed
+    given = [f"--property={name}={value}" for name, value in settings.items()]
+    with subprocess.Popen(
+        [*_OUTSIDE, f"--unit={unit}", *given, "--", *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        cwd="/",
+        start_new_session=True,
+    ) as process:
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it says why by how it ends
+                assert process.stdin
+                process.stdin.write(stdin)
+                process.stdin.close()
+            yield process
+            process.wait()
+        finally:
+            run(stop)
 
 
 def systemctl(*words: str, timeout: float = 90) -> str:

@@ -13,6 +13,11 @@ def canonical(data: Any) -> str:
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n"
 
 
+def one_line(text: str, most: int) -> str:
+    """What somebody else says, as it may be shown: nothing that a terminal or a reader takes for more."""
+    return "".join(c if c.isprintable() else " " for c in text)[:most]
+
+
 def status_word(word: str, ok: bool | None) -> Text:
     """A word that says how it is: green, red, or yellow when neither."""
     style = {True: "green", False: "bold red", None: "yellow"}[ok]

@@ -65,7 +65,7 @@ def _read(path: Path) -> dict[str, Any]:
     found = tomllib.loads(text)
     for key, value in found.items():
         if not _usable(value):
-            raise Problem(f"{path}: {key}: dates, inf and nan are nothing that a backend takes")
+            raise Problem(f"{path}: {key}: no backend accepts dates, inf and nan")
     return found
 
 

@@ -186,10 +186,10 @@ def _first(table: object) -> Any:
 _HEAD = """\
 # The site file
 
-Made from its schema by `scripts/write-reference`; `site.schema.json` is the same for programs.
+Made from its schema by `scripts/write-reference`; `site.schema.json` is for programs.
 """
 INTRODUCTION = """\
-`/etc/backendai/site.toml` says what the site is like. Without it, everything runs on one host and
+`/etc/backendai/site.toml` describes the site. Without it, everything runs on one host and
 is reached from this host alone. Put it there before or after installing, then run
 
     backendai-ctl config check
@@ -218,6 +218,6 @@ A site that its network may reach, on an NFS volume, with another administrator:
     server = "nas.example.org"
     export = "/export/home"
 
-What no key here covers belongs into the components' own files in `/etc/backendai`: your edits
+What no key here covers, write into the components' own files in `/etc/backendai`: your edits
 there are kept, and shown by `backendai-ctl config diff`.
 """

@@ -13,13 +13,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    WithJsonSchema,
     model_validator,
 )
 
 from backendai_ctl.site import values
+from backendai_ctl.site.apps import Apps
+from backendai_ctl.site.metrics import Metrics
+from backendai_ctl.site.registries import Registry
 from backendai_ctl.site.sessions import Sessions
-from backendai_ctl.site.table import Table
+from backendai_ctl.site.table import AbsolutePath, HostPort, Size, Table
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 OwnPort = Annotated[int, Field(ge=1024, le=65535)]  # the services may not bind lower ones
@@ -27,17 +29,12 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{1,62}$")]
 AccountName = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")]
 AccountNumber = Annotated[int, Field(ge=1, le=2**32 - 3), AfterValidator(values.number_of_user)]
-Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
 Text = Annotated[str, Field(pattern=values.NO_CONTROL)]
 SettingName = Annotated[str, Field(pattern=values.SETTING)]
 Setting = Annotated[str | int | float | bool, BeforeValidator(values.setting)]
 Host = Annotated[str, AfterValidator(values.host)]
 Address = Annotated[str, AfterValidator(values.address)]
 Network_ = Annotated[str, AfterValidator(values.network)]
-HostPort = Annotated[str, AfterValidator(values.host_port)]
-AbsolutePath = Annotated[
-    Path, BeforeValidator(values.path), WithJsonSchema({"type": "string", "pattern": "^/"})
-]
 PortRange = Annotated[
     tuple[OwnPort, OwnPort], Field(strict=False), AfterValidator(values.ascending)
 ]  # TOML has no tuples: a list of two
@@ -251,8 +248,7 @@ class Volume(Table):
     )
     backend_options: AbsolutePath | None = Field(
         None,
-        description="TOML file (mode 0600) with what the backend wants to know: endpoint, user, "
-        "password.",
+        description="TOML file (mode 0600) with what the backend needs: endpoint, user, password.",
     )
     proxies: Annotated[list[Name], Field(min_length=1)] | None = Field(
         None,
@@ -305,6 +301,15 @@ class Agent(Table):
     container_ports: PortRange = Field(
         (30000, 31000), description="First and last port for services of containers."
     )
+    sftp: bool = Field(
+        False,
+        description="Have the web UI open folders by SSH and SFTP: each node gets a second agent for it.",
+    )
+    cluster_port: OwnPort = Field(6005, description="UDP port for sessions that span nodes: VXLAN.")
+    cluster_network: Annotated[str, AfterValidator(values.network4)] = Field(
+        "198.18.0.0/16",
+        description="Network (IPv4) that the containers of each such session have among themselves.",
+    )
     open_to_sessions: list[HostPort] = Field(
         [],
         description="HOST:PORT of nodes and servers of the site that sessions may reach besides what "
@@ -321,17 +326,6 @@ class Agent(Table):
     )
     reserved_memory: Size = Field("1G", description="Memory reserved for the host.")
     reserved_disk: Size = Field("8G", description="Disk space reserved for the host.")
-
-
-class Metrics(Table):
-    """What the site's own Prometheus keeps."""
-
-    days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        15, description="Days for which metrics are kept."
-    )
-    size: Size = Field(
-        "8G", description="Maximum size of the metrics kept: the oldest are deleted first."
-    )
 
 
 class Node(Table):
@@ -364,9 +358,12 @@ class Site(Table):
     """The whole file."""
 
     site: SiteTable = Field(SiteTable(), description="The site as its users see it.")
-    user: User = Field(User(), description="The account of the services.")
+    user: User = Field(
+        User(), description="The account of what works on users' files: agent, storage proxy."
+    )
     network: Network = Field(Network(), description="Who can reach what.")
     tls: Tls = Field(Tls(), description="Certificates of what browsers reach.")
+    apps: Apps = Field(Apps(), description="Where apps of sessions are for browsers.")
     admin: Admin = Field(Admin(), description="The first administrator.")
     database: Database = Field(Database(), description="PostgreSQL.")
     cache: Cache = Field(Cache(), description="Valkey (or Redis).")
@@ -374,6 +371,11 @@ class Site(Table):
     storage: Storage = Field(Storage(), description="Volumes.")
     agent: Agent = Field(Agent(), description="Compute sessions on this node.")
     sessions: Sessions = Field(Sessions(), description="Limits of users' compute sessions.")
+    registries: dict[Name, Registry] = Field(
+        {},
+        description="[registries.NAME]: registries of images beside the site's own. Several projects of "
+        "one: a table for each.",
+    )
     metrics: Metrics = Field(Metrics(), description="Metrics of sessions, services and hosts.")
     nodes: dict[Name, Node] = Field(
         {},

@@ -13,6 +13,12 @@ Count = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Duration = Annotated[str, Field(pattern=values.DURATION), AfterValidator(values.duration)]
 
 
+Image = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9.\[\]:_-]+(/[A-Za-z0-9._-]+)+(:[A-Za-z0-9._-]+)?(@[a-z0-9_]+)?$"),
+]
+
+
 class Sessions(Table):
     """What a user may have at a time, and what the web UI offers for one container."""
 
@@ -20,21 +26,32 @@ class Sessions(Table):
         None,
         description=(
             "Sessions that a user may have at a time. Default: what administrators set in the web UI, 5 at "
-            "first; so it is for the next three."
+            "first; the same holds for `containers` and `lifetime`."
         ),
     )
     containers: Count | None = Field(None, description="Containers of one session. At first: 1.")
     idle_timeout: Duration | None = Field(
-        None, description="How long a session may be idle; 0 for ever. At first: 1h."
+        None,
+        description=(
+            "How long a session may go unused before it ends: see OPERATING.md, Users. 0, the default: for "
+            "ever, and times that administrators set in the web UI do not count either."
+        ),
     )
     lifetime: Duration | None = Field(
         None, description="How long a session may run; 0 for ever. At first: 0."
+    )
+    default_image: Image | None = Field(
+        None,
+        description=(
+            "Image that the web UI's form for a new session has set: REGISTRY/PROJECT/NAME, or with :TAG. "
+            "Default: that of Python in the site's own registry."
+        ),
     )
     max_cpu: Annotated[int, Field(ge=1, le=8192)] = Field(
         8192,
         description=(
             "Most CPU cores that the web UI offers for a container. It never offers more than the resource "
-            "group has; so it is for the next three."
+            "group has; the same holds for the next three."
         ),
     )
     max_memory: Annotated[int, Field(ge=1, le=16384)] = Field(

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+
+from backendai_ctl.site import values
+
+AbsolutePath = Annotated[
+    Path, BeforeValidator(values.path), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
+Size = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]*[KMGT])$")]
+HostPort = Annotated[str, AfterValidator(values.host_port)]
 
 
 class Table(BaseModel):

@@ -78,6 +78,14 @@ def network(value: str) -> str:
     return value
 
 
+def network4(value: str) -> str:
+    """A network of IPv4 with room for two hosts or more."""
+    found = ipaddress.ip_network(network(value))
+    if found.version != 4 or found.num_addresses < 4:
+        raise ValueError("is not a network of IPv4 with two addresses or more")
+    return value
+
+
 def interface(value: str | None) -> str | None:
     """The name of a network interface, or a network."""
     if value is None or re.fullmatch(r"[A-Za-z0-9_.-]{1,15}", value):

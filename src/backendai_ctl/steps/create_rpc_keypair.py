@@ -66,7 +66,7 @@ class CreateRpcKeypair(Step):
             if public.exists():
                 raise Problem(
                     f"{public} is here, but {secret.name} is not: agents know the manager by them",
-                    hint=f"bring {secret} back from a backup; or move {public} away, run "
+                    hint=f"restore {secret} from a backup; or move {public} away, run "
                     "backendai-ctl reconfigure and give the new one to all agents",
                 )
             return [Change(str(secret), "make a key pair")]
@@ -120,6 +120,6 @@ def _load(secret: Path) -> None:
     try:
         _, half = load_certificate(secret)
     except (OSError, ValueError) as error:
-        raise Problem(f"{secret}: {error}", hint="bring it back from a backup") from error
+        raise Problem(f"{secret}: {error}", hint="restore it from a backup") from error
     if half is None:
-        raise Problem(f"{secret}: no secret key in it", hint="bring it back from a backup")
+        raise Problem(f"{secret}: no secret key in it", hint="restore it from a backup")

@@ -20,12 +20,12 @@ class CreateUser(Step):
         if not accounts.refuse(ctx.facts).account(ctx.facts.user):
             uid, gid = ctx.numbers
             found.append(Change(ctx.facts.user, f"make the account, {uid}:{gid}"))
-        servers = accounts.missing_servers(ctx.facts)
-        return [*found, *(Change(server.user, "make the account") for server in servers)]
+        missing = accounts.missing_own(ctx.facts)
+        return [*found, *(Change(service.user, "make the account") for service in missing)]
 
     def apply(self, ctx: Context) -> None:
         accounts.make(ctx.facts)
-        accounts.make_servers(ctx.facts)
+        accounts.make_own(ctx.facts)
 
     def undo(self, ctx: Context) -> None:
         """The accounts stay: files of users, and databases, carry their numbers."""

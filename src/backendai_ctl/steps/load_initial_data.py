@@ -59,7 +59,7 @@ class LoadInitialData(Step):
                 raise Problem(
                     f"{target.where}: after loading the first rows {ctx.site.admin.email} is no "
                     "administrator with an API key",
-                    hint="rows of somebody else are in the way: use an empty database",
+                    hint="the database has other rows: use an empty one",
                 )
             db.do(f"DROP TABLE {_LOADING}")
 

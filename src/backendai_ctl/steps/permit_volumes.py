@@ -30,7 +30,7 @@ class PermitVolumes(Step):
                 for host in plan.give
             ),
             *(Change(host, "note that it was permitted") for host in plan.note),
-            *(Change(host, "take back what was permitted") for host in plan.take),
+            *(Change(host, "revoke what was permitted") for host in plan.take),
         ]
 
     def apply(self, ctx: Context) -> None:

@@ -14,7 +14,9 @@ from backendai_ctl.steps.create_secrets import CreateSecrets
 from backendai_ctl.steps.create_user import CreateUser
 from backendai_ctl.steps.create_volumes import CreateVolumes
 from backendai_ctl.steps.export_volumes import ExportVolumes
+from backendai_ctl.steps.keep_session_files import KeepSessionFiles
 from backendai_ctl.steps.limit_sessions import LimitSessions
+from backendai_ctl.steps.link_sessions import LinkSessions
 from backendai_ctl.steps.load_initial_data import LoadInitialData
 from backendai_ctl.steps.migrate_schema import MigrateManagerSchema, MigrateOtherSchema
 from backendai_ctl.steps.move_servers import MoveServers
@@ -51,6 +53,8 @@ STEPS: tuple[type[Step], ...] = (
     ExportVolumes,
     ApplyFirewall,
     ConfineContainers,
+    LinkSessions,
+    KeepSessionFiles,
     SeedEtcd,
     # With its files a service starts as soon as its own steps are done (reconfigure.Early): the
     # manager takes longest, so the steps of the coordinator are done while it starts.

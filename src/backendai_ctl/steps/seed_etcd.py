@@ -27,7 +27,7 @@ class SeedEtcd(Step):
         if planned.needed and not found:
             found = [Change("base", "remember what is shipped now")]
         if not found and not seed.flagged(ctx, client):
-            found = [Change("settings in etcd", "were seeded anew: services have to read them")]
+            found = [Change("settings in etcd", "were seeded again: services must read them")]
         return found
 
     def apply(self, ctx: Context) -> None:

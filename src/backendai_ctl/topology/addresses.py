@@ -72,6 +72,12 @@ def service_environment(ctx: Context) -> dict[str, str]:
     return made
 
 
+def trust_file(ctx: Context, component: str) -> Path:
+    """What a service trusts besides the host's authorities: the manager those of other registries, too."""
+    more = component == "manager" and any(one.ca for one in ctx.site.registries.values())
+    return ctx.paths.tls / ("registries.crt" if more else "trust.crt")
+
+
 def database_environment(ctx: Context) -> dict[str, str]:
     """How the site file wants PostgreSQL reached, for asyncpg and PostgreSQL's own programs."""
     database = ctx.site.database

@@ -9,10 +9,13 @@ its containers, until backendai-docker is removed.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from backendai_ctl import accounts
 from backendai_ctl.errors import Problem
@@ -20,6 +23,8 @@ from backendai_ctl.facts import Facts
 from backendai_ctl.platform import files, http, units
 from backendai_ctl.platform.run import PATH, run
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 NAME = "docker"
 OLDEST = (20, 10)  # what the agent talks with
 LOG_LIMITS = {"max-size": "20m", "max-file": "5"}  # of each container
@@ -124,6 +129,22 @@ def ask(socket: Path, what: str, timeout: float, most: int | None = http.MOST) -
     if status != 200:
         raise ConnectionError(f"HTTP {status}")
     return json.loads(body)
+
+
+def of_containers(facts: Facts, read: Callable[[Any], Iterable[T]]) -> set[T] | None:
+    """What `read` finds in each container's row, of those that run and those that do not.
+
+    None: the engine does not say, or not as Docker does; then nobody knows what no container needs.
+    """
+    socket = of(facts).socket
+    try:
+        rows = ask(socket, "containers/json?all=1", timeout=30, most=None)
+        if not isinstance(rows, list):
+            raise ValueError("no list of containers")
+        return {found for row in rows for found in read(row)}
+    except (OSError, HTTPException, ValueError, AttributeError, KeyError, TypeError) as error:
+        log.debug("%s: %s", socket, error)
+        return None
 
 
 def end_containers(engine: Engine) -> None:

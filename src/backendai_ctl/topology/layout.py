@@ -13,6 +13,8 @@ from backendai_ctl.site.schema import Node, Site
 # Table of the site file of each backing server.
 TABLES = {"postgresql": "database", "valkey": "cache", "etcd": "etcd"}
 METRICS = "prometheus"  # asks services and hosts for their figures
+# The resource group of sessions that open a folder, and what names of its agents end in.
+SFTP = "sftp"
 
 
 def components_of(site: Site, facts: Facts, name: str) -> frozenset[str]:
@@ -142,13 +144,31 @@ def permitted_hosts(site: Site, facts: Facts) -> list[str]:
 def resource_groups(site: Site, facts: Facts) -> list[str]:
     """Every resource group that agents of the site are in, the site's own first."""
     found = [site.agent.group, *(group_of(site, n) for n in running(site, facts, "agent"))]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys([*found, *([SFTP] if site.agent.sftp else [])]))
+
+
+def container_ports(site: Site) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Ports for services of containers: of what people compute in, and of what opens folders by SFTP.
+
+    The second is the last tenth of the range, whether or not it is used.
+    """
+    first, last = site.agent.container_ports
+    middle = last - (last - first + 1) // 10
+    return (first, middle if site.agent.sftp else last), (middle + 1, last)
 
 
 def group_of(site: Site, name: str) -> str:
     """The resource group of a node's agent."""
     node = site.nodes.get(name)
     return (node.resource_group if node else None) or site.agent.group
+
+
+def apps_domain(site: Site, facts: Facts, name: str) -> str:
+    """The domain in which apps have their names that a node's app proxy leads to; empty: they have ports."""
+    nodes = running(site, facts, "appproxy-worker")
+    if not site.apps.domain or (name and name not in nodes):
+        return ""
+    return f"{name}.{site.apps.domain}" if name in nodes[1:] else site.apps.domain
 
 
 def front(site: Site, facts: Facts) -> str:

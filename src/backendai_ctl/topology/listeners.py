@@ -1,7 +1,7 @@
 """Every TCP port that may be listened on at a host of a site, and where it is bound.
 
 Ports of components and servers are facts of the release; only what none declares is a table here.
-`docs/OPERATING.md` shows the result, `ss -ltn` on a host must show nothing else.
+`docs/SECURITY.md` shows the result, `ss -ltn` on a host must show nothing else.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ SESSIONS = Listener(
 )
 # The kernel's server, on nodes that keep a volume for others.
 NFS = Listener("nfs", "nfs-server.service", (2049, 2049), "any", "volumes of a node", False)
+ON_REQUEST = {("agent", "sftp")}  # where the site file says so
 _PROXIED = {
     "cache": "way to a Valkey with TLS or sentinels",
     "etcd": "way to an etcd with TLS",
@@ -238,7 +239,9 @@ def _listeners(
         for what in component.ports:
             number = port(component, what)
             bound = _bound(component, what)
-            made.append(Listener(component.name, component.unit, (number, number), bound, what))
+            always = (component.name, what) not in ON_REQUEST
+            found = Listener(component.name, component.unit, (number, number), bound, what, always)
+            made.append(found)
         for what, (first, last, who) in component.opens.items():
             bound = _BOUND_FOR[who]
             made.append(Listener(component.name, component.unit, (first, last), bound, what))

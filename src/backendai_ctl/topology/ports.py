@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from backendai_ctl.facts import USERS, Facts
 from backendai_ctl.topology import container_engine, listeners
 
-_CONTAINERS = ("appproxy-worker",)  # who connects to what runs in containers
-
 
 def table(facts: Facts) -> str:
     """As a Markdown table: every port that leaves loopback where its callers are on other nodes."""
@@ -29,7 +27,8 @@ def _callers(facts: Facts, name: str, what: str) -> Iterable[str]:
     if known and what in known.opens:
         return (known.opens[what][2],) if known.opens[what][2] == USERS else ()
     if name == container_engine.NAME:
-        return _CONTAINERS if what == listeners.SESSIONS.what else ()
+        # The manager asks services of models itself whether they are well.
+        return (*facts.carriers(), "manager") if what == listeners.SESSIONS.what else ()
     if name == listeners.NFS.component:
         return facts.on_volumes()
     if facts.using(name):

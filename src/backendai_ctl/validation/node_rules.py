@@ -73,12 +73,23 @@ def _needed_by(facts: Facts) -> dict[Loc, tuple[str, ...]]:
     }
 
 
+# Of tables that the operator names.
+_OF_TABLES: dict[Loc, tuple[str, ...]] = {
+    ("storage", "backend_options"): ("storage-proxy",),
+    ("registries", "ca"): ("manager", "agent"),
+    ("registries", "password_file"): ("manager",),  # agents are given it with each order to pull
+}
+
+
 def named_files(site: Site, facts: Facts) -> dict[Loc, Path]:
     """Every file of the operator's that the site file names, by its key."""
     found = {loc: path for loc in _needed_by(facts) if (path := _value(site, loc))}
     for name, volume in site.storage.volumes.items():
         if volume.backend_options:
             found["storage", "volumes", name, "backend_options"] = volume.backend_options
+    for name, one in site.registries.items():
+        given = {"ca": one.ca, "password_file": one.password_file}
+        found |= {("registries", name, key): path for key, path in given.items() if path}
     return found
 
 
@@ -92,11 +103,10 @@ def _value(site: Site, loc: Loc) -> Path | None:
 def files_of(site: Site, facts: Facts, node: str) -> set[Path]:
     """The operator's files that a node needs: passwords, certificates."""
     has, needed_by = layout.components_of(site, facts, node), _needed_by(facts)
-    proxy = ("storage-proxy",)  # it alone reads what a volume names
     return {
         path
         for loc, path in named_files(site, facts).items()
-        if has & set(needed_by.get(loc, proxy))
+        if has & set(needed_by.get(loc) or _OF_TABLES[(loc[0], loc[-1])])
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from backendai_ctl.site import backends
 from backendai_ctl.site.faults import Fault, dotted
 from backendai_ctl.site.schema import Database, Etcd, Proxied, Server, Site, Volume
 from backendai_ctl.site.suggest import suggest
-from backendai_ctl.site.values import LOOPBACK, WILDCARDS, is_loopback, split_host_port, unit_of
+from backendai_ctl.site.values import LOOPBACK, is_loopback, split_host_port, unit_of
 from backendai_ctl.topology import layout
 from backendai_ctl.topology.listeners import (
     SESSIONS,
     documented,
     server_port,
 )
-from backendai_ctl.validation import node_rules, volume_rules
+from backendai_ctl.validation import agent_rules, node_rules, registry_rules, volume_rules
+from backendai_ctl.validation.files import file_faults
 
 LONGEST_NAME = 255  # of a file, and of a unit
 REACHED = {LOOPBACK, "localhost"}  # where components of this host find its own servers
@@ -38,12 +39,10 @@ OURS = {
 }
 
 
-OURS_OF_DOCKER = {"hosts", "group", "containerd", "data-root", "exec-root", "pidfile", "bip"}
-
-
 def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
     """Every contradiction. Reads the files that the site file names, reaches no server."""
     yield from _tls(site)
+    yield from _apps(site)
     yield from _database(site.database, facts)
     yield from _cache(site)
     yield from _etcd(site.etcd)
@@ -51,26 +50,8 @@ def contradictions(site: Site, facts: Facts) -> Iterator[Fault]:
     yield from _network(site)
     yield from _ports(site, facts)
     yield from node_rules.contradictions(site, facts)
-    yield from _agent(site)
-    for key in sorted(OURS_OF_DOCKER & set(site.agent.docker)):
-        hint = "set agent.bridge" if key == "bip" else "leave it out"
-        yield Fault(("agent", "docker", key), "is what backendai-ctl sets", hint)
-
-
-def _agent(site: Site) -> Iterator[Fault]:
-    if site.agent.bridge in WILDCARDS:
-        yield Fault(
-            ("agent", "bridge"),
-            "would open the metadata server to every network",
-            "name the address of the containers' bridge, such as 172.17.0.1",
-        )
-    if not site.nodes and not is_loopback(site.agent.address):
-        yield Fault(
-            ("agent", "address"),
-            "would open the agent and the apps of sessions to other hosts, which a single host "
-            "has no use for",
-            "leave it out; or describe the hosts of the site in [nodes.NAME], see NODES.md",
-        )
+    yield from agent_rules.contradictions(site, facts)
+    yield from registry_rules.contradictions(site, facts)
 
 
 def _tls(site: Site) -> Iterator[Fault]:
@@ -82,20 +63,41 @@ def _tls(site: Site) -> Iterator[Fault]:
         elif site.tls.mode != "own" and path is not None:
             yield Fault(loc, f'has no use with mode = "{site.tls.mode}"', 'set mode = "own"')
         elif path is not None:
-            yield from _file(loc, path)
+            yield from file_faults(loc, path)
     if site.tls.mode == "own" and site.tls.certificate and site.tls.key:
-        yield from _certificate(site.tls.certificate, site.tls.key, site.site.address)
+        hosts = [site.site.address, *([f"app.{site.apps.domain}"] if site.apps.domain else [])]
+        yield from _certificate(site.tls.certificate, site.tls.key, hosts)
 
 
-def _certificate(certificate: Path, key: Path, host: str) -> Iterator[Fault]:
+def _apps(site: Site) -> Iterator[Fault]:
+    """No app of a session may have a name that is the site's."""
+    named = [
+        site.site.address,
+        *(n for node in site.nodes.values() for n in (node.address, node.public)),
+    ]
+    for name in sorted({name.lower() for name in named if name}):
+        if site.apps.domain and (f".{name}").endswith(f".{site.apps.domain}"):
+            yield Fault(
+                ("apps", "domain"),
+                f"has {name} in it, a name of the site: an app of a session could be given that",
+                f"choose another one, such as apps.{site.site.address}",
+            )
+
+
+def _certificate(certificate: Path, key: Path, hosts: Sequence[str]) -> Iterator[Fault]:
     from backendai_ctl.pki import tls  # takes its time to import
 
     try:
         chain, private = certificate.read_bytes(), key.read_bytes()
     except OSError:
         return  # told already, or not for this user to read
-    for reason in tls.faults(chain, private, host) if chain and private else ():
-        yield Fault(("tls", "certificate"), reason, f"give a certificate that serves {host}")
+    told = set[str]()
+    for host in hosts if chain and private else ():
+        for reason in tls.faults(chain, private, host):
+            if reason not in told:
+                hint = f"give a certificate that serves {host}"
+                yield Fault(("tls", "certificate"), reason, hint)
+            told.add(reason)
 
 
 def _server(
@@ -141,7 +143,7 @@ def _server(
     if server.ca is not None:
         if server.tls != "verify":
             yield Fault((name, "ca"), 'is used with tls = "verify" only', 'set tls = "verify"')
-        yield from _file((name, "ca"), server.ca)
+        yield from file_faults((name, "ca"), server.ca)
 
 
 def _database(database: Database, facts: Facts) -> Iterator[Fault]:
@@ -185,7 +187,7 @@ def _cache(site: Site) -> Iterator[Fault]:
             ("cache", "sentinel"), 'needs mode = "external"', 'set mode = "external" in [cache]'
         )
     if given := cache.sentinel.password_file:
-        yield from _file(("cache", "sentinel", "password_file"), given, secret=True)
+        yield from file_faults(("cache", "sentinel", "password_file"), given, secret=True)
     yield from _unused_address("cache", cache, "the sentinels name the server")
 
 
@@ -235,38 +237,20 @@ def _proxied(name: str, server: Proxied) -> Iterator[Fault]:
             yield Fault(
                 (name, other), f"is missing: {key} is given", f"name the {other}'s PEM file"
             )
-        yield from _file((name, key), path, secret=key == "key")
+        yield from file_faults((name, key), path, secret=key == "key")
 
 
 def _password(
     loc: tuple[str, ...], given: Path | None, needed: bool, server: Server
 ) -> Iterator[Fault]:
     if given is not None:
-        yield from _file(loc, given, secret=True)
+        yield from file_faults(loc, given, secret=True)
     elif needed and server.mode == "external":
         yield Fault(
             loc,
             f'is missing: {loc[0]} has mode = "external"',
             "name a file (mode 0600) with the password in one line",
         )
-
-
-def _file(loc: tuple[str, ...], path: Path, *, secret: bool = False) -> Iterator[Fault]:
-    try:
-        mode = path.stat().st_mode
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except PermissionError:
-        if os.geteuid() == 0:
-            yield Fault(loc, f"{path} cannot be read", "correct its mode")
-        return  # only root can tell
-    except OSError as error:
-        yield Fault(loc, f"{path}: {error.strerror}", "name a file that exists")
-        return
-    if empty:
-        yield Fault(loc, f"{path} is empty", "fill it")
-    if secret and mode & 0o007:
-        yield Fault(loc, f"{path} is open to everybody", f"run: chmod 600 {path}")
 
 
 def _storage(site: Site, facts: Facts) -> Iterator[Fault]:
@@ -323,7 +307,7 @@ def _backend(loc: tuple[str, ...], volume: Volume) -> Iterator[Fault]:
         return
     if volume.backend == "vfs":
         yield Fault(loc, 'has no use with backend = "vfs"', "name another backend")
-    unreadable = list(_file(loc, path, secret=True))
+    unreadable = list(file_faults(loc, path, secret=True))
     yield from unreadable
     if not unreadable and os.access(path, os.R_OK) and (said := backends.fault(path)):
         yield Fault(loc, said, "correct that file")
