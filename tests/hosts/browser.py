@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,13 +21,27 @@ from typing import Any
 
 from host import Host
 
-TIMEOUT = 300  # seconds for everything
+from dist import unavailable
+
+TIMEOUT = 600  # seconds for everything
 PAGE_TIMEOUT = 90  # seconds for one page, on a busy machine
 PROGRAMS = ("chromium", "chromedriver")
-
-
-class NoBrowser(Exception):
-    """This machine has no Chromium; the text says how to get it."""
+# Paths of what the menu names; what is below them is a page of one thing.
+MENU = re.compile(r"/(project/[^/]+|admin)/[a-z-]+")
+# Links that can be seen.
+SEEN = "[...document.querySelectorAll('a[href]')].filter(a => a.checkVisibility())"
+LINKS = f"return {SEEN}.map(a => a.pathname)"
+# Those to other hosts than the site's, and what the page asked of others.
+OUTSIDE = f"""
+const inside = new Set([location.hostname, ...arguments[0]]);
+const asked = performance.getEntriesByType('resource').map(e => e.name);
+return [...asked, ...{SEEN}.map(a => a.href)].filter(address => {{
+  const url = new URL(address, location);
+  return url.protocol.startsWith('http') && !inside.has(url.hostname);
+}});
+"""
+# What would lead out by a window of its own.
+DEAD = ("button-help", "button-terms-of-service", "button-privacy-policy")
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,12 @@ class Visit:
     """What was seen: texts and errors of each page by its name."""
 
     pages: dict[str, dict[str, Any]]
+
+    @property
+    def outside(self) -> dict[str, list[str]]:
+        """What leads out of the site, by page."""
+        found = {name: page["outside"] + page["dead"] for name, page in self.pages.items()}
+        return {name: what for name, what in found.items() if what}
 
 
 def visit(
@@ -46,17 +67,20 @@ def visit(
     folder: Path,
     reach: Sequence[str] = (),
     make_folder: str = "",
+    walk: bool = False,
+    chat: str = "",
 ) -> Visit:
     """Sign in at `url` and open `pages` ({name: path}); screenshots go to `folder`.
 
     `reach`: addresses that the browser may call besides loopback. `make_folder`: the name of a
-    folder to make on the last page, the one of folders; what is there then is page "folder".
+    folder to make on the last page, the one of folders; what is there then is page "folder". `walk`: open
+    each page that the menu names, called by its path; then what the user's own menu has ("own menu"), and
+    what is said of the program ("about"). `chat`: what to say to the newest deployment of the user,
+    with its newest token; once it answered, that is page "chat". A machine without Chromium skips the test.
     """
     absent = [program for program in PROGRAMS if not shutil.which(program)]
     if absent:
-        raise NoBrowser(
-            f"not installed: {', '.join(absent)} (apt install chromium chromium-driver)"
-        )
+        unavailable(f"not installed: {', '.join(absent)} (apt install chromium chromium-driver)")
     folder.mkdir(parents=True, exist_ok=True)
     order = {
         "url": url,
@@ -66,6 +90,8 @@ def visit(
         "folder": str(folder),
         "reach": list(reach),
         "make_folder": make_folder,
+        "walk": walk,
+        "chat": chat,
     }
     enter = ["nsenter", "-t", str(host.leader), "-n", "--"]
     done = subprocess.run(
@@ -74,7 +100,12 @@ def visit(
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
-        env={**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")},
+        env={
+            **os.environ,
+            "HOME": str(folder),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        },
     )
     if done.returncode:
         raise AssertionError(f"the browser failed:\n{done.stderr[-3000:]}")
@@ -137,26 +168,71 @@ def _steps(driver: Any, order: dict[str, Any]) -> dict[str, Any]:
     if order["make_folder"]:
         _make_folder(driver, wait, order["make_folder"])
         seen["folder"] = _read(driver, order, "folder")
+    if order["walk"]:
+        seen |= _walk(driver, wait, order)
+    if order["chat"]:
+        _chat(driver, wait, order)
+        seen["chat"] = _read(driver, order, "chat")
     return seen
+
+
+def _walk(driver: Any, wait: Any, order: dict[str, Any]) -> dict[str, Any]:
+    """As a user who presses one entry of the menu after the other, then those of administrators."""
+    from selenium.webdriver.common.by import By
+
+    def named() -> set[str]:
+        return {path for path in driver.execute_script(LINKS) if MENU.fullmatch(path)}
+
+    seen: dict[str, Any] = {}
+    while left := sorted(named() - {*seen}, reverse=True):  # /admin: another menu, which comes last
+        wait.until(lambda _, path=left[0]: _press(driver, f'a[href="{path}"]'))
+        seen[left[0]] = _read(driver, order, left[0])
+    wait.until(lambda d: _press(d, "[data-testid=user-dropdown-button]"))
+    seen["own menu"] = _read(driver, order, "own menu")
+    entries = driver.find_elements(By.CSS_SELECTOR, "[role=menuitem]")
+    next(e for e in entries if "About" in e.text).click()
+    wait.until(lambda d: _visible(d, ".about-backendai-modal"))
+    seen["about"] = _read(driver, order, "about")
+    return seen
+
+
+def _press(driver: Any, selector: str) -> bool:
+    found = _visible(driver, selector)
+    if found:
+        found.click()
+    return bool(found)
 
 
 def _make_folder(driver: Any, wait: Any, name: str) -> None:
     """By the page's button and the window it opens, as a user does; until the list shows it."""
-    from selenium.webdriver.common.by import By
-
-    def press(text: str) -> bool:
-        found = driver.find_elements(By.TAG_NAME, "button")
-        wanted = [b for b in found if b.is_displayed() and b.text.strip() == text]
-        for one in wanted[:1]:
-            one.click()
-        return bool(wanted)
-
     field = "input[data-bai-field-id=name]"
-    wait.until(lambda _: press("Create Folder"))
+    wait.until(lambda d: _press_button(d, "Create Folder"))
     wait.until(lambda d: _visible(d, field)).send_keys(name)
-    wait.until(lambda _: press("Create"))
+    wait.until(lambda d: _press_button(d, "Create"))
     wait.until(lambda d: not _visible(d, field))
     wait.until(lambda d: name in _text(d))
+
+
+def _chat(driver: Any, wait: Any, order: dict[str, Any]) -> None:
+    """The page has the deployment set, and asks for its token before it shows a model."""
+    from selenium.webdriver.common.keys import Keys
+
+    driver.get(order["url"].rstrip("/") + "/chat")
+    wait.until(lambda d: _press_button(d, "Refresh Model Information"))
+    _settled(driver)
+    box = wait.until(lambda d: _visible(d, "[contenteditable=true][role=textbox]"))
+    box.send_keys(order["chat"], Keys.ENTER)
+    wait.until(lambda d: order["chat"] in _text(d))
+
+
+def _press_button(driver: Any, text: str) -> bool:
+    from selenium.webdriver.common.by import By
+
+    found = driver.find_elements(By.TAG_NAME, "button")
+    wanted = [button for button in found if button.is_displayed() and button.text.strip() == text]
+    for one in wanted[:1]:
+        one.click()
+    return bool(wanted)
 
 
 def _visible(driver: Any, selector: str) -> Any:
@@ -193,10 +269,17 @@ def _read(driver: Any, order: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _look(driver: Any, order: dict[str, Any], name: str) -> dict[str, Any]:
-    driver.save_screenshot(f"{order['folder']}/{name}.png")
+    driver.save_screenshot(f"{order['folder']}/{name.strip('/').replace('/', '-')}.png")
     log = driver.get_log("browser")
     errors = [entry["message"] for entry in log if entry["level"] == "SEVERE"]
-    return {"url": driver.current_url, "title": driver.title, "errors": errors}
+    outside = sorted({*driver.execute_script(OUTSIDE, order["reach"])})
+    return {
+        "url": driver.current_url,
+        "title": driver.title,
+        "errors": errors,
+        "outside": outside,
+        "dead": [name for name in DEAD if _visible(driver, f"[data-testid={name}]")],
+    }
 
 
 if __name__ == "__main__":

@@ -159,7 +159,7 @@ def make(
         distribution="linux",
         architecture="amd64",
         account="bai:1100:1100:/var/lib/backendai",
-        servers="backendai-valkey:/var/lib/backendai/valkey",
+        own_accounts="backendai-valkey:/var/lib/backendai/valkey",
         mtime=0,
     )
     root, signer = folder / spec.name, key.signer(*trusted)

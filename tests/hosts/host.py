@@ -125,6 +125,17 @@ class Host:
             ["/bin/sh", "-euc", 'mkdir -p "$(dirname "$1")"; cat >"$1"', "sh", path], stdin=text
         )
 
+    def starts(self, *patterns: str) -> dict[str, str]:
+        """When each unit whose name fits a pattern was last started; systemd lists them in no order."""
+        told = self.check(
+            ["systemctl", "show", *patterns, "-p", "Id,ExecMainStartTimestampMonotonic"]
+        )
+        units = (
+            dict(line.split("=", 1) for line in unit.splitlines())
+            for unit in told.stdout.split("\n\n")
+        )
+        return {unit["Id"]: unit["ExecMainStartTimestampMonotonic"] for unit in units}
+
     def files(self) -> frozenset[str]:
         """Every path of the host's root file system (mounts such as /run and /tmp aside)."""
         return frozenset(self.check(["find", "/", "-xdev"]).stdout.splitlines())

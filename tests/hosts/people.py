@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import tomllib
 from host import Host, Result
 from scenario import EMAIL, HERE, INSIDE, PYTHON
 from site_host import SiteHost
@@ -23,7 +24,21 @@ mutation ($input: CreateUserV2Input!) {
 PROJECTS = (
     'query ($type: [String]) { groups(domain_name: "default", type: $type) { id name type } }'
 )
+SSH_KEY = "id_container"
+SSH_OPTIONS = (
+    "-i /tmp/key -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+)
 START_TIMEOUT = 240  # seconds; 10 to 15 are normal
+# Status and text of an address of the site, for who is not signed in.
+ASK = """
+import ssl, sys, urllib.error, urllib.request
+trust = ssl.create_default_context(cafile="/etc/backendai/tls/trust.crt")
+try:
+    answer = urllib.request.urlopen(sys.argv[1], context=trust, timeout=60)
+except urllib.error.HTTPError as refused:
+    answer = refused
+print(answer.status, answer.read().decode("utf-8", "replace"))
+"""
 
 
 @dataclass(frozen=True)
@@ -81,19 +96,23 @@ class Person:
         return data
 
     @contextmanager
-    def session(self, name: str, *words: str, memory: str = "256m") -> Iterator[str]:
+    def session(
+        self, name: str, *words: str, memory: str = "256m", image: str = IMAGE
+    ) -> Iterator[str]:
         """A session of one core, until the block ends; its number."""
         size = ["-r", "cpu=1", "-r", f"mem={memory}", "--no-reuse"]
         self.client(
-            "session", "create", IMAGE, "--name", name, *size, *words, timeout=START_TIMEOUT
+            "session", "create", image, "--name", name, *size, *words, timeout=START_TIMEOUT
         )
+        session = ""
         try:
             (row,) = [row for row in self.items("session", "list") if row["name"] == name]
+            session = str(row["session_id"])
             assert row["status"] == "RUNNING", row
-            yield str(row["session_id"])
+            yield session
         finally:
             self.run("session", "destroy", "--forced", name)
-            left = "backendai-ctl docker ps -q --filter label=ai.backend.session-id"
+            left = f"backendai-ctl docker ps -q --filter label=ai.backend.session-id={session}"
             self.host.sh(f'until [ -z "$({left})" ]; do sleep 1; done')
 
     @property
@@ -113,6 +132,12 @@ class People:
     admin: Person
     ann: Person
     ben: Person
+
+
+def with_ssh(person: Person, script: str) -> Result:
+    """Run a shell script where OpenSSH is: in an image of the bundle, on the host's own network."""
+    words = ["--rm", "--network=host", "-v", f"{person.home}:/keys:ro", "--entrypoint=/bin/sh"]
+    return person.host.run(["backendai-ctl", "docker", "run", *words, IMAGE, "-euc", script])
 
 
 def invite(site: SiteHost) -> People:
@@ -149,6 +174,19 @@ def by_web_ui(admin: Person, new: Person) -> None:
         "sudoSessionEnabled": False,
     }
     admin.ask(NEW_USER, input=wanted)
+
+
+def visit(host: Host, url: str) -> tuple[int, str]:
+    """Status and text of what a stranger at the host's own browser is shown."""
+    status, _, text = host.check([PYTHON, "-I", "-c", ASK, url]).stdout.partition(" ")
+    return int(status), text
+
+
+def settings(host: Host) -> dict[str, Any]:
+    """What the web UI is told before anybody signs in."""
+    status, text = visit(host, "https://localhost:8090/config.toml")
+    assert status == 200, text
+    return tomllib.loads(text)
 
 
 def inside(host: Host, session: str, program: str, *words: str, stay: bool = False) -> str:

@@ -15,6 +15,7 @@ from scenario import Hosts, ctl
 from sealed import Sealed, sealed
 
 ROLE = "all-in-one"
+SITE_FILE = "/etc/backendai/site.toml"
 SERVICES = (
     "manager",
     "agent",
@@ -23,6 +24,7 @@ SERVICES = (
     "gateway",
     "appproxy-coordinator",
     "appproxy-worker",
+    "appproxy-tcp-worker",
 )
 UNITS = tuple(f"backendai-{name}.service" for name in SERVICES)
 SERVERS = (*own_servers.NAMES, *own_servers.BESIDE)
@@ -89,6 +91,18 @@ class SiteHost:
             ["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)],
             timeout=HEALTHY_TIMEOUT + 60,
         )
+
+    @contextmanager
+    def described(self, text: str) -> Iterator[None]:
+        """With a site file, until the block ends; the site has none before and after, and is healthy."""
+        reconfigure = ["backendai-ctl", "reconfigure"]
+        self.host.write(SITE_FILE, text)
+        self.host.check(reconfigure, timeout=600)
+        self.wait_healthy()
+        yield
+        self.host.sh(f"rm {SITE_FILE}")
+        self.host.check(reconfigure, timeout=600)
+        self.wait_healthy()
 
     def secret(self, name: str) -> str:
         return self.host.sh(f"cat /etc/backendai/secrets/{name}")

@@ -37,6 +37,12 @@ ROLES = {
 }
 FILE = "/var/tmp/this.node"
 PASSPHRASE = "/var/tmp/passphrase"
+SECRETS = "ls -1 /etc/backendai/secrets 2>/dev/null || :"
+CLIENT = {
+    "BACKEND_ENDPOINT_TYPE": "session",
+    "BACKEND_ENDPOINT": f"https://{ADDRESSES['mgmt']}:8090",
+    "SSL_CERT_FILE": "/etc/backendai/tls/ca.crt",
+}
 ALIVE_TIMEOUT = 180
 HEALTHY_TIMEOUT = 240
 Roles = Mapping[str, Sequence[str]]
@@ -50,6 +56,9 @@ def site_file(roles: Roles) -> str:
         "",
         "[network]",
         f'allow = ["{NETWORK}"]',
+        "",
+        "[sessions]",
+        "containers = 2",
     ]
     for name, taken in roles.items():
         lines += ["", f"[nodes.{name}]", f'address = "{ADDRESSES[name]}"']
@@ -117,6 +126,13 @@ class Site:
                 for done in together.map(join, carried):
                     assert done.returncode == 0, done
 
+    def client(
+        self, *words: str, stdin: str = "", home: str = "/root", cwd: str = "", timeout: float = 180
+    ) -> Result:
+        """`backend.ai WORDS` on the management node, as who has signed in from that home."""
+        call, env = ["backend.ai", *words], {**CLIENT, "HOME": home}
+        return self.mgmt.run(call, env=env, stdin=stdin, cwd=cwd or home, timeout=timeout)
+
     def healthy(self, *names: str) -> None:
         """Until `status` has nothing to say on these hosts; all of them if none is named."""
         wait = ["backendai-ctl", "status", "--wait", str(HEALTHY_TIMEOUT)]
@@ -141,6 +157,17 @@ class Site:
                 return rows[0]
             assert time.monotonic() < until, rows or self.sql("SELECT id, status FROM agents")
             time.sleep(1)
+
+
+def listening(host: Host) -> set[tuple[str, int]]:
+    """Address and port of every listening TCP socket beyond loopback."""
+    found = set()
+    for line in host.sh("ss -Hltn").splitlines():
+        address, _, port = line.split()[3].rpartition(":")
+        address = address.strip("[]").partition("%")[0]
+        if address not in ("127.0.0.1", "::1"):
+            found.add((address, int(port)))
+    return found
 
 
 def join(host: Host, *words: str) -> Result:

@@ -28,6 +28,7 @@ COMPONENTS = (
     "gateway",
     "appproxy-coordinator",
     "appproxy-worker",
+    "appproxy-tcp-worker",
     "client",
     "ctl",
     "postgresql",

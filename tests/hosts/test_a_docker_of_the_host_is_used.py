@@ -86,6 +86,7 @@ def test_doctor_names_the_lines_to_add(host: Host) -> None:
     assert found["server"]["level"] == "ok" and "of this host" in found["server"]["message"]
     assert f'add to {DAEMON}: "live-restore": true' in found["restarts"]["hint"]
     assert '"log-opts": {"max-size": ' in found["logs"]["hint"]
+    assert f'add to {DAEMON}: "icc": false' in found["sessions"]["hint"]
 
 
 def test_a_removal_of_ours_leaves_it(host: Host) -> None:

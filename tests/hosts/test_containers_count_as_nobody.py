@@ -100,7 +100,7 @@ OF_USERS = (f"{STORE}:8090", f"{STORE}:6021", f"{STORE}:10210", f"{HERE}:8090", 
 NEIGHBOUR = f"{PEER}:2049"  # another container, on the same bridge
 OPEN = (*OF_USERS, f"{STORE}:53", f"{BRIDGE}:40128", NEIGHBOUR)
 CLOSED = (
-    *(f"{STORE}:{port}" for port in (22, 2049, 6022, 6379, 10201, 30001)),
+    *(f"{STORE}:{port}" for port in (22, 2049, 6022, 6379, 10201, 10202, 30001)),
     *(f"{NAS}:988", f"[{STORE6}]:2049", f"[{STORE6}]:988", "10.98.0.4:2049", "10.98.0.4:111"),
     *(f"{HERE}:{port}" for port in (6022, 30001)),
     *(f"{BRIDGE}:{port}" for port in (6022, 30001)),

@@ -57,9 +57,9 @@ FORBID = "".join(
     for table in ("domains", "groups", "keypair_resource_policies")
 )
 UNDO = {
-    "create-user": "; ".join(
-        f"userdel {name} 2>/dev/null || :; groupdel {name} 2>/dev/null || :"
-        for name in ("bai", *(f"backendai-{server}" for server in UNITS))
+    "create-user": (
+        "for name in $(getent passwd | sed -n 's/^\\(bai\\|backendai-[^:]*\\):.*/\\1/p'); do"
+        " userdel $name 2>/dev/null || :; groupdel $name 2>/dev/null || :; done"
     ),
     # Servers begin with nothing again: what they keep is made while the fault lasts, too.
     **{
@@ -77,6 +77,7 @@ UNDO = {
     "create-rpc-keypair": "rm -rf /etc/backendai/rpc",
     "confine-containers": TAKE_BACK.replace("{step}", "confine-containers"),
     "create-volumes": "rm -rf /vfroot/volume1",
+    "keep-session-files": "rm -rf /var/lib/backendai/session-files",
     "create-databases": DROP,
     "migrate-manager-schema": again("backendai", "template0"),
     "migrate-coordinator-schema": again("backendai_appproxy", "template0"),

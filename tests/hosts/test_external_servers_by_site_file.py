@@ -42,6 +42,7 @@ SERVICES = (
     "gateway",
     "appproxy-coordinator",
     "appproxy-worker",
+    "appproxy-tcp-worker",
 )
 CONFIGURE_TIMEOUT = 400  # seconds
 HEALTHY_TIMEOUT = 60

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import stack as stacks
@@ -75,6 +76,14 @@ def here(stack: stacks.Stack, images: Path) -> Iterator[Host]:
         yield host
 
 
+def row_of(images: Path) -> dict[str, Any]:
+    """What the index of the layout says of IMAGE."""
+    rows = json.loads((images / "index.json").read_text())["manifests"]
+    name = "org.opencontainers.image.ref.name"
+    (row,) = [row for row in rows if row["annotations"][name] == f"{IMAGE}:{TAG}"]
+    return dict(row)
+
+
 def asked(host: Host) -> dict[str, object]:
     told: dict[str, object] = json.loads(host.check([stacks.PYTHON, "-I", "-c", ASK]).stdout)
     return told
@@ -87,7 +96,7 @@ def pushed(host: Host) -> str:
 
 def test_they_are_there_for_who_has_the_login(here: Host, images: Path) -> None:
     told = asked(here)
-    (row,) = json.loads((images / "index.json").read_text())["manifests"]
+    row = row_of(images)
     assert told["whole"] and told["digest"] == row["digest"], told
 
 
@@ -132,7 +141,7 @@ def test_it_is_back_after_a_kill_with_what_it_keeps(here: Host) -> None:
 
 def test_a_damaged_image_is_refused(here: Host, images: Path) -> None:
     """A layer with one byte changed, and its size kept, is told by its name; the registry gets no image."""
-    (row,) = json.loads((images / "index.json").read_text())["manifests"]
+    row = row_of(images)
     text = (images / "blobs" / row["digest"].replace(":", "/")).read_text()
     layer = images / "blobs" / json.loads(text)["layers"][0]["digest"].replace(":", "/")
     with layer.open("r+b") as stream:

@@ -22,12 +22,15 @@ Release = Mapping[str, Any]
 
 ROLES = {
     "backendai-all-in-one": (
-        "agent appproxy-coordinator appproxy-worker client gateway manager storage-proxy webserver"
+        "agent appproxy-coordinator appproxy-tcp-worker appproxy-worker client gateway manager "
+        "storage-proxy webserver"
     ),
     "backendai-management-node": (
-        "appproxy-coordinator appproxy-worker client gateway manager webserver"
+        "appproxy-coordinator appproxy-tcp-worker appproxy-worker client gateway manager webserver"
     ),
-    "backendai-edge-node": "appproxy-coordinator appproxy-worker gateway webserver",
+    "backendai-edge-node": (
+        "appproxy-coordinator appproxy-tcp-worker appproxy-worker gateway webserver"
+    ),
     "backendai-compute-node": "agent",
     "backendai-storage-node": "storage-proxy",
 }
@@ -39,6 +42,7 @@ ROLE_SERVERS = {
     "backendai-compute-node": "node-exporter nfs",
     "backendai-storage-node": "node-exporter nfs",
 }
+FURTHER = {"backendai-appproxy-tcp-worker": "backendai-appproxy-worker"}  # a unit, and no program
 KEYRING = "backendai-archive-keyring"  # public keys: nothing that runs
 # A Docker of the host will do, and keeps ours away.
 ENGINE = "backendai-docker | docker.io | docker-ce | moby-engine"
@@ -49,7 +53,7 @@ DEBIAN = {
     "backendai-compute-node": ENGINE,
 }
 SERVICES = (
-    *("agent", "appproxy-coordinator", "appproxy-worker", "gateway"),
+    *("agent", "appproxy-coordinator", "appproxy-tcp-worker", "appproxy-worker", "gateway"),
     *("manager", "storage-proxy", "webserver"),
     *("docker", "etcd", "node-exporter", "postgresql", "prometheus", "registry", "valkey"),
 )
@@ -148,6 +152,9 @@ def test_all_that_runs_needs_the_runtime_and_what_is_in_the_environment_common(
     if deb.name in {*ROLES, KEYRING, "backendai-runtime"}:
         return
     needs = deb.fields["Depends"]
+    if deb.name in FURTHER:
+        assert f"{FURTHER[deb.name]} (= " in needs
+        return
     assert "backendai-runtime " in needs
     without = {"backendai-common", *SERVER_PACKAGES}
     assert ("backendai-common " in needs) == (deb.name not in without)

@@ -71,6 +71,10 @@ def test_units_get_the_files_that_are_described(
 def test_initial_data_is_that_of_the_release(share: Path) -> None:
     assert (share / "fixtures/example-users.json").is_file()
     assert len(list((share / "fixtures").glob("*.json"))) > 10
+    assert {path.name for path in (share / "dashboards").iterdir()} == {
+        "dashboard.json",
+        "dev-health.json",
+    }
 
 
 def test_every_role_says_what_it_is_for(share: Path) -> None:

@@ -204,7 +204,7 @@ def test_it_is_refused_before_any_change(trixie: Host) -> None:
     trixie.sh("userdel alice")
 
     _hold_lock(trixie, 60)
-    said = _refused_unchanged(trixie, "at work on packages", BACKENDAI_LOCK_TIMEOUT="3")
+    said = _refused_unchanged(trixie, "working on packages", BACKENDAI_LOCK_TIMEOUT="3")
     assert "perl -MFcntl" in said
     trixie.sh("systemctl stop locker")
     assert install(trixie, *ROLE, "--dry-run").returncode == 0

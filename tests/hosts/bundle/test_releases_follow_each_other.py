@@ -75,7 +75,7 @@ def test_forth_and_back_on_debian(hosts: Hosts, two: tuple[bundles.Bundle, bundl
         # Asked for one package alone, the others come along: they need each other's version.
         forth = run(host, MEDIUM, "--role", "storage-proxy", "--no-recommends")
         assert forth.returncode == 0, forth
-        assert f"go on from {EARLIER}" in forth.stdout
+        assert f"are upgraded from {EARLIER}" in forth.stdout
         at_new = debs(host)
         assert set(at_new) == set(at_old)
         assert EARLIER not in at_new.values()

@@ -44,7 +44,7 @@ def test_a_key_that_does_not_count_any_more(
         host.check(["install", "-D", "-m", "644", "/keys/revoked.gpg", KEYRING])
         for script in ("verify.sh", "install.sh"):
             for words in ([], told):
-                said = refused(host.run([f"{MEDIUM}/{script}", *words]), "not take that key any")
+                said = refused(host.run([f"{MEDIUM}/{script}", *words]), "no longer accepts")
                 assert "revoked" in said
         if suite != "el9":
             assert no_source(host)
@@ -75,6 +75,6 @@ def test_a_subkey_that_does_not_count_any_more(
         host.check(["install", "-D", "-m", "644", "/keys/revoked.gpg", KEYRING])
         for script in ("verify.sh", "install.sh"):
             for words in ([], told):
-                said = refused(host.run([f"/signed/{script}", *words]), "not take that key any")
+                said = refused(host.run([f"/signed/{script}", *words]), "no longer accepts")
                 assert "revoked" in said and "--fingerprint" not in said
         assert host.run(["test", "-e", STATE]).returncode == 1

@@ -6,7 +6,6 @@ The tests follow each other: a site that grows is what an operator has.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +15,21 @@ import own_servers
 import pytest
 from host import Host
 from scenario import EMAIL, VENV_PYTHON, changed, ctl
-from site_of_nodes import ADDRESSES, FILE, NETWORK, PASSPHRASE, PATH, Site, join
+from site_of_nodes import (
+    ADDRESSES,
+    CLIENT,
+    FILE,
+    NETWORK,
+    PASSPHRASE,
+    PATH,
+    SECRETS,
+    VOLUME,
+    Site,
+    join,
+    listening,
+)
 from switch import LINK
 
-from dist import unavailable
-
-SECRETS = "ls -1 /etc/backendai/secrets 2>/dev/null || :"
 FOLDER = "shared"
 STRANGER = "10.77.0.99"  # in the networks of users, and no node
 RULES = "/etc/backendai/firewall.nft"
@@ -75,16 +83,10 @@ WAY = {  # to etcd
         "domain_name": "default",
     },
 }
-CLIENT = {
-    "BACKEND_ENDPOINT_TYPE": "session",
-    "BACKEND_ENDPOINT": f"https://{ADDRESSES['mgmt']}:8090",
-    "SSL_CERT_FILE": "/etc/backendai/tls/ca.crt",
-}
 # All that a run could write; not what etcd's services report of themselves.
 FILES = """
 find /etc/backendai /etc/systemd/system /etc/default /vfroot \
     /var/lib/backendai/ctl -printf '%p %T@ %C@ %m %u\\n' 2>/dev/null | sort
-systemctl show 'backendai-[!n]*.service' backendai-nft.service -p Id -p ExecMainStartTimestampMonotonic
 """
 REVISIONS = """
 from backendai_ctl import facts
@@ -100,22 +102,11 @@ for prefix in access.prefixes(ctx):
 """
 
 
-def listening(host: Host) -> set[tuple[str, int]]:
-    """Address and port of every listening TCP socket beyond loopback."""
-    found = set()
-    for line in host.sh("ss -Hltn").splitlines():
-        address, _, port = line.split()[3].rpartition(":")
-        address = address.strip("[]").partition("%")[0]
-        if address not in ("127.0.0.1", "::1"):
-            found.add((address, int(port)))
-    return found
-
-
-def client(site: Site, *words: str, stdin: str = "", cwd: str = "/root") -> str:
+def client(site: Site, *words: str, stdin: str = "", cwd: str = "") -> str:
     """What the client on the management node says; it must succeed."""
-    return site.mgmt.check(
-        ["backend.ai", *words], env=CLIENT, stdin=stdin, cwd=cwd, timeout=180
-    ).stdout
+    done = site.client(*words, stdin=stdin, cwd=cwd)
+    assert done.returncode == 0, done
+    return done.stdout
 
 
 def test_the_management_node_is_set_up_by_its_packages(nodes: Site) -> None:
@@ -170,10 +161,12 @@ def test_a_compute_node_joins_and_its_agent_is_alive(nodes: Site) -> None:
 
 
 def test_another_run_changes_nothing_anywhere(nodes: Site) -> None:
-    def state() -> dict[str, str]:
-        seen = {name: host.sh(FILES) for name, host in nodes.hosts.items()}
+    def state() -> dict[str, object]:
+        units = ("backendai-[!n]*.service", "backendai-nft.service")
+        files = {name: host.sh(FILES) for name, host in nodes.hosts.items()}
+        started = {name: host.starts(*units) for name, host in nodes.hosts.items()}
         code = ["/opt/backendai/current/bin/python", "-I", "-c", REVISIONS]
-        return {**seen, "etcd": nodes.mgmt.check(code).stdout}
+        return {"files": files, "started": started, "etcd": nodes.mgmt.check(code).stdout}
 
     before = state()
     assert before["etcd"]
@@ -188,17 +181,17 @@ def test_another_run_changes_nothing_anywhere(nodes: Site) -> None:
 def test_the_app_proxy_tells_its_state_to_its_host_and_the_manager(nodes: Site) -> None:
     """And gives ways to apps to the manager alone."""
     token = nodes.mgmt.sh("cat /etc/backendai/secrets/appproxy-api")
-    state = [("/status", 10200), ("/health", 10200), ("/", 10201), ("/status", 10201)]
+    state = [("/health", 10200), ("/status", 10200), ("/", 10201), ("/status", 10202)]
     asked: list[tuple[str, int, object, str]] = [(*place, None, "") for place in state]
-    asked += [("/v2/conf", 10200, WAY, ""), ("/v2/conf", 10200, WAY, "guessed")]
+    asked += [("/v2/conf", 10200, WAY, shown) for shown in ("", "guessed")]
     asked += [("/status", 10200, None, token)]
 
     def ask(host: Host) -> list[int]:
         call = [VENV_PYTHON, "-I", "-c", PROXY, ADDRESSES["mgmt"], json.dumps(asked)]
         return [int(status) for status in host.check(call).stdout.split()]
 
-    assert ask(nodes.hosts["compute1"]) == [403, 403, 403, 403, 401, 401, 200]
-    assert ask(nodes.mgmt) == [200, 200, 200, 200, 401, 401, 200]
+    for host, status in ((nodes.hosts["compute1"], 403), (nodes.mgmt, 200)):
+        assert ask(host) == [*[status] * len(state), 401, 401, 200]
 
 
 def test_the_client_sees_both_agents_alive(nodes: Site) -> None:
@@ -210,22 +203,37 @@ def test_the_client_sees_both_agents_alive(nodes: Site) -> None:
 
 
 def test_the_web_ui_shows_both_agents_and_makes_a_folder(nodes: Site, screenshots: Path) -> None:
-    try:
-        seen = browser.visit(
-            nodes.mgmt,
-            url=CLIENT["BACKEND_ENDPOINT"],
-            email=EMAIL,
-            password=nodes.mgmt.sh("cat /etc/backendai/secrets/admin-password"),
-            pages={"agents": "/agent", "data": "/data"},
-            make_folder=FOLDER,
-            folder=screenshots / "nodes",
-            reach=tuple(ADDRESSES.values()),
-        )
-    except browser.NoBrowser as absent:
-        unavailable(str(absent))
+    seen = browser.visit(
+        nodes.mgmt,
+        url=CLIENT["BACKEND_ENDPOINT"],
+        email=EMAIL,
+        password=nodes.mgmt.sh("cat /etc/backendai/secrets/admin-password"),
+        pages={"agents": "/agent", "data": "/data"},
+        make_folder=FOLDER,
+        folder=screenshots / "nodes",
+        reach=tuple(ADDRESSES.values()),
+    )
     for name in ("compute1", "compute2"):
         assert f"i-{name}" in seen.pages["agents"]["text"]
     assert FOLDER in seen.pages["folder"]["text"]
+
+
+def test_a_person_computes_on_every_node(nodes: Site) -> None:
+    """With files of the storage node, in sessions that the management node's app proxies lead to."""
+    said = ctl(nodes.mgmt, "accept", timeout=600)
+    rows = said["outcomes"]
+    assert [row["group"] for row in rows if row["level"] != "ok"] == [
+        "cluster default",
+        "cluster gpu",
+    ]
+    assert {row["message"] for row in rows if row["level"] == "skip"} == {
+        f"it takes 2 free cores, {node} has 1" for node in ("compute1", "compute2")
+    }
+    tried = {(row["group"], row["name"]) for row in rows}
+    assert ("storage", f"local:{VOLUME}") in tried, tried
+    for node in ("compute1", "compute2"):
+        names = {name for group, name in tried if group == f"node {node}"}
+        assert {"session", "files", "notebook", "ssh", "end"} <= names, tried
 
 
 def test_the_folder_is_seen_by_storage_and_compute_nodes_with_the_right_ids(nodes: Site) -> None:
@@ -272,7 +280,7 @@ def test_the_management_node_hears_the_figures_of_every_node(nodes: Site) -> Non
     # Its own services by loopback, or where users reach them; no other node runs a Prometheus.
     own = {place for place in found if place not in wanted}
     assert {place.partition(":")[0] for place in own} == {"127.0.0.1", ADDRESSES["mgmt"]}
-    assert len(own) == 6, own
+    assert len(own) == 7, own
     for name in FIGURES:
         unit = "backendai-prometheus.service"
         assert nodes.hosts[name].run(["systemctl", "cat", unit]).returncode, name
@@ -356,45 +364,3 @@ def test_doctor_names_the_node_that_cannot_be_reached(nodes: Site) -> None:
     assert said.returncode == 1
     assert f"storage1 {ADDRESSES['storage1']}:6022 (storage-proxy, manager)" in said.stdout
     nodes.healthy("mgmt", "storage1")
-
-
-@pytest.fixture(scope="module")
-def edge(nodes: Site) -> Host:
-    """The storage node takes a second role in the running site."""
-    nodes.change(storage1=("storage", "edge"))
-    (found,) = [r for r in ctl(nodes.mgmt, "node", "list")["nodes"] if r["name"] == "compute1"]
-    assert (found["ok"], found["message"]) == (False, "its site file is not the one of mgmt")
-    nodes.install("storage1")
-    nodes.join("storage1")
-    return nodes.hosts["storage1"]
-
-
-def test_an_edge_node_takes_over_what_users_reach(nodes: Site, edge: Host) -> None:
-    nodes.healthy("mgmt", "storage1")
-    kept = nodes.mgmt.sh("ls /etc/systemd/system/backendai.target.wants")
-    assert not re.search("webserver|gateway|appproxy", kept)
-    wanted = {"appproxy-api", "appproxy-jwt", "appproxy-permit", "database-coordinator"}
-    found = set(edge.sh(SECRETS).split())
-    assert wanted <= found
-    assert not found & {"admin-password", "database-manager", "etcd-root-password"}
-    address = ADDRESSES["storage1"]
-    call = ["openssl", "s_client", "-connect", f"{address}:8090", "-verify_return_error"]
-    edge.check([*call, "-CAfile", "/etc/backendai/tls/ca.crt"], timeout=30)
-    code = (
-        "import ssl, urllib.request as r;"
-        "c = ssl.create_default_context(cafile='/etc/backendai/tls/ca.crt');"
-        f"print(r.urlopen('https://{address}:8090/func/', context=c, timeout=30).status)"
-    )
-    assert edge.check(["/opt/backendai/current/bin/python", "-I", "-c", code]).stdout == "200\n"
-    assert (ADDRESSES["mgmt"], 8100) in listening(nodes.mgmt)
-    assert changed(nodes.mgmt) == []
-    assert changed(edge) == []
-
-
-def test_the_database_lets_in_the_edge_node_alone(nodes: Site, edge: Host) -> None:
-    rules = nodes.mgmt.sh("cat /etc/backendai/pg_hba.conf")
-    lines = [line for line in rules.splitlines() if line.startswith("host")]
-    own, lines = lines[:2], lines[2:]
-    assert [line.split()[3] for line in own] == ["127.0.0.1/32", "::1/128"]
-    name, edge1 = '"backendai_appproxy"', f'"{ADDRESSES["storage1"]}/32"'
-    assert lines == [f"host {name} {name} {edge1} scram-sha-256"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from host import Host, Result
 from site_of_nodes import ADDRESSES, Site
 
@@ -34,6 +37,25 @@ def test_with_it_an_image_is_pulled_by_tls_and_none_is_pushed(nodes: Site) -> No
     pushed = docker(host, f"push {IMAGE}")
     assert pushed.returncode, pushed
     host.sh(f"rm -r {LOGIN}; backendai-ctl docker rmi {IMAGE} >/dev/null")
+
+
+def told(nodes: Site, *words: str) -> Any:
+    """What the management node's `backendai-ctl image WORDS --json` says."""
+    return json.loads(
+        nodes.mgmt.check(["backendai-ctl", "image", *words, "--json"], timeout=300).stdout
+    )
+
+
+def test_a_management_node_has_nodes_fetch_and_remove_them(nodes: Site) -> None:
+    name, host = IMAGE.partition("/")[2], nodes.hosts["compute1"]
+    done = told(nodes, "pull", "--node", "compute1", name)
+    assert done["images"] == [{"node": "compute1", "image": IMAGE, "ok": True}]
+    assert host.sh(f"backendai-ctl docker images -q {IMAGE}")
+    told(nodes, "remove", name)
+    assert told(nodes, "prune", "--node", "compute1")["images"] == [f"{IMAGE} on compute1"]
+    assert host.sh(f"backendai-ctl docker images -q {IMAGE}") == ""
+    folder = nodes.mgmt.sh("echo /var/lib/backendai/bundles/*/images")
+    assert told(nodes, "load", folder, name)["pushed"] == [name]
 
 
 def test_no_compute_node_has_the_login_on_its_disk(nodes: Site) -> None:

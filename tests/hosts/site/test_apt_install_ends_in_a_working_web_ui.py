@@ -7,12 +7,11 @@ from pathlib import Path
 
 import browser
 import own_servers
+import people as everybody
 import pytest
-import tomllib
+from people import IMAGE
 from scenario import EMAIL, VENV_PYTHON
 from site_host import SERVERS, SERVICES, SiteHost
-
-from dist import unavailable
 
 # How many settings services find in etcd, as root sees it by etcd's own gateway.
 ETCD_SETTINGS = """
@@ -29,21 +28,11 @@ for part, end in (("config/", "config0"), ("volumes/", "volumes0")):  # 0 comes 
     count += int(call("kv/range", {"key": key, "range_end": last}, token)["count"])
 print(count)
 """
-PAGES = {
-    "start": "",  # where a sign-in ends
-    "dashboard": "/dashboard",
-    "data": "/data",
-    "sessions": "/session",
-    "agents": "/agent",
-    "users": "/credential",
-    "environments": "/environment",
-    "settings": "/settings",
+MENU = {
+    "/project/default": "start dashboard data session chat deployments model-store statistics",
+    "/admin": "users project data session deployments environment scheduler resource-policy agent settings"
+    " maintenance diagnostics rbac",
 }
-FETCH = """
-import ssl, sys, urllib.request
-trust = ssl.create_default_context(cafile="/etc/backendai/tls/trust.crt")
-print(urllib.request.urlopen(sys.argv[1], context=trust, timeout=10).status)
-"""
 # The UI of 26.9.6 finds out by asking; these answers are what it expects to be told.
 PROBES = (
     "/server/login - Failed to load resource: the server responded with a status of 400",  # no session yet
@@ -104,40 +93,39 @@ def test_agent_is_registered_alive(allinone: SiteHost) -> None:
 def test_the_app_proxy_answers_where_the_manager_was_told(allinone: SiteHost) -> None:
     """With the certificates that the manager trusts."""
     (address,) = sql(allinone, "select distinct wsproxy_addr from scaling_groups")
-    python = ["/opt/backendai/current/bin/python", "-I", "-c", FETCH, f"{address}/status"]
-    assert allinone.host.check(python).stdout.strip() == "200"
+    assert everybody.visit(allinone.host, f"{address}/status")[0] == 200
 
 
 def test_the_generated_admin_signs_in_with_a_browser(allinone: SiteHost, screenshots: Path) -> None:
-    try:
-        seen = browser.visit(
-            allinone.host,
-            url="https://localhost:8090",
-            email=EMAIL,
-            password=allinone.secret("admin-password"),
-            pages=PAGES,
-            folder=screenshots / "default-site",
-        )
-    except browser.NoBrowser as absent:
-        unavailable(str(absent))
+    seen = browser.visit(
+        allinone.host,
+        url="https://localhost:8090",
+        email=EMAIL,
+        password=allinone.secret("admin-password"),
+        pages={"start": ""},  # where a sign-in ends
+        walk=True,
+        folder=screenshots / "default-site",
+    )
     errors = [error for page in seen.pages.values() for error in page["errors"]]
     assert [error for error in errors if not any(probe in error for probe in PROBES)] == []
-    assert "Dashboard" in seen.pages["dashboard"]["text"]
-    texts = [page.get("text", "") for page in seen.pages.values()]
-    assert not any("FastTrack" in text for text in texts)  # its button would lead nowhere
+    menu = {f"{above}/{one}" for above, names in MENU.items() for one in names.split()}
+    assert {name for name in seen.pages if name.startswith("/")} == menu
+    assert "Dashboard" in seen.pages["start"]["text"]
+    assert seen.outside == {}
+    for word in ("Start From URL", "Downloads", "FastTrack"):
+        assert not any(word in page.get("text", "") for page in seen.pages.values()), word
 
 
 def test_the_web_ui_is_told_the_limits_of_sessions(allinone: SiteHost) -> None:
     """Upstream's own would hide what is beyond 64 cores, 64 GiB and 2 GiB of shared memory."""
-    read = FETCH.replace(".status", ".read().decode()")
-    call = [VENV_PYTHON, "-I", "-c", read, "https://localhost:8090/config.toml"]
-    found = tomllib.loads(allinone.host.check(call).stdout)
+    found = everybody.settings(allinone.host)
     assert found["resources"]["maxCPUCoresPerContainer"] == 8192
     assert found["resources"]["maxMemoryPerContainer"] == 16384
     assert found["resources"]["maxShmPerContainer"] == 16384
     assert found["resources"]["maxCUDADevicesPerContainer"] == 64
     assert found["general"]["allowAppDownloadPanel"] is False
-    assert found["menu"]["blocklist"] == "pipeline"
+    assert found["general"]["allowCLIDownloadPanel"] is False
+    assert found["general"]["defaultSessionEnvironment"] == IMAGE.partition(":3.")[0]
 
 
 @pytest.mark.parametrize("path", ["/etc/backendai", "/var/lib/backendai", "/var/backups/backendai"])

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from people import People
-from scenario import changed
+from scenario import changed, ctl
 from site_host import SERVICES, SiteHost
 
-ASKED = "http://127.0.0.1:8130/api/v1/query?query="
+API = "http://127.0.0.1:8130/api/v1/"
+ALERTS = {
+    "NoMetrics",
+    "EtcdWithoutLeader",
+    "EtcdAlmostFull",
+    "DiskAlmostFull",
+    "DiskFull",
+    "InodesAlmostGone",
+    "MemoryAlmostFull",
+    "KilledForMemory",
+}
 FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=20).read().decode())"
 PYTHON = "/opt/backendai/current/bin/python"
 SILENT = ("webserver", "gateway")  # upstream's tell no figures
@@ -22,10 +33,16 @@ WAIT = 150  # seconds; agents measure twice a minute, Prometheus asks four times
 UNIT = "backendai-prometheus.service"
 
 
+def ask(site: SiteHost, what: str) -> dict[str, Any]:
+    """`data` of an answer of Prometheus."""
+    said = site.host.check([PYTHON, "-I", "-c", FETCH, API + what]).stdout
+    data: dict[str, Any] = json.loads(said)["data"]
+    return data
+
+
 def figures(site: SiteHost, query: str) -> list[dict[str, Any]]:
-    """Rows of an answer of Prometheus: `metric` (labels) and `value` (when, what)."""
-    said = site.host.check([PYTHON, "-I", "-c", FETCH, ASKED + quote(query)]).stdout
-    rows: list[dict[str, Any]] = json.loads(said)["data"]["result"]
+    """Rows of a query: `metric` (labels) and `value` (when, what)."""
+    rows: list[dict[str, Any]] = ask(site, f"query?query={quote(query)}")["result"]
     return rows
 
 
@@ -65,10 +82,45 @@ def test_hosts_and_devices_are_measured(allinone: SiteHost, query: str) -> None:
     assert found
 
 
+def test_alerts_ask_for_what_is_measured(allinone: SiteHost) -> None:
+    """A rule over a metric that nobody gives would never warn."""
+    wait_up(allinone)
+    rules = [rule for group in ask(allinone, "rules")["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in rules} == ALERTS
+    for rule in rules:
+        assert rule["health"] == "ok", rule
+        assert rule["annotations"]["summary"] and rule["annotations"]["hint"], rule
+        for metric in re.findall(r"\b(?:up|(?:node|etcd)_\w+)\b", rule["query"]):
+            assert figures(allinone, metric), metric
+
+
+@pytest.mark.breadth
+def test_doctor_tells_an_alert(allinone: SiteHost) -> None:
+    """After the minutes that a service may be silent."""
+    silent = "backendai-node-exporter.service"
+    allinone.host.check(["systemctl", "stop", silent])
+    try:
+        until = time.monotonic() + 300
+        found: dict[str, Any] = {}
+        while found.get("level") != "warn" and time.monotonic() < until:
+            time.sleep(5)
+            said = ctl(allinone.host, "doctor", status=1)
+            (found,) = [c for c in said["findings"] if c["name"] == "alerts"]
+        assert found["message"] == "node-exporter gives no metrics", found
+        assert found["hint"] == "see there: backendai-ctl status"
+    finally:
+        allinone.host.check(["systemctl", "start", silent])
+    allinone.wait_healthy()
+    wait_up(allinone)
+
+
 def test_doctor_counts_them(allinone: SiteHost) -> None:
     checks = {c["name"]: c for c in allinone.ctl("doctor")["findings"]}
-    for name in ("prometheus", "node-exporter", "figures"):
+    for name in ("prometheus", "node-exporter", "metrics"):
         assert checks[name]["level"] == "ok", checks[name]
+    # The disk below this host may be almost full, which is nobody's fault here.
+    told = checks["alerts"]["message"]
+    assert told == "none" or re.fullmatch(r"(\S+ has [\d.]+% left(; )?)+", told), told
 
 
 def test_a_session_is_shown_with_what_it_uses(people: People) -> None:

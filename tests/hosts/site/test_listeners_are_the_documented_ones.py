@@ -1,4 +1,4 @@
-"""`ss -ltn` on a whole site shows what docs/OPERATING.md documents: nothing more, nothing less."""
+"""`ss -ltn` on a whole site shows what docs/SECURITY.md documents: nothing more, nothing less."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ for prefix in access.prefixes(ctx):
 FOLDERS = "/etc/backendai /etc/systemd/system /etc/default /var/lib/backendai/ctl /vfroot"
 
 
-def _state(site: SiteHost) -> dict[str, str]:
+def _state(site: SiteHost) -> dict[str, object]:
     """All that a run could touch: files with their times, revisions, rows, start times."""
     host = site.host
     database = (
@@ -34,11 +34,8 @@ def _state(site: SiteHost) -> dict[str, str]:
         "files": host.sh(f"find {FOLDERS} -printf '%p %T@ %C@ %m %u\\n' | sort"),
         "etcd": host.check([PYTHON, "-I", "-c", REVISIONS]).stdout,
         "database": own_servers.sql(host, database, "backendai"),
-        "services": host.sh(
-            # One unit is there to look again and again: backendai-nft-watch.
-            "systemctl show 'backendai-[!n]*.service' backendai-nft.service"
-            " -p Id -p ExecMainStartTimestampMonotonic"
-        ),
+        # One unit is there to look again and again: backendai-nft-watch.
+        "services": host.starts("backendai-[!n]*.service", "backendai-nft.service"),
     }
 
 

@@ -16,6 +16,7 @@ PYTHON = "/opt/backendai/current/bin/python"
 AGENT, VOLUMES = "agent", ("agent", "storage-proxy")
 ALL = (*SERVICES, *SERVERS)
 DOCKER = own_servers.ENGINE_SOCKET
+LINKS = "/run/backendai-links.sock"  # joins containers over nodes, by systemd
 # Tells what of the paths in stdin can be connected to, listed and written to.
 LOOK = """
 import json, os, socket, sys
@@ -114,9 +115,22 @@ def test_no_service_connects_to_a_socket_of_another(
     # What is its own it does reach.
     assert {path for path in mine if "logger" in path or "postgresql" in path} <= reached
     if service == AGENT:
-        assert DOCKER in reached
-        reached = {path for path in reached - {DOCKER} if "backendai" in path}
+        assert reached >= {DOCKER, LINKS}
+        reached = {path for path in reached - {DOCKER, LINKS} if "backendai" in path}
     assert reached <= mine
+
+
+def test_a_service_takes_its_folder_over_from_the_account_of_an_earlier_release(
+    allinone: SiteHost,
+) -> None:
+    """All services ran as the site's account until 26.9.6-2."""
+    host, state = allinone.host, own("webserver")[0]
+    host.sh(f"systemctl stop backendai-webserver; mkdir -p {state}/of; touch {state}/of/before")
+    host.sh(f"chown -R bai:bai {state}; systemctl start backendai-webserver", timeout=200)
+    owners = set(host.sh(f"find {state} -printf '%U:%G ' | xargs -n1").split())
+    name = "backendai-webserver"
+    assert owners == {host.sh(f"echo $(id -u {name}):$(id -g {name})")}
+    host.sh(f"rm -r {state}/of")
 
 
 @pytest.mark.parametrize("service", ALL)
@@ -126,6 +140,7 @@ def test_every_service_sees_its_own_folders_alone(allinone: SiteHost, service: s
     others = [path for name in ALL for path in own(name) if name != service]
     hidden = [*others, "/var/lib/backendai/ctl", "/var/backups/backendai"]
     rest = [
+        "/var/lib/backendai/session-files",  # the agent reads them, and its sessions
         "/etc/backendai",
         "/etc/backendai/tls",
         "/run/credentials",
@@ -134,7 +149,8 @@ def test_every_service_sees_its_own_folders_alone(allinone: SiteHost, service: s
     ]
     seen = seen_by(allinone, service, folders=[state, run, *ours, *hidden, *rest])
     listed = seen["listed"]
-    assert [listed[path] for path in ours] == [[service], [service]]
+    shared = ["session-files"] if service == AGENT else []
+    assert [listed[path] for path in ours] == [[service, *shared], [service]]
     assert set(hidden).isdisjoint(listed)
     assert listed["/etc/backendai"] == ["tls"] and listed["/etc/backendai/tls"] == ["trust.crt"]
     assert listed["/run/credentials"] == [f"backendai-{service}.service"]

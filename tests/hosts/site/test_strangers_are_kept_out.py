@@ -18,6 +18,7 @@ from site_host import SiteHost
 APP_PORT = 9000
 NFS = 2049
 METADATA = 40128  # for containers
+KERNEL = ("2000", "2001")  # a session's own: code goes in, and what it prints comes out
 STRANGER = "stranger"  # an account of the host
 # Asks the coordinator for a way to a port of the site's own host, as its manager asks for apps.
 ASK = """
@@ -48,6 +49,36 @@ def session(people: People) -> Iterator[str]:
         host = people.ann.host
         everybody.inside(host, running, "echo.py", str(APP_PORT), stay=True)
         yield running
+
+
+def test_a_session_reaches_no_other_session(people: People, session: str) -> None:
+    """Neither an app, nor where a session's kernel takes code from, which asks nobody who he is."""
+    host, label = people.ann.host, f"label=ai.backend.session-id={session}"
+    docker = "backendai-ctl docker"
+    shown = host.sh(f"{docker} inspect $({docker} ps -q --filter {label})")
+    (address,) = [
+        one["IPAddress"] for one in json.loads(shown)[0]["NetworkSettings"]["Networks"].values()
+    ]
+    code = (
+        "import socket, sys\n"
+        "for port in sys.argv[2:]:\n"
+        "    try: socket.create_connection((sys.argv[1], int(port)), 5); print(port)\n"
+        "    except OSError: pass\n"
+    )
+    call = [
+        "backendai-ctl",
+        "docker",
+        "run",
+        "--rm",
+        everybody.IMAGE,
+        everybody.IMAGE_PYTHON,
+        "-c",
+        code,
+    ]
+    doors = [str(APP_PORT), *KERNEL]
+    assert host.check([*call, address, *doors]).stdout.split() == []
+    # They are open: the host, by which the agent and the app proxy come, is let in.
+    assert host.check([VENV_PYTHON, "-I", "-c", code, address, *doors]).stdout.split() == doors
 
 
 def test_a_stranger_gets_no_way_through_the_app_proxy(allinone: SiteHost) -> None:

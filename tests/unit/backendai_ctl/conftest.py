@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # for loopback_servers
 
 import declared
 from site_nodes import at, templates  # noqa: F401  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are the same on whatever machine the tests run."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
 @pytest.fixture
@@ -73,10 +80,10 @@ class Accounts:
         self,
         accounts: Sequence[str],
         groups: Sequence[str],
-        servers: Sequence[str] = tuple(declared.servers()),
+        services: Sequence[str] = tuple(declared.with_own_account()),
     ) -> None:
-        """Beside root, who is always there, and the accounts of our own servers. STATE is filled in."""
-        numbered = [(f"backendai-{name}", 980 + n) for n, name in enumerate(servers)]
+        """Beside root, who is always there, and those of services' own. STATE is filled in."""
+        numbered = [(f"backendai-{name}", 980 + n) for n, name in enumerate(services)]
         rows = {
             "passwd": [
                 "root:x:0:0:root:/root:/bin/bash",

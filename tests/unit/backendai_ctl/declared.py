@@ -56,6 +56,12 @@ def servers() -> dict[str, OwnServer]:
     return {name: OwnServer(**declared(row)) for name, row in rows()["server_facts"].items()}
 
 
+def with_own_account() -> list[str]:
+    """Names of the services and servers that have one."""
+    found = (*components().values(), *servers().values())
+    return sorted(service.name for service in found if service.user)
+
+
 def roles() -> dict[str, Role]:
     """The roles, with the components and servers of above."""
     made, known, own = {}, components(), servers()

@@ -32,6 +32,15 @@ def test_a_package_that_says_nothing_of_itself_is_refused(miniature: Any, field:
     assert f"backendai-one: `{field}` is empty" in error and "hint: " in error
 
 
+@pytest.mark.parametrize("fields", [{"distributions": []}, {"runs": "two"}])
+def test_a_component_that_is_made_of_nothing_or_twice_is_refused(
+    miniature: Any, fields: dict[str, Any]
+) -> None:
+    miniature.write({"c/one/BUILD": component("one", **fields)})
+    error = fails(miniature, "c/one:backendai-one.deb", "deb")
+    assert "needs either `distributions` or `runs`" in error and "hint: " in error
+
+
 def test_devices_of_no_plugin_are_refused(miniature: Any) -> None:
     miniature.write({"c/one/BUILD": component("one", devices=["char-kfd"])})
     error = fails(miniature, "c/one:backendai-one.deb", "deb")

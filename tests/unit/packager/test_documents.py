@@ -127,7 +127,7 @@ def test_all_of_it_goes_into_one_signed_file(release: Any, throw_away: Any) -> N
     assert f"apt/pool/main/backendai/backendai-two_{VERSION}_amd64.deb" in inside
     assert {"images/oci-layout", "images/index.json"} <= inside
     assert len([name for name in inside if name.startswith("images/blobs/sha256/")]) == 3
-    assert "backendai-one" in page and "This is the first release" in page
+    assert "backendai-one" in page and "No earlier release was at hand" in page
     files = bill["metadata"]["component"]["components"]
     stated = {row["name"]: row["hashes"][0]["content"] for row in files}
     assert stated[f"backendai-one-{VERSION}.x86_64.rpm"] == hashlib.sha256(rpm).hexdigest()

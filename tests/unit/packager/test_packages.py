@@ -102,6 +102,22 @@ def test_a_service_brings_its_unit_and_its_scripts(miniature: Any) -> None:
     assert f"backendai-ctl (= {VERSION})" in deb_field(deb, "Depends")
 
 
+def test_a_further_service_of_a_component_needs_that_one_and_brings_a_unit_alone(
+    miniature: Any,
+) -> None:
+    fields = {"command": ["mgr", "start-server"], "config": "more.toml", "memory": "1G"}
+    more = component("more", distributions=[], runs="one", **fields)
+    miniature.write({"c/more/BUILD": more})
+    deb = (
+        miniature.build("c/more:backendai-more.deb", "deb") / f"backendai-more_{VERSION}_amd64.deb"
+    )
+    ours = deb_field(deb, "Depends").split(", ")
+    assert ours == [f"backendai-ctl (= {VERSION})", f"backendai-one (= {VERSION})"]
+    paths = deb_paths(deb)
+    assert "usr/lib/systemd/system/backendai-more.service" in paths
+    assert not [path for path in paths if path.startswith("opt/")]
+
+
 def test_a_plugin_opens_its_devices_to_the_service_that_it_extends(miniature: Any) -> None:
     fields = {"extends": "agent", "devices": ["char-kfd", "char-drm"], "groups": ["render"]}
     fields["libraries"] = ["libamdhip64.so"]

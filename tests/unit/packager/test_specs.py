@@ -283,7 +283,9 @@ def test_a_bundle_says_which_hosts_it_is_for_and_whom_they_need(built: Miniature
         distribution="deb",
         architecture="amd64",
         account=f"{user['name']}:{user['uid']}:{user['gid']}:{TABLE.paths['state']}",
-        servers=f"backendai-serve:{TABLE.paths['state']}/serve",
+        own_accounts=" ".join(
+            f"backendai-{name}:{TABLE.paths['state']}/{name}" for name in ("one", "serve")
+        ),
         mtime=TABLE.mtime,
     )
     tar = f"{spec.name}.tar"

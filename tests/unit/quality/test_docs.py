@@ -13,6 +13,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 BUILDING = (ROOT / "docs/BUILDING.md").read_text("utf-8")
 ARCHITECTURE = (ROOT / "docs/ARCHITECTURE.md").read_text("utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text("utf-8")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 TABLE = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))
 
 
@@ -90,3 +91,27 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert TABLE["changelog"][0]["revision"] == revision
     assert TABLE["paths"]["environment"].endswith(f"/{version}")
     assert version in README
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.name))
+def test_links_between_documents_lead_somewhere(path: Path) -> None:
+    found = re.findall(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)", path.read_text("utf-8"))
+    for name, anchor in found:
+        target = path.parent / name if name else path
+        assert target.is_file(), name
+        assert not anchor or anchor in anchors(target.read_text("utf-8")), f"{name}#{anchor}"
+
+
+def test_the_readme_leads_to_every_document() -> None:
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{path.name})" in README, path.name
+
+
+def test_the_architecture_is_read_in_one_go() -> None:
+    assert len(ARCHITECTURE.splitlines()) <= 200

@@ -11,12 +11,12 @@ ROOT = Path(__file__).resolve().parents[3]
 # Missing on purpose are ExecStartPre and ExecStartPost. Before 248 a unit with credentials does not start
 # with them, and before 252 they see none.
 KNOWN_TO_247 = """
-    AccuracySec After AmbientCapabilities Before BindPaths BindReadOnlyPaths
-    CapabilityBoundingSet ConditionFileIsExecutable ConditionFileNotEmpty ConditionPathExists
+    Accept AccuracySec After AmbientCapabilities Before BindPaths BindReadOnlyPaths
+    CapabilityBoundingSet CollectMode ConditionFileIsExecutable ConditionFileNotEmpty ConditionPathExists
     ConditionPathIsSymbolicLink Conflicts DefaultDependencies Delegate Description DevicePolicy
     Documentation DynamicUser Environment ExecReload ExecStart ExecStop FixedRandomDelay Group
     IPAddressAllow IPAddressDeny InaccessiblePaths KeyringMode KillMode KillSignal LimitCORE
-    LimitMEMLOCK LimitNOFILE LimitNPROC LoadCredential LockPersonality LogLevelMax
+    LimitMEMLOCK LimitNOFILE LimitNPROC ListenStream LoadCredential LockPersonality LogLevelMax
     LogRateLimitBurst MemoryDenyWriteExecute MemoryMax MemorySwapMax NoNewPrivileges
     OOMScoreAdjust OnActiveSec OnCalendar OnFailure OnUnitInactiveSec Options PartOf Persistent
     PrivateDevices PrivateTmp PrivateUsers ProcSubset ProtectClock ProtectControlGroups
@@ -24,7 +24,8 @@ KNOWN_TO_247 = """
     ProtectProc ProtectSystem RandomizedDelaySec ReadWritePaths ReloadPropagatedFrom
     RemainAfterExit RemoveIPC Requires RequiresMountsFor Restart RestartSec
     RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID
-    RuntimeDirectory RuntimeDirectoryMode RuntimeDirectoryPreserve SetCredential StandardOutput
+    RuntimeDirectory RuntimeDirectoryMode RuntimeDirectoryPreserve RuntimeMaxSec SetCredential
+    SocketGroup SocketMode SocketUser StandardError StandardInput StandardOutput
     StartLimitIntervalSec StateDirectory StateDirectoryMode SupplementaryGroups SyslogIdentifier
     SystemCallArchitectures SystemCallErrorNumber SystemCallFilter TasksMax TemporaryFileSystem
     TimeoutSec TimeoutStartSec TimeoutStopSec Type UMask User WantedBy Wants WatchdogSec

@@ -80,7 +80,7 @@ def test_the_page_needs_nothing_else(spec: Spec) -> None:
 def test_absent_measurements_are_said_to_be_absent(spec: Spec) -> None:
     page = render(Spec(**{**spec.__dict__, "exposure": ""}))
     assert page.count("Not measured for this release.") == 2
-    assert "This is the first release" in page
+    assert "No earlier release was at hand" in page
 
 
 def test_measurements_are_shown_with_their_commit(spec: Spec, tmp_path: Path) -> None:

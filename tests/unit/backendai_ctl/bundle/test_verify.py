@@ -118,5 +118,5 @@ def test_a_signed_file_that_is_no_bundle_is_none(
     tar.write_bytes(b"signed, but not a tar")
     signer = Signer.from_environment(keys[0].environment())
     Path(f"{tar}.sig").write_bytes(signer.detach_file(tar))
-    with pytest.raises(Problem, match="no bundle"):
+    with pytest.raises(Problem, match="not a release bundle"):
         verify.verify(tar)

@@ -43,6 +43,18 @@ EXAMPLES: seed.Seed = {
     ],
     "resource_presets": [{"name": "small"}, {"name": "large", "shared_memory": "1073741824"}],
     "retention_policies": [{"category": "logs", "enabled": False}],
+    "runtime_variants": [
+        {
+            "name": name,
+            "default_model_definition": {
+                "models": [{"service": {"port": 8080, "health_check": check}}]
+            },
+        }
+        for name, check in (
+            ("llama-cpp", {"path": "/health", "initial_delay": 60.0}),
+            ("custom", {"path": "/health", "enable": False}),
+        )
+    ],
 }
 WANTED = seed.Wanted(
     email="root@site.test",
@@ -64,6 +76,12 @@ def derived() -> seed.Seed:
 
 def test_rows_of_what_is_over_are_deleted_after_their_time(derived: seed.Seed) -> None:
     assert derived["retention_policies"] == [{"category": "logs", "enabled": True}]
+    llama, custom = (
+        row["default_model_definition"]["models"][0]["service"]["health_check"]
+        for row in derived["runtime_variants"]
+    )
+    assert llama == {"path": "/health", "enable": True, "initial_delay": 1800.0}
+    assert custom == {"path": "/health", "enable": False}
 
 
 def test_nothing_of_the_example_accounts_is_left(derived: seed.Seed) -> None:

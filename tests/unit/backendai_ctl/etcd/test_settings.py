@@ -33,6 +33,8 @@ def test_a_single_host(facts: Facts) -> None:
     found = wanted(facts, Site())
     secrets = Context(facts, Site()).secrets
     assert found == {
+        "config/network/inter-container/default-driver": "vxlan",
+        "config/plugins/network_manager/vxlan/network": "198.18.0.0/16",
         "config/redis/addr": "127.0.0.1:8110",
         "config/redis/password": secrets.get("cache-password"),
         "volumes/_types/group": "",
@@ -44,6 +46,12 @@ def test_a_single_host(facts: Facts) -> None:
         "volumes/proxies/local/secret": secrets.get("storage-manager"),
         "volumes/proxies/local/ssl_verify": "true",
     }
+
+
+def test_the_web_ui_knows_where_folders_open_by_sftp(facts: Facts) -> None:
+    site = Site.model_validate({"agent": {"sftp": True}})
+    more = wanted(facts, site).items() - wanted(facts, Site()).items()
+    assert more == {("volumes/proxies/local/sftp_scaling_groups", "sftp")}
 
 
 def test_browsers_get_the_address_and_the_port_of_the_site(facts: Facts) -> None:

@@ -56,7 +56,7 @@ def test_what_starts_after_a_component_waits_for_it(
     """A worker is not healthy without its coordinator: the run would wait for it in vain."""
     step = Step("a", ("appproxy-coordinator",), Pending("the database is down"))
     started = run(monkeypatch, ctx, step)[1]
-    waiting = {"appproxy-coordinator", "appproxy-worker"}
+    waiting = {"appproxy-coordinator", "appproxy-worker", "appproxy-tcp-worker"}
     assert started == set(ctx.facts.installed()) - waiting
 
 
@@ -70,7 +70,7 @@ def test_a_service_does_not_wait_for_steps_of_others(
     coordinator = Step("b", ("appproxy-coordinator",), None)
     failing = Step("d", ("agent",), Pending("not now"))
     run(monkeypatch, ctx, Step("a", (), None), coordinator, Step("c", ("manager",), None), failing)
-    late = {"appproxy-coordinator", "appproxy-worker"}
+    late = {"appproxy-coordinator", "appproxy-worker", "appproxy-tcp-worker"}
     rest = set(ctx.facts.installed()) - {*late, "manager", "agent"}
     assert begun == [rest, late, {"manager"}]
 

@@ -85,8 +85,8 @@ def test_backends_with_and_without_options(facts: Facts, tmp_path: Path) -> None
     ("text", "said"),
     [
         ("a = 1\nb =\n", ":2: not TOML: "),
-        ("a = 2026-01-01\n", ": a: dates, inf and nan are nothing that a backend takes"),
-        ("a = [nan]\n", ": a: dates, inf and nan are nothing that a backend takes"),
+        ("a = 2026-01-01\n", ": a: no backend accepts dates, inf and nan"),
+        ("a = [nan]\n", ": a: no backend accepts dates, inf and nan"),
     ],
 )
 def test_unusable_options_are_refused(facts: Facts, tmp_path: Path, text: str, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,26 @@ import tomllib
 
 from backendai_ctl.facts import Facts
 from backendai_ctl.site import reference
+from backendai_ctl.site.schema import Site
 from backendai_ctl.validation.load import load
 
 ROOT = Path(__file__).resolve().parents[4]
+
+
+def examples() -> list[str]:
+    """Indented lines of the guides that begin with a table of the site file."""
+    found = []
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = path.read_text("utf-8")
+        for block in re.findall(r"(?:^ {4,}\S.*\n|^\n(?= {4,}\S))+", text, re.MULTILINE):
+            lines = [line.strip() for line in block.strip().splitlines()]
+            table = re.match(r"\[(\w+)", lines[0])
+            if table and table[1] in Site.model_fields:
+                found.append("\n".join(lines))
+    return found
+
+
+EXAMPLES = examples()
 
 
 @pytest.mark.parametrize(
@@ -51,6 +69,16 @@ def test_the_example_is_a_good_site_file(facts: Facts) -> None:
     assert tomllib.loads(text)["storage"]["volumes"]["home"]["kind"] == "nfs"
     facts.paths.site_file.write_text(text)
     assert load(facts.paths.site_file, facts).network.ports == {"webserver": {"http": 8443}}
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_examples_of_the_guides_have_keys_of_the_site_file(text: str) -> None:
+    said = tomllib.loads(text)
+    assert said and Site.model_validate(said)
+
+
+def test_the_guides_have_examples() -> None:
+    assert len(EXAMPLES) > 10
 
 
 def test_keys_are_found_by_their_path() -> None:

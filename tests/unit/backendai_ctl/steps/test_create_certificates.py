@@ -16,6 +16,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.pki import issuing, tls
 from backendai_ctl.pki.issuing import issue_for, names
+from backendai_ctl.site.registries import Registry
 from backendai_ctl.site.schema import Network, Node, Site, SiteTable, Tls
 from backendai_ctl.steps.create_certificates import CreateCertificates
 
@@ -270,3 +271,22 @@ def test_nothing_is_made_anew_by_a_clock_that_is_behind(early: Context) -> None:
     assert caught.value.hint.startswith("set the clock")
     assert certificates.validity(early).hint.startswith("set the clock")
     assert content(early) == before
+
+
+def test_the_manager_alone_trusts_the_authorities_of_registries(
+    made: Context, tmp_path: Path
+) -> None:
+    (tmp_path / "harbor.crt").write_text("theirs\n")
+    one = Registry(url="https://harbor.example", project="science", ca=tmp_path / "harbor.crt")
+    named = replace(made, site=Site(registries={"harbor": one}))
+    STEP.apply(named)
+    found = content(named)
+    assert found["registries.crt"] == found["trust.crt"].strip() + b"\ntheirs\n"
+    assert STEP.check(named) == []
+    (tmp_path / "harbor.crt").write_text("renewed\n")
+    assert [change.what for change in STEP.check(named)] == [f"{made.paths.tls}/registries.crt"]
+    STEP.apply(made)
+    assert "registries.crt" not in content(made)
+    STEP.apply(named)
+    STEP.undo(named)
+    assert not content(named)

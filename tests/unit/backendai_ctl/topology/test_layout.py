@@ -12,8 +12,11 @@ from site_nodes import EDGE
 from backendai_ctl.context import Context
 from backendai_ctl.database import proxy
 from backendai_ctl.etcd import settings
+from backendai_ctl.facts import Facts
+from backendai_ctl.pki import issuing
 from backendai_ctl.rendering.render import render
 from backendai_ctl.services import dropins
+from backendai_ctl.site.schema import Site
 from backendai_ctl.topology import addresses, layout, listeners
 
 SECOND = """
@@ -52,6 +55,23 @@ def test_edge_nodes_take_over_what_users_reach(at: At) -> None:
     assert proxy.address(ctx) == "https://10.77.0.21:10200"
 
 
+@pytest.mark.usefixtures("templates")
+def test_apps_have_names_where_the_site_has_a_domain_for_them(at: At) -> None:
+    """On each node with an app proxy for HTTP others, which its certificate is for."""
+    domain = '[apps]\ndomain = "apps.example.org"\n'
+    first, second = (at(node, f"{SECOND}{domain}") for node in ("mgmt", "mgmt2"))
+    worker = rendered(first, "appproxy-worker")["proxy_worker"]
+    assert worker["frontend_mode"] == "wildcard" and "port_proxy" not in worker
+    named = {"domain": ".apps.example.org", "bind_addr": {"host": "10.77.0.1", "port": 10205}}
+    assert worker["wildcard_domain"] == named
+    assert worker["api_advertised_addr"] == {"host": "app-proxy.apps.example.org", "port": 10201}
+    assert rendered(first, "appproxy-tcp-worker")["proxy_worker"]["frontend_mode"] == "port"
+    assert layout.apps_domain(second.site, second.facts, "mgmt2") == "mgmt2.apps.example.org"
+    assert layout.apps_domain(second.site, second.facts, "gpu1") == ""
+    assert "*.apps.example.org" in issuing.names(first)
+    assert "*.mgmt2.apps.example.org" in issuing.names_of_node(first, "mgmt2")
+
+
 def test_a_single_host_has_nothing_of_it(ctx: Context) -> None:
     site, facts = ctx.site, ctx.facts
     assert not layout.running(site, facts, "manager") and not layout.origin(site, facts)
@@ -81,7 +101,7 @@ def test_external_servers_stay_as_the_site_file_has_them(at: At, tmp_path) -> No
 
 
 def test_only_what_other_nodes_need_leaves_loopback(at: At) -> None:
-    users = {"webserver", "appproxy-coordinator", "appproxy-worker", "storage-proxy"}
+    users = {"webserver", "appproxy-coordinator", *at("mgmt").facts.carriers(), "storage-proxy"}
     own = {row for row in bound(at("mgmt")) if row[0] not in users | {"docker"}}
     names = {("valkey", "clients"), ("etcd", "clients"), ("registry", "http")}
     assert own == {(*name, "10.77.0.1") for name in names}
@@ -125,9 +145,25 @@ def test_several_managers_are_all_known(at: At, templates: object) -> None:
     web = rendered(ctx, "webserver")
     assert web["api"]["endpoint"] == "http://10.77.0.1:8081,http://10.77.0.3:8081"
     assert layout.serving(ctx.site, ctx.facts, "etcd") == ["mgmt"]
-    assert rendered(at("mgmt2", SECOND), "appproxy-worker")["proxy_worker"]["authority"] == (
-        "worker-mgmt2"
-    )
+
+
+def test_every_worker_of_the_app_proxy_has_a_name_of_its_own(at: At, templates: object) -> None:
+    """The coordinator knows workers by it: of one name, they would take each other's circuits."""
+
+    def names(node: str) -> dict[str, str]:
+        ctx = at(node, SECOND)
+        for name in GENERATED:
+            ctx.secrets.create(name)
+        return {
+            worker: rendered(ctx, worker)["proxy_worker"]["authority"]
+            for worker in ctx.facts.carriers()
+        }
+
+    assert names("mgmt") == {"appproxy-worker": "worker-1", "appproxy-tcp-worker": "tcp-worker-1"}
+    assert names("mgmt2") == {
+        "appproxy-worker": "worker-mgmt2",
+        "appproxy-tcp-worker": "tcp-worker-mgmt2",
+    }
 
 
 def test_an_agents_configuration_is_its_nodes(at: At, templates: object) -> None:
@@ -153,3 +189,8 @@ def test_resource_groups(at: At, node: str, group: str) -> None:
     ctx = at(node)
     assert layout.group_of(ctx.site, node) == group
     assert layout.resource_groups(ctx.site, ctx.facts) == ["default", "gpu"]
+
+
+def test_what_opens_folders_by_sftp_has_a_resource_group_of_its_own(facts: Facts) -> None:
+    site = Site.model_validate({"agent": {"sftp": True}})
+    assert layout.resource_groups(site, facts) == ["default", "sftp"]

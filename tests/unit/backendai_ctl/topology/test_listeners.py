@@ -14,22 +14,15 @@ from backendai_ctl.topology import listeners
 from backendai_ctl.topology.listeners import Listener
 
 ROOT = Path(__file__).resolve().parents[4]
-COMPONENTS = ROOT / "packaging/components"
 
 
 def of(found: list[Listener], port: int) -> Listener:
     return next(x for x in found if x.ports[0] <= port <= x.ports[1])
 
 
-def test_the_operator_guide_shows_exactly_this_table(facts: Facts) -> None:
+def test_the_security_guide_shows_exactly_this_table(facts: Facts) -> None:
     shown = listeners.table(listeners.documented(facts))
-    assert shown in (ROOT / "docs/OPERATING.md").read_text("utf-8"), shown
-
-
-def test_the_apps_ports_are_those_of_the_template(facts: Facts) -> None:
-    template = (COMPONENTS / "appproxy-worker/app-proxy-worker.toml.j2").read_text("utf-8")
-    opened = facts.components["appproxy-worker"].opens["apps of sessions, one port each"]
-    assert f"bind_port_range = {list(opened[:2])}" in template
+    assert shown in (ROOT / "docs/SECURITY.md").read_text("utf-8"), shown
 
 
 def test_no_port_is_documented_twice(ctx: Context) -> None:

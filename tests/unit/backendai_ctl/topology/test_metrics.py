@@ -26,6 +26,7 @@ SINGLE = {
     "storage-proxy": "http://127.0.0.1:16023/metrics",
     "appproxy-coordinator": "https://127.0.0.1:10200/metrics",
     "appproxy-worker": "https://127.0.0.1:10201/metrics",
+    "appproxy-tcp-worker": "https://127.0.0.1:10202/metrics",
     "agent": "http://127.0.0.1:6003/metrics",
     "etcd": "http://127.0.0.1:8120/metrics",
     "node-exporter": "http://127.0.0.1:8131/metrics",
@@ -86,8 +87,9 @@ def test_the_app_proxy_tells_its_figures_to_its_own_host(
     """It takes IPv4 alone: where that does not do, it is not asked at all."""
     ctx = Context(ready.facts, Site.model_validate({"network": {"listen": listen}}))
     asked = {t.service: t.place.netloc.rpartition(":")[0] for t in metrics.targets(ctx)}
-    for name in ("coordinator", "worker"):
-        found = toml(ctx, f"appproxy-{name}")[f"proxy_{name}"].get("metric_access_allowed_hosts")
+    for name in ("coordinator", "worker", "tcp-worker"):
+        table = f"proxy_{name.removeprefix('tcp-')}"
+        found = toml(ctx, f"appproxy-{name}")[table].get("metric_access_allowed_hosts")
         assert found == allowed
         assert asked.get(f"appproxy-{name}") == (allowed and allowed.removesuffix("/32"))
 
@@ -162,7 +164,7 @@ def test_a_certificate_is_checked_nowhere_but_needed_on_the_own_host_alone(ready
         for job in config(ready)["scrape_configs"]
         if job.get("tls_config", {}).get("insecure_skip_verify")
     }
-    assert set(unchecked) == {"appproxy-coordinator", "appproxy-worker"}
+    assert set(unchecked) == {"appproxy-coordinator", "appproxy-worker", "appproxy-tcp-worker"}
     assert all(t.startswith("127.0.0.1:") for (row,) in unchecked.values() for t in row["targets"])
 
 

@@ -135,6 +135,14 @@ def test_a_certificate_that_cannot_serve_the_site_is_a_fault(facts: Facts, tmp_p
         "it is for other.example.org, not for ai.example.org"
         in (faults(facts, text)["tls.certificate"])
     )
+    text = text.replace("ai.example", "other.example") + '[apps]\ndomain = "apps.example.org"\n'
+    assert "not for app.apps.example.org" in faults(facts, text)["tls.certificate"]
+    issued = tls.issue(
+        tls.authority(key, "ours"), key, key, ["other.example.org", "*.apps.example.org"]
+    )
+    (tmp_path / "crt").write_bytes(issued)
+    facts.paths.site_file.write_text(text)
+    assert load(facts.paths.site_file, facts).apps.domain == "apps.example.org"
 
 
 def test_a_syntax_error_has_its_line(facts: Facts) -> None:
@@ -158,11 +166,23 @@ def test_a_syntax_error_has_its_line(facts: Facts) -> None:
         ("[cache.settings]\nmaxclients = nan", "cache.settings.maxclients", "no finite number"),
         ("[agent]\ncontainer_ports = [31000, 30000]", "agent.container_ports", "before its first"),
         ('[agent]\nbridge = "0.0.0.0"', "agent.bridge", "every network"),
+        (
+            "[agent]\nsftp = true\ncontainer_ports = [30000, 30090]",
+            "agent.container_ports",
+            "too few ports for agent.sftp, which takes a tenth of them: 91",
+        ),
+        ('[agent]\nsftp = true\ngroup = "sftp"', "agent.group", "resource group of agent.sftp"),
         ('[agent]\naddress = "192.168.0.5"', "agent.address", "to other hosts"),
         ('[agent]\naddress = "0.0.0.0"', "agent.address", "to other hosts"),
         ('[agent]\naddress = "::"', "agent.address", "to other hosts"),
         ('[agent]\nreserved_memory = "1 GB"', "agent.reserved_memory", "a size such as"),
         ("[site]\nname = 1979-05-27", "site.name", "cannot be"),
+        ('[apps]\ndomain = "10.0.0.1"', "apps.domain", "is not a domain"),
+        (
+            '[site]\naddress = "AI.example.org"\n[apps]\ndomain = "example.org"',
+            "apps.domain",
+            "has ai.example.org in it, a name of the site",
+        ),
         ('[site]\naddress = "http://x"', "site.address", "neither a host name"),
         ('[network]\nallow = ["10.0.0.1/8"]', "network.allow[0]", "host bits"),
         ("[network.ports.manager]\napi = 443", "network.ports.manager.api", "from 1024"),
