@@ -6,6 +6,7 @@ The host is asked by its own getent: its name service, not ours, decides whom a 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backendai_ctl.errors import OutOfTime, Problem
@@ -230,6 +231,14 @@ def own_numbers(service: Component) -> tuple[int, int]:
             f"there is no account {service.user} yet", hint="run: backendai-ctl reconfigure"
         )
     return account.uid, account.gid
+
+
+def numbers(services: Iterable[Component]) -> dict[str, tuple[int, int]]:
+    """Names of the services whose own account is there -> its UID and GID."""
+    found = {service.user: service.name for service in services if service.user}
+    said = run([GETENT, "passwd", *found], timeout=_TIMEOUT).stdout if found else ""
+    accounts = map(_account, _split(said, 7))
+    return {found[one.name]: (one.uid, one.gid) for one in accounts if one.name in found}
 
 
 def make_own(facts: Facts) -> None:

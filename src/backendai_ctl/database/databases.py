@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from backendai_ctl import accounts
 from backendai_ctl.context import Context
 from backendai_ctl.credentials import database_password
 from backendai_ctl.errors import BadRequest, Problem
@@ -87,6 +88,14 @@ class Target:
     @property
     def password(self) -> str:
         return database_password(self.ctx, self.database)
+
+    @property
+    def account(self) -> tuple[int, int]:
+        """UID and GID by which programs work on it: its component's, the manager's, else the site's."""
+        known = self.ctx.facts.components
+        wanted = (self.database.component, MANAGER)
+        found = accounts.numbers(known[name] for name in wanted if name in known)
+        return next((found[name] for name in wanted if name in found), None) or self.ctx.owner
 
     @property
     def _given(self) -> DatabaseOf:

@@ -1,4 +1,4 @@
-"""Starting programs as the services' user whose lives are bound to ours.
+"""Starting programs as another account whose lives are bound to ours.
 
 The kernel kills them when we die (PR_SET_PDEATHSIG), so that nothing goes on behind the back of
 the next run. What they say is kept in memory: the disk may be full.
@@ -28,16 +28,16 @@ from backendai_ctl.platform.run import PATH
 log = logging.getLogger(__name__)
 
 
-def bound(ctx: Context, argv: Sequence[str]) -> list[str]:
-    """The call, as the services' user if we are root. Problem if the program is missing."""
+def bound(ctx: Context, argv: Sequence[str], account: tuple[int, int] | None = None) -> list[str]:
+    """The call as an account, the site's by default, if we are root. Problem if the program is missing."""
     found = shutil.which(argv[0], path=f"{programs_folder(ctx)}:{PATH}")
     if not found:
         raise Problem(
             f"{argv[0]} is not installed",
             hint="install PostgreSQL's programs: apt install backendai-postgresql",
         )
-    user = ctx.user if os.geteuid() == 0 else ""
-    return as_other([found, *argv[1:]], user, user)
+    account = account or (ctx.owner if os.geteuid() == 0 else (0, 0))
+    return as_other([found, *argv[1:]], *account)
 
 
 @contextmanager
@@ -49,12 +49,13 @@ def started(
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: IO[bytes] | int | None = None,
     env: dict[str, str] | None = None,
+    account: tuple[int, int] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A running program; killed if it still runs when the block ends.
+    """A running program, as `bound` has it; killed if it still runs when the block ends.
 
     OutOfTime if the block waited longer for it than it wanted to.
     """
-    call, began = bound(ctx, argv), time.monotonic()
+    call, began = bound(ctx, argv, account), time.monotonic()
     process = subprocess.Popen(
         call,
         stdin=stdin,

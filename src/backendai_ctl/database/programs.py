@@ -1,4 +1,4 @@
-"""PostgreSQL's and Backend.AI's programs at work on a database, as the services' user.
+"""PostgreSQL's and Backend.AI's programs at work on a database, as the account of its component.
 
 Passwords reach them through files in a private folder, never by argv or environment.
 """
@@ -13,10 +13,10 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from urllib.parse import quote
 
 from backendai_ctl.context import Context
@@ -77,9 +77,9 @@ class Programs:
     member: tuple[str, int]  # host and port of the server to work on: the primary
 
     def put(self, name: str, text: str) -> Path:
-        """A file that the services' user alone can read."""
+        """A file that the programs' account alone can read."""
         path = self.folder / name
-        files.write(path, text, mode=0o600, owner=self.target.ctx.owner)
+        files.write(path, text, mode=0o600, owner=self.target.account)
         return path
 
     def ini(self) -> Path:
@@ -115,7 +115,7 @@ class Programs:
         """Write a dump of the database; what went wrong, or nothing."""
         said = Said()
         call = ["pg_dump", *self._connection(), "--format=custom", self.target.dbname]
-        with started(self.target.ctx, call, said, stdout=out, env=self._libpq()) as process:
+        with self._started(call, said, stdout=out, env=self._libpq()) as process:
             return reason(said.all(), process.returncode) if process.wait(TIMEOUT) else ""
 
     def load(self, opening: str, dump: Path) -> str:
@@ -132,8 +132,8 @@ class Programs:
         pipe = subprocess.PIPE
         with (
             dump.open("rb") as archive,
-            started(ctx, psql, said, stdin=pipe, env=self._libpq()) as writer,
-            started(ctx, read, said, stdin=archive, stdout=pipe) as reader,
+            self._started(psql, said, stdin=pipe, env=self._libpq()) as writer,
+            self._started(read, said, stdin=archive, stdout=pipe) as reader,
         ):
             assert reader.stdout and writer.stdin
             with contextlib.suppress(BrokenPipeError):  # psql stopped, and said why
@@ -157,9 +157,14 @@ class Programs:
         escaped = (field.replace("\\", "\\\\").replace(":", "\\:") for field in fields)
         return {**target.libpq(), "PGPASSFILE": str(self.put("pgpass", ":".join(escaped) + "\n"))}
 
+    def _started(
+        self, call: Sequence[str], said: Said, **options: Any
+    ) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        return started(self.target.ctx, call, said, account=self.target.account, **options)
+
     def _run(self, *argv: str, env: dict[str, str]) -> Done:
         home = {"HOME": str(self.folder), "XDG_CACHE_HOME": str(self.folder)}
-        call = bound(self.target.ctx, argv)
+        call = bound(self.target.ctx, argv, self.target.account)
         return run(call, env={**self.target.libpq(), **home, **env}, timeout=TIMEOUT)
 
 
@@ -171,7 +176,7 @@ def programs(target: Target) -> Iterator[Programs]:
     folder = parent / f"{target.database.name}-{secrets.token_hex(8)}"
     with contextlib.ExitStack() as stack:
         with _held(parent, wait=True):
-            files.make_folder(folder, mode=0o700, owner=ctx.owner)
+            files.make_folder(folder, mode=0o700, owner=target.account)
             stack.enter_context(_held(folder))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         yield Programs(target, folder, member)

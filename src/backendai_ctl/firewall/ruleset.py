@@ -1,9 +1,10 @@
-"""Rules for nftables: where containers of this host may not go, and who may connect to this node.
+"""Rules for nftables: where containers and services of this host may not go, and who may connect to it.
 
-The first wherever there is an agent (nodes.containers), the second when the operator asked for it:
-`backendai-ctl node firewall --apply`. A table of our own, which refuses and never allows: rules of the
-operator's keep their say. It looks before addresses are rewritten, so that ports which Docker
-publishes are covered as well. How it gets into the kernel, and stays there: nodes.loaded.
+The first wherever there is an agent, the last when the operator asked for it: `backendai-ctl node
+firewall --apply`; services are kept from each other wherever there are rules. A table of our own, which
+refuses and never allows: rules of the operator's keep their say. It looks before addresses are
+rewritten, so that ports which Docker publishes are covered as well. How it gets into the kernel, and
+stays there: firewall.loaded.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import BadRequest
-from backendai_ctl.firewall import containers, links
+from backendai_ctl.firewall import containers, links, services
 from backendai_ctl.firewall.ranges import as_set, of_version, ports
 from backendai_ctl.platform import files
 from backendai_ctl.site.values import is_address
@@ -63,6 +64,7 @@ def text(ctx: Context, *, of_nodes: bool) -> str:
             lines += as_set(f"closed{version}", kind, of_version(wanted.others, version))
     if ctx.here("agent"):
         lines += [*containers.chain(ctx, wanted), *links.chains(ctx)]
+    lines += services.chain(ctx)
     lines += _incoming(ctx) if of_nodes else []
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
     return "\n".join(

@@ -1,11 +1,11 @@
-"""Who connects to which port of which node: the table of docs/NODES.md, from the components' facts."""
+"""Who connects to which port: the table of docs/NODES.md and more, from the components' facts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from backendai_ctl.facts import USERS, Facts
-from backendai_ctl.topology import container_engine, listeners
+from backendai_ctl.topology import container_engine, layout, listeners, tls_proxy
 
 
 def table(facts: Facts) -> str:
@@ -34,3 +34,20 @@ def _callers(facts: Facts, name: str, what: str) -> Iterable[str]:
     if facts.using(name):
         return () if what == listeners.PEERS else facts.using(name)
     return (*((USERS,) if facts.for_users(name, what) else ()), *facts.callers(name, what))
+
+
+def connecting(facts: Facts, listener: listeners.Listener) -> frozenset[str]:
+    """Names of the services that connect to a port, on their own host or on another node."""
+    name, what = listener.component, listener.what
+    if listener.unit == tls_proxy.UNIT:
+        behind = [
+            s for s, t in layout.TABLES.items() if tls_proxy.PORTS.get(t) == listener.ports[0]
+        ]
+        return frozenset(user for server in behind for user in facts.using(server))
+    found = {name, *_callers(facts, name, what)} - {USERS}
+    if name == container_engine.NAME:
+        found.update(facts.using(name))
+    known = facts.services().get(name)
+    if known and what == listeners.port_named(known, known.metrics):
+        found.add(layout.METRICS)
+    return frozenset(found)

@@ -1,4 +1,4 @@
-"""Promise: no service reaches another one by a socket, a folder or a file; each has its own.
+"""Promise: no service reaches another one by a socket, a port, a folder or a file without having to.
 
 Looked at with the eyes of each service: in the mounts of its main process, as its user.
 """
@@ -6,6 +6,7 @@ Looked at with the eyes of each service: in the mounts of its main process, as i
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import own_servers
@@ -17,7 +18,7 @@ AGENT, VOLUMES = "agent", ("agent", "storage-proxy")
 ALL = (*SERVICES, *SERVERS)
 DOCKER = own_servers.ENGINE_SOCKET
 LINKS = "/run/backendai-links.sock"  # joins containers over nodes, by systemd
-# Tells what of the paths in stdin can be connected to, listed and written to.
+# Tells what of the paths and ports in stdin can be connected to, listed and written to.
 LOOK = """
 import json, os, socket, sys
 asked, seen = json.load(sys.stdin), {}
@@ -27,6 +28,14 @@ for path in asked["sockets"]:
         try:
             client.connect(path)
             seen.setdefault("connected", []).append(path)
+        except OSError:
+            pass
+for port in asked["ports"]:
+    with socket.socket() as client:
+        client.settimeout(5)
+        try:
+            client.connect(("127.0.0.1", port))
+            seen.setdefault("entered", []).append(port)
         except OSError:
             pass
 for path in asked["folders"]:
@@ -77,14 +86,14 @@ asyncio.run(main())
 """
 
 
-def seen_by(site: SiteHost, service: str, **asked: list[str]) -> dict[str, Any]:
+def seen_by(site: SiteHost, service: str, **asked: Sequence[str | int]) -> dict[str, Any]:
     host = site.host
     pid = host.sh(f"systemctl show backendai-{service} --property=MainPID --value")
     user, group = host.sh(f"stat -c '%u %g' /proc/{pid}").split()
     groups = host.sh("getent group backendai-docker").split(":")[2] if service == AGENT else group
     call = ["nsenter", "-t", pid, "-m", "--", "setpriv", f"--reuid={user}", f"--regid={group}"]
     call += [f"--groups={groups}", "--no-new-privs", PYTHON, "-I", "-c", LOOK]
-    stdin = json.dumps({"sockets": [], "folders": [], **asked})
+    stdin = json.dumps({"sockets": [], "ports": [], "folders": [], **asked})
     found: dict[str, Any] = json.loads(host.check(call, stdin=stdin).stdout)
     return found
 
@@ -118,6 +127,52 @@ def test_no_service_connects_to_a_socket_of_another(
         assert reached >= {DOCKER, LINKS}
         reached = {path for path in reached - {DOCKER, LINKS} if "backendai" in path}
     assert reached <= mine
+
+
+@pytest.fixture(scope="module")
+def declared(allinone: SiteHost) -> dict[str, dict[str, Any]]:
+    """What the BUILD file of each service says of it."""
+    shown = allinone.host.sh(
+        "cat /usr/share/backendai/components/*.json /usr/share/backendai/servers/*.json"
+    )
+    found, at, decoder = {}, 0, json.JSONDecoder()
+    while at < len(shown):
+        row, at = decoder.raw_decode(shown, at)
+        at += len(shown[at:]) - len(shown[at:].lstrip())
+        found[row["name"]] = row
+    return found
+
+
+def business(declared: dict[str, dict[str, Any]], service: str) -> set[int]:
+    """Ports to which a service connects: its own, those it calls, of servers it logs in to, of figures."""
+    me = declared[service]
+    found = {port for port in me["ports"].values()}
+    for called in me.get("calls", {}):
+        name, _, what = called.partition(":")
+        found.add(declared[name]["ports"][what])
+    for name in me.get("uses", ()):
+        found |= {port for what, port in declared[name].get("ports", {}).items() if what != "peers"}
+    if service == "prometheus":
+        for row in declared.values():
+            found |= {
+                n for what, n in row["ports"].items() if f"{{{what}}}" in row.get("metrics", "")
+            }
+    return found
+
+
+@pytest.mark.parametrize("service", ALL)
+def test_no_service_connects_to_a_port_that_is_not_its_business(
+    allinone: SiteHost, declared: dict[str, dict[str, Any]], service: str
+) -> None:
+    listening = allinone.host.sh("ss -Hltn | awk '{print $4}'").split()
+    listened = {int(address.rpartition(":")[2]) for address in listening}
+    ports = {port for row in declared.values() for port in row["ports"].values()} & listened
+    assert len(ports) > 15
+    # The two that work on people's files have one account.
+    names = VOLUMES if service in VOLUMES else (service,)
+    allowed = {port for name in names for port in business(declared, name)}
+    entered = set(seen_by(allinone, service, ports=sorted(ports)).get("entered", ()))
+    assert entered == allowed & ports
 
 
 def test_a_service_takes_its_folder_over_from_the_account_of_an_earlier_release(
