@@ -72,7 +72,7 @@ def act(ctx: Context, word: str, names: Sequence[str], *, dry_run: bool) -> list
     if not units:
         raise Pending("no service of this host runs", hint="run: backendai-ctl start")
     if word == "stop":
-        systemd.systemctl(word, *units, timeout=TIMEOUT)
+        _stop(units)
         return units
     systemd.forget_failures(units)
     systemd.systemctl(word, *units, timeout=TIMEOUT)
@@ -80,6 +80,21 @@ def act(ctx: Context, word: str, names: Sequence[str], *, dry_run: bool) -> list
     if down := systemd.not_active(units if units != [TARGET] else _enabled(ctx)):
         raise Problem(f"not running: {', '.join(down)}", hint="see: backendai-ctl status")
     return units
+
+
+def _stop(units: Sequence[str]) -> None:
+    """Stop them, once more what somebody started meanwhile; Problem if one runs all the same."""
+    left, why = list(units), ""
+    for _ in range(2):
+        try:
+            systemd.systemctl("stop", *left, timeout=TIMEOUT)
+        except Problem as problem:  # such as a job that a start in between took the place of
+            why = problem.message
+        found = systemd.states(left)
+        left = [unit for unit in left if found[unit] not in ("inactive", "failed", "")]
+        if not left:
+            return
+    raise Problem(why or f"not stopped: {', '.join(left)}", hint="see: systemctl list-jobs")
 
 
 def _enabled(ctx: Context) -> list[str]:

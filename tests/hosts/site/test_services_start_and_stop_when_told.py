@@ -8,6 +8,7 @@ from site_host import ALL_UNITS, SiteHost
 WEB = "backendai-webserver.service"
 STOPPED = ("inactive", "failed")
 ROUND = 600  # seconds
+JOBS = "systemctl list-jobs; journalctl -b --no-pager -o short-precise _PID=1 | grep -v testcmd | tail -n 120"
 RULES = f"{NFT} --stateless list table inet backendai"
 
 
@@ -41,12 +42,15 @@ def test_the_whole_site_is_stopped_and_started(allinone: SiteHost) -> None:
     rules = host.sh(RULES)
     planned = allinone.ctl("stop", "--dry-run")["units"]
     assert allinone.inactive() == []  # a dry run stops nothing
-    assert allinone.ctl("stop", timeout=ROUND)["units"] == planned
-    assert running(allinone, *ALL_UNITS, "backendai.target") == []
-    assert host.sh(RULES) == rules  # sessions go on, and stay confined
-    nothing = host.run(["backendai-ctl", "restart"])
-    assert nothing.returncode == 3 and "hint: run: backendai-ctl start" in nothing.stderr, nothing
-    allinone.ctl("start", timeout=ROUND)
+    try:
+        assert allinone.ctl("stop", timeout=ROUND)["units"] == planned
+        assert running(allinone, *ALL_UNITS, "backendai.target") == [], host.sh(JOBS)
+        assert host.sh(RULES) == rules  # sessions go on, and stay confined
+        nothing = host.run(["backendai-ctl", "restart"])
+        assert nothing.returncode == 3, nothing
+        assert "hint: run: backendai-ctl start" in nothing.stderr, nothing
+    finally:  # whatever failed: others need them
+        allinone.ctl("start", timeout=ROUND)
     assert allinone.inactive() == []
     allinone.wait_healthy()
 

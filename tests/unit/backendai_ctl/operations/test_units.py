@@ -18,6 +18,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(systemd, "forget_failures", lambda names: made.append("forget"))
     monkeypatch.setattr(systemd, "enabled", lambda _unit: True)
     monkeypatch.setattr(systemd, "not_active", lambda _units: [])
+    monkeypatch.setattr(systemd, "states", lambda units: dict.fromkeys(units, "inactive"))
     monkeypatch.setattr(systemd, "systemctl", lambda *words, timeout: made.append(" ".join(words)))
     return made
 
@@ -36,12 +37,32 @@ def test_all_that_runs_is_stopped_or_restarted_and_waited_for(
     active = {*running, "backendai-nft.service"}  # keeps sessions apart, which go on
 
     def state(unit: str) -> str:
+        if any(call.startswith("stop") for call in calls):
+            return "inactive"
         return "activating" if unit == crashing else "active" if unit in active else "inactive"
 
     monkeypatch.setattr(systemd, "states", lambda units: {unit: state(unit) for unit in units})
     found = units.act(ctx, word, (), dry_run=False)
     assert set(found) == {*first, *running} and found[: len(first)] == first
     assert calls[-1] == f"{word} {' '.join(found)}"
+
+
+def test_what_somebody_started_meanwhile_is_stopped_once_more(
+    ctx: Context, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = "backendai-agent.service"
+    states = iter(["activating", "inactive"])
+    monkeypatch.setattr(systemd, "states", lambda units: dict.fromkeys(units, next(states)))
+    units.act(ctx, "stop", ["agent"], dry_run=False)
+    assert calls == [f"stop {agent}"] * 2
+
+
+def test_what_goes_on_is_not_said_to_be_stopped(
+    ctx: Context, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(systemd, "states", lambda units: dict.fromkeys(units, "activating"))
+    with pytest.raises(Problem, match=r"not stopped: backendai-agent\.service"):
+        units.act(ctx, "stop", ["agent"], dry_run=False)
 
 
 def test_where_nothing_runs_there_is_nothing_to_restart(
