@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 import tomllib
+from guides import EXAMPLES
 
 from backendai_ctl.facts import Facts
 from backendai_ctl.site import reference
@@ -15,22 +15,6 @@ from backendai_ctl.site.schema import Site
 from backendai_ctl.validation.load import load
 
 ROOT = Path(__file__).resolve().parents[4]
-
-
-def examples() -> list[str]:
-    """Indented lines of the guides that begin with a table of the site file."""
-    found = []
-    for path in sorted((ROOT / "docs").glob("*.md")):
-        text = path.read_text("utf-8")
-        for block in re.findall(r"(?:^ {4,}\S.*\n|^\n(?= {4,}\S))+", text, re.MULTILINE):
-            lines = [line.strip() for line in block.strip().splitlines()]
-            table = re.match(r"\[(\w+)", lines[0])
-            if table and table[1] in Site.model_fields:
-                found.append("\n".join(lines))
-    return found
-
-
-EXAMPLES = examples()
 
 
 @pytest.mark.parametrize(
