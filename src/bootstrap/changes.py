@@ -14,7 +14,7 @@ def keep_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         action="store_true",
-        help="keep what is locked at its version: only what is new, or left out, changes",
+        help="keep what is locked at its version, unless something needs another",
     )
 
 

@@ -22,6 +22,7 @@ from bootstrap.pip import Pip
 from bootstrap.progress import say
 from bootstrap.resolve import Resolved, evaluated, fetch_sizes, marker_environment, resolve
 from bootstrap.sdist import BuiltSdist, build_sdist_only
+from releasekit.agreement import OWN
 from releasekit.closure import closure
 from releasekit.errors import Failure
 from releasekit.files import Entry
@@ -205,7 +206,7 @@ def main(root: Path, argv: list[str]) -> int:
         pip = pythons.pip(RELEASE_PYTHON)
         sdists = build_sdist_only(cache, pip, build)
         say(f"Resolving {len(roots)} roots (about half a minute)")
-        kept = before.packages if given.keep else {}
+        kept = kept_of(before) if given.keep else {}
         beside = site_wheels(root)
         wanted = [*roots, *(str(path) for path in beside.values())]
         resolved = resolve(pip, RELEASE_PYTHON, wanted, *_find_links(cache, sdists), kept=kept)
@@ -224,6 +225,11 @@ def main(root: Path, argv: list[str]) -> int:
     write_lock(path, lock_data(needed, unpacked))
     print_changes(path, old, {**needed, **unpacked})
     return 0
+
+
+def kept_of(lock: PythonLock) -> dict[str, Wheel]:
+    """What `--keep` keeps: all but Backend.AI's own, whose versions are in release.toml."""
+    return {name: wheel for name, wheel in lock.packages.items() if not name.startswith(OWN)}
 
 
 def lock_unpacked(root: Path, cache: Cache, pip: Pip) -> dict[str, Entry]:

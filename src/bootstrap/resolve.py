@@ -16,6 +16,7 @@ from typing import Any
 
 from bootstrap.cache import Cache
 from bootstrap.pip import Pip
+from bootstrap.progress import say
 from bootstrap.wheels import target_flags
 from releasekit.errors import Failure
 from releasekit.files import Entry, sha256_of
@@ -28,6 +29,8 @@ env = dict(default_environment())
 env.update(platform_release="", platform_version="")
 print(json.dumps(env))
 """
+
+_PINNED = re.compile(r"The user requested \(constraint\) ([\w.-]+)==")
 
 
 @dataclass(frozen=True)
@@ -50,21 +53,41 @@ def resolve(
 ) -> dict[str, Resolved]:
     """Resolve `roots` for CPython `python` on manylinux_2_28, by canonical name.
 
-    Whatever is in `kept` is taken at its version there, or the resolution fails.
+    Whatever is in `kept` is taken at its version there, unless something needs another one, which is told.
 
     The running Python evaluates the markers, so `pip.python` must be of that version.
     Only published indexes are read (see Pip.published_only).
     """
+    pins = dict(kept)
+    while True:
+        found, said = _tried(pip, python, roots, flags, pins)
+        if found is not None:
+            return found
+        # Without --quiet pip names what it cannot keep.
+        named = {canonical(name) for name in _PINNED.findall(said)} & pins.keys()
+        if not named:
+            detail = "\n".join(said.strip().splitlines()[-8:])
+            raise Failure(
+                f"pip cannot resolve {', '.join(roots)}:\n{detail}",
+                hint="check the network, pip's configuration and the versions asked for",
+            )
+        say(f"Not kept, for something needs another version: {', '.join(sorted(named))}")
+        pins = {name: entry for name, entry in pins.items() if name not in named}
+
+
+def _tried(
+    pip: Pip, python: str, roots: Sequence[str], flags: Sequence[str], pins: Mapping[str, Entry]
+) -> tuple[dict[str, Resolved] | None, str]:
+    """What pip resolves with these pins, None if it cannot; and what it said of that."""
     with tempfile.TemporaryDirectory(prefix="resolve-") as name:
         folder = Path(name)
         (folder / "roots.txt").write_text("".join(f"{root}\n" for root in roots))
-        pins = (f"{name}=={entry.version}\n" for name, entry in kept.items())
-        (folder / "kept.txt").write_text("".join(pins))
+        lines = (f"{name}=={entry.version}\n" for name, entry in pins.items())
+        (folder / "kept.txt").write_text("".join(lines))
         done = pip.run(
             "install",
             "--dry-run",
             "--ignore-installed",
-            "--quiet",
             f"--target={folder / 'target'}",
             f"--report={folder / 'report.json'}",
             *target_flags(python),
@@ -74,14 +97,10 @@ def resolve(
             env=pip.published_only(),
         )
         if done.returncode != 0:
-            detail = "\n".join(done.stderr.strip().splitlines()[-8:])
-            raise Failure(
-                f"pip cannot resolve {', '.join(roots)}:\n{detail}",
-                hint="check the network, pip's configuration and the versions asked for",
-            )
+            return None, f"{done.stdout}\n{done.stderr}"
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     found = [_resolved(item) for item in report["install"]]
-    return {item.name: item for item in sorted(found, key=lambda item: item.name)}
+    return {item.name: item for item in sorted(found, key=lambda item: item.name)}, ""
 
 
 def _resolved(item: Mapping[str, Any]) -> Resolved:

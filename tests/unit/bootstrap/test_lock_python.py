@@ -8,6 +8,7 @@ import tomllib
 from bootstrap.interpreters import RELEASE_PYTHON
 from bootstrap.lock_python import (
     component_roots,
+    kept_of,
     lock_data,
     lock_packages,
     own_imports,
@@ -18,6 +19,7 @@ from bootstrap.resolve import Resolved
 from bootstrap.sdist import BuiltSdist
 from releasekit.errors import Failure
 from releasekit.files import Entry
+from releasekit.locks import PythonLock, Wheel
 
 ROOT = Path(__file__).resolve().parents[3]
 RELEASE = '[release]  # table\nversion = "26.9.6"  # all\n\n[inputs]\nnode-x = "24.1"\n'
@@ -45,6 +47,12 @@ def test_the_roots_come_from_the_components(checkout: Path) -> None:
         "x.manager==26.9.6",
         "y[z]==26.9.6",
     ]
+
+
+def test_backend_ai_itself_follows_the_release_and_is_not_kept() -> None:
+    wheel = Wheel("1", "a-1-py3-none-any.whl", "0" * 64, 1)
+    lock = PythonLock("", "", {"backend-ai-manager": wheel, "aiohttp": wheel})
+    assert kept_of(lock) == {"aiohttp": wheel}
 
 
 def test_a_wheel_beside_the_build_file_is_asked_of_no_index(checkout: Path) -> None:

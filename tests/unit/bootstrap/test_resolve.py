@@ -57,3 +57,27 @@ def test_what_is_kept_is_taken_at_its_version() -> None:
     with pytest.raises(Failure, match="pip cannot resolve new==2"):
         resolve(cast(Pip, Asked()), "3.13", ["new==2"], kept={"old": wheel})
     assert said == [("--requirement", "new==2\n"), ("--constraint", "old==1.2\n")]
+
+
+def test_what_cannot_be_kept_gives_way_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """pip says which constraint is in the way; the others hold."""
+    asked: list[str] = []
+
+    class Asked:
+        def run(self, *words: str, env: object) -> subprocess.CompletedProcess[str]:
+            given = dict(word.partition("=")[::2] for word in words)
+            asked.append(Path(given["--constraint"]).read_text())
+            if "old-one==1.2" in asked[-1]:
+                said = "The user requested (constraint) Old_One==1.2\n"
+                return subprocess.CompletedProcess(words, 1, said, "ERROR: ResolutionImpossible")
+            Path(given["--report"]).write_text('{"install": []}')
+            return subprocess.CompletedProcess(words, 0, "", "")
+
+        def published_only(self) -> dict[str, str]:
+            return {}
+
+    wheel = Wheel("1.2", "a-1.2-py3-none-any.whl", "0" * 64, 1)
+    kept = {"old-one": wheel, "other": wheel}
+    assert resolve(cast(Pip, Asked()), "3.13", ["new==2"], kept=kept) == {}
+    assert asked == ["old-one==1.2\nother==1.2\n", "other==1.2\n"]
+    assert "Not kept, for something needs another version: old-one" in capsys.readouterr().err
