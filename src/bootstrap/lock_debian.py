@@ -15,13 +15,13 @@ from typing import Any, Callable
 
 from bootstrap.apt import PrivateApt
 from bootstrap.cache import default_cache, exclusive
-from bootstrap.changes import keep_option, print_changes
+from bootstrap.changes import finish, kept, what_to_renew
 from bootstrap.debs import ensure_debs
 from bootstrap.declared import Image, images, servers, shares
 from bootstrap.mirrors import find_mirrors
 from bootstrap.progress import say
 from releasekit.errors import Failure
-from releasekit.locks import Deb, image_set, read_debian_lock, write_lock
+from releasekit.locks import Deb, image_set, read_debian_lock
 
 _ABOUT = "Debian packages by sha256; paths are relative to a mirror. Renew: scripts/lock-debian"
 
@@ -116,11 +116,11 @@ def main(root: Path, argv: list[str]) -> int:
     """Entry point of scripts/lock-debian; `root` is the checkout."""
     parser = argparse.ArgumentParser(
         prog="scripts/lock-debian",
-        description="Renew packaging/locks/debian.lock: the newest version of every package of "
-        "Debian's signed archive, read with a private apt (no root) from this machine's mirror "
+        description="Renew packaging/locks/debian.lock: what is new at the newest version of Debian's "
+        "signed archive, read with a private apt (no root) from this machine's mirror "
         "or BACKENDAI_DEBIAN_MIRROR. Fetches the files into the cache.",
     )
-    keep_option(parser)
+    what_to_renew(parser)
     given = parser.parse_args(argv)
     path = root / "packaging/locks/debian.lock"
     cache = default_cache()
@@ -136,8 +136,6 @@ def main(root: Path, argv: list[str]) -> int:
             indexes[suite] = apt.newest()
             if suite == IMAGES_SUITE:
                 sets.update(image_sets(images(root), apt.closure))
-        entries = newest_entries(indexes, sets, old if given.keep else {})
+        entries = newest_entries(indexes, sets, kept(given, old))
         ensure_debs(cache, entries, frozen=True)
-    write_lock(path, lock_data(entries, sets))
-    print_changes(path, old, entries)
-    return 0
+    return finish(given, path, lock_data(entries, sets), old, entries)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.cache import Cache, default_cache, exclusive
-from bootstrap.changes import keep_option, print_changes
+from bootstrap.changes import finish, kept, what_to_renew
 from bootstrap.interpreters import RELEASE_PYTHON, Interpreters
 from bootstrap.pip import Pip
 from bootstrap.progress import say
@@ -35,7 +35,6 @@ from releasekit.locks import (
     read_tools_lock,
     split_requirement,
     wheel_name,
-    write_lock,
 )
 
 _ABOUT = "Distributions that ship, by sha256. Renew: scripts/lock-python"
@@ -188,12 +187,12 @@ def main(root: Path, argv: list[str]) -> int:
     """Entry point of scripts/lock-python; `root` is the checkout."""
     parser = argparse.ArgumentParser(
         prog="scripts/lock-python",
-        description="Renew packaging/locks/python.lock: the newest allowed version of everything "
-        "that the components need, for CPython 3.13 and manylinux_2_28. The roots are the "
+        description="Renew packaging/locks/python.lock, of what the components need: what is new at the "
+        "newest allowed version for CPython 3.13 and manylinux_2_28. The roots are the "
         "distributions=[...] of packaging/components/*/BUILD; a bare name is taken at the "
         "version of packaging/release.toml. Needs debian.lock and tools.lock.",
     )
-    keep_option(parser)
+    what_to_renew(parser)
     given = parser.parse_args(argv)
     path = root / "packaging/locks/python.lock"
     roots = component_roots(root)
@@ -206,10 +205,12 @@ def main(root: Path, argv: list[str]) -> int:
         pip = pythons.pip(RELEASE_PYTHON)
         sdists = build_sdist_only(cache, pip, build)
         say(f"Resolving {len(roots)} roots (about half a minute)")
-        kept = kept_of(before) if given.keep else {}
+        stay = kept(given, before.packages)
         beside = site_wheels(root)
         wanted = [*roots, *(str(path) for path in beside.values())]
-        resolved = resolve(pip, RELEASE_PYTHON, wanted, *_find_links(cache, sdists), kept=kept)
+        resolved = resolve(
+            pip, RELEASE_PYTHON, wanted, *_find_links(cache, sdists), kept=of_others(stay)
+        )
         environment = marker_environment(pip)
         for name in beside:
             needs, _ = evaluated(pip.library, environment, resolved.pop(name).requires)
@@ -222,14 +223,12 @@ def main(root: Path, argv: list[str]) -> int:
         packages = lock_packages(resolved, entries, sdists, pip.library, environment)
         needed = only_needed(packages, [text.partition("==")[0] for text in roots])
         unpacked = lock_unpacked(root, cache, pip)
-    write_lock(path, lock_data(needed, unpacked))
-    print_changes(path, old, {**needed, **unpacked})
-    return 0
+    return finish(given, path, lock_data(needed, unpacked), old, {**needed, **unpacked})
 
 
-def kept_of(lock: PythonLock) -> dict[str, Wheel]:
-    """What `--keep` keeps: all but Backend.AI's own, whose versions are in release.toml."""
-    return {name: wheel for name, wheel in lock.packages.items() if not name.startswith(OWN)}
+def of_others(packages: Mapping[str, Wheel]) -> dict[str, Wheel]:
+    """All but Backend.AI's own, whose versions are in release.toml."""
+    return {name: wheel for name, wheel in packages.items() if not name.startswith(OWN)}
 
 
 def lock_unpacked(root: Path, cache: Cache, pip: Pip) -> dict[str, Entry]:

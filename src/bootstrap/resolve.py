@@ -50,21 +50,23 @@ def resolve(
     roots: Sequence[str],
     *flags: str,
     kept: Mapping[str, Entry] = MappingProxyType({}),
+    held: Mapping[str, Entry] = MappingProxyType({}),
 ) -> dict[str, Resolved]:
     """Resolve `roots` for CPython `python` on manylinux_2_28, by canonical name.
 
-    Whatever is in `kept` is taken at its version there, unless something needs another one, which is told.
+    Whatever is in `kept` is taken at its version there, unless something needs another one, which is told;
+    what is in `held` is, or the resolution fails.
 
     The running Python evaluates the markers, so `pip.python` must be of that version.
     Only published indexes are read (see Pip.published_only).
     """
     pins = dict(kept)
     while True:
-        found, said = _tried(pip, python, roots, flags, pins)
+        found, said = _tried(pip, python, roots, flags, {**pins, **held})
         if found is not None:
             return found
         # Without --quiet pip names what it cannot keep.
-        named = {canonical(name) for name in _PINNED.findall(said)} & pins.keys()
+        named = {canonical(name) for name in _PINNED.findall(said)} & pins.keys() - held.keys()
         if not named:
             detail = "\n".join(said.strip().splitlines()[-8:])
             raise Failure(

@@ -156,7 +156,7 @@ def main(root: Path, argv: list[str]) -> int:
         shutil.copyfile(root / LOCK, before)
         _edit(root, old, new)
         if new.version != old.version:
-            _script(root, "lock-python", "--keep")
+            _script(root, "lock-python")
             _told(root, before)
         _script(root, "write-reference")
     print(f"{old.full} (number {old.number}) -> {new.full} (number {new.number})")

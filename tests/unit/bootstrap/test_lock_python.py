@@ -8,9 +8,9 @@ import tomllib
 from bootstrap.interpreters import RELEASE_PYTHON
 from bootstrap.lock_python import (
     component_roots,
-    kept_of,
     lock_data,
     lock_packages,
+    of_others,
     own_imports,
     site_wheels,
     unpacked_roots,
@@ -52,7 +52,7 @@ def test_the_roots_come_from_the_components(checkout: Path) -> None:
 def test_backend_ai_itself_follows_the_release_and_is_not_kept() -> None:
     wheel = Wheel("1", "a-1-py3-none-any.whl", "0" * 64, 1)
     lock = PythonLock("", "", {"backend-ai-manager": wheel, "aiohttp": wheel})
-    assert kept_of(lock) == {"aiohttp": wheel}
+    assert of_others(lock.packages) == {"aiohttp": wheel}
 
 
 def test_a_wheel_beside_the_build_file_is_asked_of_no_index(checkout: Path) -> None:
