@@ -109,7 +109,8 @@ def test_the_repository_has_roots() -> None:
     roots = component_roots(ROOT)
     assert [root for root in roots if root.startswith("backend.ai-manager==")]
     assert {"click", "pydantic"} <= set(roots)  # what our own code imports, in any version
-    assert unpacked_roots(ROOT) == ["backend.ai-install==26.9.6"]
+    table = tomllib.loads((ROOT / "packaging/release.toml").read_text("utf-8"))
+    assert unpacked_roots(ROOT) == [f"backend.ai-install=={table['release']['version']}"]
 
 
 def test_an_entry_holds_evaluated_requirements_and_known_extras_only(
