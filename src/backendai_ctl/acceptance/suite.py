@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import tomllib
@@ -71,19 +72,25 @@ class Needs:
 
 @dataclass(frozen=True)
 class Table:
-    """failing: {spec: (what it says, why)}; needs: {spec: what it does not run without}."""
+    """failing: {spec: {what it says: why}}; needs: {spec: what it does not run without}; left_out: {spec:
+    why it is not run at all}."""
 
-    failing: Mapping[str, tuple[str, str]]
+    failing: Mapping[str, Mapping[str, str]]
     needs: Mapping[str, Needs]
+    left_out: Mapping[str, str] = MappingProxyType({})
 
 
 def table() -> Table:
     """What is known of the specs of this release."""
     text = files("backendai_ctl.acceptance").joinpath("suite.toml").read_text("utf-8")
     found = tomllib.loads(text)
-    failing = {name: (one["says"], one["why"]) for one in found["failing"] for name in one["specs"]}
+    failing: dict[str, dict[str, str]] = {}
+    for one in found["failing"]:
+        for name in one["specs"]:
+            failing.setdefault(name, {})[one["says"]] = one["why"]
     needs = {name: Needs(**one) for one in found["needs"] for name in one.pop("specs")}
-    return Table(failing, needs)
+    left_out = {name: one["why"] for one in found["left_out"] for name in one["specs"]}
+    return Table(failing, needs, left_out)
 
 
 def require(ctx: Context) -> None:
@@ -158,9 +165,12 @@ def _removed(admin: Browser, host: str) -> str:
 
 
 def unmet(known: Table, agents: Sequence[Agent], containers: int) -> dict[str, str]:
-    """{spec: what the site lacks for it}. `containers`: how many one session may have."""
+    """{spec: why it is not run: what the site lacks for it, or what it would leave}.
+
+    `containers`: how many one session may have.
+    """
     room = sorted((agent.cores // CORES for agent in agents), reverse=True)
-    found = {}
+    found = dict(known.left_out)
     for name, needs in known.needs.items():
         free = sum(room[: needs.nodes])
         if needs.containers > containers:
@@ -180,11 +190,12 @@ def judge(row: Mapping[str, Any], known: Table) -> Outcome:
     name, failures, seconds = row["name"], row["failures"], round(row["seconds"], 1)
     for one in failures:
         log.debug("%s: %s", name, one["trace"])
-    says, why = known.failing.get(name, ("", ""))
+    listed_as = known.failing.get(name, {})
+    why = "; ".join(listed_as.values())
     if not failures:
         listed = f"passes, although it is listed as failing: {why}"
         return Outcome(GROUP, name, "ok", listed if why else "passes", seconds=seconds)
-    if why and all(says in one["error"] for one in failures):
+    if all(any(says in one["error"] for says in listed_as) for one in failures):
         return Outcome(GROUP, name, "skip", f"fails on every site: {why}", seconds=seconds)
     message = "; ".join(f"{one['stage'] or 'test'}: {one['error']}" for one in failures)
     return Outcome(GROUP, name, "fail", message, _LOOK, seconds)
