@@ -225,12 +225,12 @@ def _not_ours(
 
 def own_numbers(service: Component) -> tuple[int, int]:
     """UID and GID of a service's own account. Problem if it is not there."""
-    account, _ = _named(service.user)
-    if account is None:
+    found = numbers([service])
+    if service.name not in found:
         raise Problem(
             f"there is no account {service.user} yet", hint="run: backendai-ctl reconfigure"
         )
-    return account.uid, account.gid
+    return found[service.name]
 
 
 def numbers(services: Iterable[Component]) -> dict[str, tuple[int, int]]:

@@ -31,8 +31,7 @@ README = "README.md"
 GATEWAY = "packaging/components/gateway/package.json"
 PREVIOUS = "packaging/previous-release.json"
 SUMMARY = "dist/report/summary.json"
-REFERENCE = ("packaging/ctl/backendai-ctl.1", "packaging/ctl/backendai-site.toml.5")
-EDITED = (TABLE, LOCK, CHANGELOG, README, GATEWAY, PREVIOUS, *REFERENCE)
+EDITED = (TABLE, LOCK, CHANGELOG, README, GATEWAY, PREVIOUS)
 VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc|\.dev)\d+)?")
 _LINE = r'^({key} = )("[^"\n]*"|\d+)([ ]*)(?=#|$)'
 
@@ -64,7 +63,7 @@ def current(table: str) -> Release:
 def _value(table: str, key: str) -> str:
     found = re.search(_LINE.format(key=key), table, re.MULTILINE)
     if found is None:
-        raise Failure(f"{TABLE}: [release] has no {key}")
+        raise Failure(f"{TABLE}: no line begins with: {key} =")
     return found[2]
 
 
@@ -156,9 +155,8 @@ def main(root: Path, argv: list[str]) -> int:
         shutil.copyfile(root / LOCK, before)
         _edit(root, old, new)
         if new.version != old.version:
-            _script(root, "lock-python")
+            _renewed(root)
             _told(root, before)
-        _script(root, "write-reference")
     print(f"{old.full} (number {old.number}) -> {new.full} (number {new.number})")
     print("Next: complete the entries in CHANGELOG.md and packaging/release.toml, then")
     print("      ./pants package :: && scripts/test, and commit")
@@ -192,8 +190,7 @@ def _told(root: Path, before: Path) -> None:
         raise Failure("what changed upstream could not be read: everything is as it was")
 
 
-def _script(root: Path, name: str, *words: str) -> None:
-    """One of our own scripts. Failure if it fails; it has said why."""
-    done = subprocess.run([str(root / "scripts" / name), *words], check=False)
-    if done.returncode:
-        raise Failure(f"scripts/{name} failed: everything is as it was")
+def _renewed(root: Path) -> None:
+    """The lock, by its own script. Failure if that fails; it has said why."""
+    if subprocess.run([str(root / "scripts/lock-python")], check=False).returncode:
+        raise Failure("scripts/lock-python failed: everything is as it was")

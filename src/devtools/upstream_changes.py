@@ -87,15 +87,16 @@ def _read(path: Path, found: Contents) -> None:
     with zipfile.ZipFile(path) as wheel:
         for info in wheel.infolist():
             name = info.filename
+            short = name.removeprefix("ai/backend/")
             if SETTINGS.search(name):
                 text = wheel.read(info).decode("utf-8")
-                found.settings.update(settings(text, name.removeprefix("ai/backend/")))
+                found.settings.update(settings(text, short))
             elif REVISION.search(name):
-                found.revisions.add(name.removeprefix("ai/backend/"))
+                found.revisions.add(short)
             elif FIXTURE.search(name):
-                found.fixtures[name.removeprefix("ai/backend/")] = info.CRC
+                found.fixtures[short] = info.CRC
             elif SCHEMA.search(name):
-                found.schemas[name.removeprefix("ai/backend/")] = info.CRC
+                found.schemas[short] = info.CRC
             elif ENTRY_POINTS.search(name):
                 found.entry_points |= entry_points(wheel.read(info).decode("utf-8"))
 

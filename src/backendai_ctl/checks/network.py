@@ -19,7 +19,7 @@ from backendai_ctl.services import dropins
 from backendai_ctl.site.values import WILDCARDS
 from backendai_ctl.topology import bridge, container_engine, layout, listeners
 from backendai_ctl.topology.here import is_here
-from backendai_ctl.topology.listeners import ANY_PORT, Listener
+from backendai_ctl.topology.listeners import Listener
 
 HOSTS = Path("/etc/hosts")
 _METADATA = re.compile(r'^metadata-server-bind-host = "([^"]+)"', re.MULTILINE)
@@ -130,7 +130,7 @@ def name_servers(ctx: Context) -> Result:
 
 def ports(ctx: Context) -> Result:
     """Every port that a component of this host wants is free or its own."""
-    wanted = [listener for listener in _wanted(ctx) if listener.ports != ANY_PORT]
+    wanted = listeners.numbered(_wanted(ctx))
     results = []
     taken: set[tuple[int, str]] = set()
     for found in _sockets():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -89,7 +90,7 @@ class Target:
     def password(self) -> str:
         return database_password(self.ctx, self.database)
 
-    @property
+    @cached_property
     def account(self) -> tuple[int, int]:
         """UID and GID by which programs work on it: its component's, the manager's, else the site's."""
         known = self.ctx.facts.components

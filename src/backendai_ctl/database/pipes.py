@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shlex
 import shutil
 import subprocess
@@ -36,8 +35,7 @@ def bound(ctx: Context, argv: Sequence[str], account: tuple[int, int] | None = N
             f"{argv[0]} is not installed",
             hint="install PostgreSQL's programs: apt install backendai-postgresql",
         )
-    account = account or (ctx.owner if os.geteuid() == 0 else (0, 0))
-    return as_other([found, *argv[1:]], *account)
+    return as_other([found, *argv[1:]], *(account or ctx.owner))
 
 
 @contextmanager

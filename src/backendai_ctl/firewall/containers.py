@@ -76,7 +76,7 @@ def servers_of(site: Site) -> list[str]:
 
 def chain(ctx: Context, wanted: Closed) -> list[str]:
     """The chain as lines for nft; it uses the sets nodes4, nodes6, closed4 and closed6."""
-    every = [x for x in listeners.of_site(ctx) if x.ports != listeners.ANY_PORT]
+    every = listeners.numbered(listeners.of_site(ctx))
     # Of the app proxy's workers the apps alone: no session opens an app.
     carriers = ctx.facts.carriers()
     users = [
@@ -86,7 +86,7 @@ def chain(ctx: Context, wanted: Closed) -> list[str]:
         and (x.component not in carriers or x.what in ctx.facts.components[x.component].opens)
     ]
     # Other applications of this host keep their ports, which the site has on other nodes perhaps.
-    here = [x for x in listeners.expected(ctx) if x.ports != listeners.ANY_PORT]
+    here = listeners.numbered(listeners.expected(ctx))
     own = ports(x.ports for x in here if x not in users and x.bound != "bridge")
     served = ports(x.ports for x in users)
     lines = [

@@ -109,7 +109,7 @@ def _refuse_what_has_no_nodes(ctx: Context) -> None:
 
 def _incoming(ctx: Context) -> list[str]:
     """The chain of a node: other nodes may connect, users to what is theirs, nobody else."""
-    found = [x for x in listeners.expected(ctx) if x.ports != listeners.ANY_PORT]
+    found = listeners.numbered(listeners.expected(ctx))
     nodes = ports(x.ports for x in found if x.bound in ("agent", "any"))
     users = ports(x.ports for x in found if x.bound == "listen")
     lines = [

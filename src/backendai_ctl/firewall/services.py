@@ -19,11 +19,11 @@ CHAIN = "from_services"
 
 def permitted(ctx: Context) -> dict[str, list[tuple[int, int]]]:
     """Names of the services of this host -> the ports (first, last) to which each connects."""
-    every = _listening(ctx)
-    return {
-        service.name: [x.ports for x in every if service.name in connecting(ctx.facts, x)]
-        for service in _services(ctx)
-    }
+    found: dict[str, list[tuple[int, int]]] = {service.name: [] for service in _services(ctx)}
+    for listener in _listening(ctx):
+        for name in connecting(ctx.facts, listener) & found.keys():
+            found[name].append(listener.ports)
+    return found
 
 
 def _services(ctx: Context) -> list[Component]:
@@ -34,7 +34,7 @@ def _services(ctx: Context) -> list[Component]:
 
 
 def _listening(ctx: Context) -> list[listeners.Listener]:
-    return [x for x in listeners.of_site(ctx) if x.ports != listeners.ANY_PORT]
+    return listeners.numbered(listeners.of_site(ctx))
 
 
 def _by_account(ctx: Context) -> dict[int, list[tuple[int, int]]]:

@@ -103,6 +103,11 @@ def _containers(ctx: Context) -> list[Listener]:
     return [apps] if used.own else [_STREAMS, apps]
 
 
+def numbered(found: Iterable[Listener]) -> list[Listener]:
+    """Those whose port is known beforehand."""
+    return [listener for listener in found if listener.ports != ANY_PORT]
+
+
 def bind(ctx: Context, component: str, what: str) -> str:
     """The address on which a component of this host listens."""
     return address(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from backendai_ctl.site import reference
 from backendai_ctl.site.schema import Site
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
@@ -22,4 +23,10 @@ def _examples() -> list[str]:
     return found
 
 
+def _whole() -> str:
+    lines = [line[4:] for line in reference.markdown().splitlines() if line.startswith("    ")]
+    return "\n".join(lines[lines.index("[site]") :])
+
+
 EXAMPLES = _examples()
+EXAMPLE = _whole()  # the whole site file of the reference

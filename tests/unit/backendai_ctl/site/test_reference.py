@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tomllib
-from guides import EXAMPLES
+from guides import EXAMPLE, EXAMPLES
 
 from backendai_ctl.facts import Facts
 from backendai_ctl.site import reference
@@ -48,10 +48,8 @@ def test_tables_and_their_keys_are_on_the_page() -> None:
 
 
 def test_the_example_is_a_good_site_file(facts: Facts) -> None:
-    lines = [line[4:] for line in reference.markdown().splitlines() if line.startswith("    ")]
-    text = "\n".join(lines[lines.index("[site]") :])
-    assert tomllib.loads(text)["storage"]["volumes"]["home"]["kind"] == "nfs"
-    facts.paths.site_file.write_text(text)
+    assert tomllib.loads(EXAMPLE)["storage"]["volumes"]["home"]["kind"] == "nfs"
+    facts.paths.site_file.write_text(EXAMPLE)
     assert load(facts.paths.site_file, facts).network.ports == {"webserver": {"http": 8443}}
 
 
