@@ -118,12 +118,16 @@ def readme_of(text: str, old: Release, new: Release) -> str:
 @contextmanager
 def kept(root: Path) -> Iterator[None]:
     """All files as they were, if the block fails or is interrupted."""
-    before = {name: (root / name).read_bytes() for name in EDITED if (root / name).exists()}
+    paths = [root / name for name in EDITED]
+    before = {path: path.read_bytes() if path.exists() else None for path in paths}
     try:
         yield
     except BaseException:
-        for name, content in before.items():
-            (root / name).write_bytes(content)
+        for path, content in before.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(content)
         raise
 
 

@@ -71,11 +71,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_failure_leaves_everything_as_it_was(checkout: Path) -> None:
-    table = checkout / bump.TABLE
+    table, summary = checkout / bump.TABLE, checkout / bump.PREVIOUS
     with pytest.raises(KeyboardInterrupt), bump.kept(checkout):
         table.write_text("half")
+        summary.write_text("{}")
         raise KeyboardInterrupt
     assert table.read_text() == TABLE
+    assert not summary.exists(), "it was not there"
 
 
 def test_edits_that_nobody_committed_are_not_lost(checkout: Path) -> None:
