@@ -178,6 +178,7 @@ def backendai_component(
     serves=None,
     opens=None,
     secrets=(),
+    etcd_keys=None,
     database=None,
     volumes=None,
     engine=False,
@@ -215,13 +216,15 @@ def backendai_component(
     uses: servers it logs in to; calls: {"COMPONENT:WHAT": "each" of the site, or the "nearest"}; serves:
     {what for: "users" or "nodes"} of the ports to which others than this host come; opens: {what for:
     [first port, last, "users" or "containers"]} besides `listens`; secrets: generated ones that it holds;
+    etcd_keys: {prefix of keys below /sorna/NAMESPACE/: "read", "write", or "own", which is to write below the
+    names of its node's agents there} for its login at etcd, which may do nothing else;
     database: {name, default (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own),
     create (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
     """
     known = (
         "name summary description distributions runs pex command program config credentials tls listens "
-        "health metrics environment after memory resident uses calls serves opens secrets database "
-        "volumes engine hardening private_loader files licenses dependencies suggests replaces "
+        "health metrics environment after memory resident uses calls serves opens secrets etcd_keys "
+        "database volumes engine hardening private_loader files licenses dependencies suggests replaces "
         "extends devices groups libraries"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
@@ -277,6 +280,7 @@ def backendai_component(
                 serves=dict(serves or {}),
                 opens=dict(opens or {}),
                 secrets=[*secrets, *([f"database-{database['name']}"] if database else [])],
+                etcd_keys=dict(etcd_keys or {}),
                 resident=resident,
                 volumes=bool(volumes),
                 database=database,

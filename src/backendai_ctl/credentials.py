@@ -7,6 +7,7 @@ messages.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from backendai_ctl.context import Context
@@ -26,11 +27,21 @@ def cache_password(ctx: Context) -> str:
     return _password(ctx, ctx.site.cache.password_file, "cache-password")
 
 
-def etcd_password(ctx: Context) -> str | None:
-    """Password of the services' user in etcd; None where the site uses etcd without login."""
-    if ctx.site.etcd.user is None:
+@dataclass(frozen=True)
+class Login:
+    """Not to be printed."""
+
+    user: str
+    password: str
+
+
+def etcd_login(ctx: Context, component: str) -> Login | None:
+    """How a service of this host logs in to etcd; None where the site uses etcd without login."""
+    etcd = ctx.site.etcd
+    if etcd.user is None:
         return None
-    return _password(ctx, ctx.site.etcd.password_file, "etcd-password")
+    secret = ctx.facts.components[component].etcd_secret
+    return Login(etcd.user_of(component, ctx.node), _password(ctx, etcd.password_file, secret))
 
 
 def read_password(path: Path) -> str:

@@ -103,10 +103,18 @@ class Component:
     # What for -> (first port, last, who comes: as in `serves`, or "containers") besides `ports`.
     opens: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()  # names of generated secrets that it holds
+    # Prefix of keys below those of the services -> "read", "write", or "own": to write below the names of
+    # the agents of its node.
+    etcd_keys: dict[str, str] = field(default_factory=dict)
     resident: int = 0  # MB of memory once all is up, as measured on two cores
     volumes: bool = False  # it works on users' folders
     database: Database | None = None
     user: str = ""  # the account it runs as; empty: the site's, whose the files of users are
+
+    @property
+    def etcd_secret(self) -> str:
+        """The secret that is the password of its login at the site's own etcd; empty: it has none."""
+        return f"etcd-{self.name}" if self.etcd_keys else ""
 
 
 @dataclass(frozen=True)
@@ -227,7 +235,7 @@ class Facts:
         """Names of the secrets that are generated at a site -> the components and servers that hold each."""
         found: dict[str, set[str]] = {}
         for name, service in self.services().items():
-            for secret in service.secrets:
+            for secret in (*service.secrets, *filter(None, [service.etcd_secret])):
                 found.setdefault(secret, set()).add(name)
         return {secret: frozenset(found[secret]) for secret in sorted(found)}
 

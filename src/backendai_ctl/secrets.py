@@ -23,6 +23,10 @@ class Secrets:
         str, Collection[str]
     ]  # name of each secret -> components and servers that hold it
 
+    def of_node(self, node: str) -> Secrets:
+        """What was made for another node alone."""
+        return Secrets(self.folder / "nodes" / node, self.holders)
+
     def path(self, name: str) -> Path:
         if name not in self.holders:
             raise KeyError(name)
@@ -44,4 +48,5 @@ class Secrets:
     def create(self, name: str) -> None:
         """Make the secret unless it exists."""
         if not self.exists(name):
+            files.make_folder(self.folder, mode=0o700)
             files.write(self.path(name), random.token_urlsafe(32) + "\n", mode=0o600)

@@ -193,6 +193,7 @@ def refuse_unknown(
         ("uses", facts.get("uses", ()), services),
         ("calls", facts.get("calls", ()), known),
         ("serves", facts.get("serves", ()), ports),
+        ("etcd_keys", facts.get("etcd_keys", {}).values(), ("read", "write", "own")),
     ):
         if wrong := [name for name in named if name not in there]:
             near = get_close_matches(wrong[0], there, n=1)

@@ -3,7 +3,7 @@
     sql(host, "SELECT 1", "backendai")   as PostgreSQL's superuser; text, unaligned
     as_superuser("pg_dump", "backendai") the same for any program of PostgreSQL: words for host.run
     PSQL                                 its psql for shell scripts: f"{PSQL} -d backendai -c ..."
-    etcdctl(host, "get --prefix /")      as etcd's root; `user="backendai"` as the services do
+    etcdctl(host, "get --prefix /")      as etcd's root; `user="manager"` as that does
     ETCDCTL, ETCDCTL_AS                  for shell scripts: without a login, and with (`ETCDCTL_AS["root"]`)
     valkey(host, "get key")              with the password of the cache
     VALKEY, VALKEY_LOGGED_IN             for shell scripts: without a password, and with
@@ -56,8 +56,11 @@ def as_superuser(program: str, *words: str) -> list[str]:
 PSQL = shlex.join(as_superuser("psql", "-X", "-q"))
 ETCDCTL = f"{SERVERS}/etcd/bin/etcdctl --endpoints=127.0.0.1:{PORTS['etcd']}"
 ETCDCTL_AS = {
-    user: f'ETCDCTL_USER={user} ETCDCTL_PASSWORD="$(cat {SECRETS}/{secret})" {ETCDCTL}'
-    for user, secret in (("root", "etcd-root-password"), ("backendai", "etcd-password"))
+    who: f'ETCDCTL_USER={user} ETCDCTL_PASSWORD="$(cat {SECRETS}/{secret})" {ETCDCTL}'
+    for who, user, secret in (
+        ("root", "root", "etcd-root-password"),
+        *((name, f"backendai-{name}", f"etcd-{name}") for name in ("agent", "manager")),
+    )
 }
 VALKEY = f"{SERVERS}/valkey/bin/valkey-cli -p {PORTS['valkey']}"
 VALKEY_LOGGED_IN = f'REDISCLI_AUTH="$(cat {SECRETS}/cache-password)" {VALKEY}'

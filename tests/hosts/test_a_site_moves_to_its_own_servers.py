@@ -107,7 +107,7 @@ def test_everything_is_moved_and_the_old_servers_rest(host: Host) -> None:
     assert own.etcdctl(host, "get --print-value-only /sorna/local/config/redis/addr") == (
         "127.0.0.1:8110"
     )
-    assert own.etcdctl(host, f"get --print-value-only {SOON}", user="backendai") == KEYS[SOON]
+    assert own.etcdctl(host, f"get --print-value-only {SOON}", user="manager") == KEYS[SOON]
     emails = set(own.sql(host, "SELECT email FROM users", "backendai").split())
     seen = users_seen(host)  # the first page of them
     assert len(seen) >= 10 and seen <= emails

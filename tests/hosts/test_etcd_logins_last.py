@@ -1,7 +1,6 @@
-"""Promise: etcd wants a password, and a service that logged in once stays logged in.
+"""Promise: etcd wants a password from everybody, and a login lets each service do what it needs alone.
 
-Backend.AI's client never renews its login: with etcd's defaults a restart of etcd, or five quiet
-minutes, would cut every service off until it is restarted.
+A login lasts: with etcd's defaults a restart of etcd, or five quiet minutes, would end it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from host import Host
 from own_servers import ETCDCTL, ETCDCTL_AS, PORTS, UNITS, VALKEY, VALKEY_LOGGED_IN, main_pid
 
 PYTHON = "/opt/backendai/current/bin/python"
-PASSWORD = "/etc/backendai/secrets/etcd-password"
+PASSWORD = "/etc/backendai/secrets/etcd-manager"
 # Holds one connection of the release's own client, as the services do, while etcd restarts.
 CLIENT = f"""
 import asyncio, json, pathlib, subprocess
@@ -21,7 +20,7 @@ from etcd_client import Client, ConnectOptions
 
 async def main():
     password = pathlib.Path("{PASSWORD}").read_text().strip()
-    options = ConnectOptions().with_user("backendai", password).with_timeout(5)
+    options = ConnectOptions().with_user("backendai-manager", password).with_timeout(5)
     said = []
     async with Client(["http://127.0.0.1:{PORTS["etcd"]}"], connect_options=options).connect(options) as etcd:
         await etcd.put(b"/sorna/local/test", b"1")
@@ -51,7 +50,8 @@ def test_a_login_lasts_for_years(configured: Host) -> None:
         "import base64, http.client, json, pathlib, time;"
         f"c = http.client.HTTPConnection('127.0.0.1', {PORTS['etcd']});"
         f"p = pathlib.Path('{PASSWORD}').read_text().strip();"
-        "c.request('POST', '/v3/auth/authenticate', json.dumps({'name': 'backendai', 'password': p}));"
+        "login = json.dumps({'name': 'backendai-manager', 'password': p});"
+        "c.request('POST', '/v3/auth/authenticate', login);"
         "t = json.loads(c.getresponse().read())['token'].split('.')[1];"
         "print(json.loads(base64.urlsafe_b64decode(t + '==='))['exp'] - time.time())"
     )
@@ -66,12 +66,28 @@ def test_without_the_password_nobody_reads_or_writes(configured: Host, user: str
         assert "user name is empty" in result.stderr
 
 
-def test_the_services_user_reaches_the_services_keys_alone(configured: Host) -> None:
-    login = ETCDCTL_AS["backendai"]
-    assert configured.sh(f"{login} get --prefix /sorna/local/config/ --keys-only")
-    for words in ("get --prefix /backendai-packaged/", "put /sorna/other/x 1", "user list"):
+def test_no_service_reaches_other_keys_than_those_of_services(configured: Host) -> None:
+    for login in (ETCDCTL_AS["manager"], ETCDCTL_AS["agent"]):
+        assert configured.sh(f"{login} get --prefix /sorna/local/config/ --keys-only")
+        for words in ("get --prefix /backendai-packaged/", "put /sorna/other/x 1", "user list"):
+            denied = configured.run(["/bin/sh", "-c", f"{login} {words}"])
+            assert "permission denied" in denied.stderr
+
+
+def test_an_agent_changes_no_setting_and_learns_nothing_of_storage(configured: Host) -> None:
+    """Whoever has taken a node over could send all others to servers of his own."""
+    login = ETCDCTL_AS["agent"]
+    for words in (
+        "put /sorna/local/config/redis/addr 192.0.2.1:6379",
+        "put /sorna/local/volumes/proxies/local/manager_api http://192.0.2.1",
+        "del /sorna/local/config/redis/password",
+        "put /sorna/local/manager/status frozen",
+        "get --prefix /sorna/local/ai/",
+    ):
         denied = configured.run(["/bin/sh", "-c", f"{login} {words}"])
-        assert "permission denied" in denied.stderr
+        assert "permission denied" in denied.stderr, words
+    secret = configured.sh("cat /etc/backendai/secrets/storage-manager")
+    assert secret not in configured.sh(f"{ETCDCTL_AS['root']} get --prefix /")
 
 
 def test_valkey_wants_its_password_from_everybody(configured: Host) -> None:
@@ -90,7 +106,7 @@ def test_valkey_wants_its_password_from_everybody(configured: Host) -> None:
 
 
 def test_no_process_shows_a_password(configured: Host) -> None:
-    names = ("cache-password", "etcd-password", "etcd-root-password", "etcd-token")
+    names = ("cache-password", "etcd-agent", "etcd-manager", "etcd-root-password", "etcd-token")
     shown = configured.sh(
         "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '"
     )

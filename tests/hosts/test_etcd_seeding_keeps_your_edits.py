@@ -21,7 +21,7 @@ SITE = "/etc/backendai/site.toml"
 COPIES = "/var/backups/backendai/etcd-*.json"
 INFO = "volumes/exposed_volume_info"
 CLIENT = "volumes/proxies/local/client_api"
-SECRETS = ("cache-password", "storage-manager", "etcd-password", "etcd-root-password")
+SECRETS = ("cache-password", "storage-manager", "etcd-manager", "etcd-root-password")
 
 
 def ctl(host: Host, *words: str) -> Any:

@@ -58,7 +58,7 @@ def _private(path: Path, forbidden: int) -> Result:
 
 def _ours(ctx: Context) -> Iterator[Path]:
     paths = ctx.paths
-    yield from (path for path in sorted(paths.secrets.glob("*")) if path.is_file())
+    yield from (path for path in sorted(paths.secrets.rglob("*")) if path.is_file())
     configs = [paths.config / component.config for component in ctx.facts.components.values()]
     servers = ctx.facts.servers.values()
     configs += [paths.config / path for server in servers for path in server.templates]

@@ -146,7 +146,7 @@ def etcd(ctx: Context) -> Result:
     if access.seeds(ctx):
         access.connect(ctx).prefix(access.own_prefix(ctx))  # as backendai-ctl does
     members = [_member(ctx, client, endpoint) for endpoint in ctx.site.etcd.endpoints]
-    saw = f"logged in as {ctx.site.etcd.user or 'nobody'}, {kept} settings of the services"
+    saw = f"logged in as {client.user or 'nobody'}, {kept} settings of the services"
     if not kept:
         return fail(saw, "run: backendai-ctl etcd seed")
     return worst([ok(saw), *members], fine="; ".join([saw, *(m.message for m in members)]))

@@ -44,17 +44,20 @@ def seeds(ctx: Context) -> bool:
 def connect(ctx: Context) -> Client:
     """A client for backendai-ctl; nothing is sent yet. Problem if a password is missing."""
     if administered(ctx):
-        return _client(ctx, ROOT, ctx.secrets.get("etcd-root-password"))
+        return connect_as(ctx, ROOT, ctx.secrets.get("etcd-root-password"))
     return connect_as_service(ctx)
 
 
 def connect_as_service(ctx: Context) -> Client:
-    """A client with the login that the services have."""
-    user, password = ctx.site.etcd.user, credentials.etcd_password(ctx)
-    return _client(ctx, user or "", password or "")
+    """A client with the login that a service of this host has, of several the first's."""
+    using = ctx.facts.using("etcd")
+    component = next(filter(ctx.here, using), using[0])
+    login = credentials.etcd_login(ctx, component)
+    return connect_as(ctx, login.user, login.password) if login else connect_as(ctx, "", "")
 
 
-def _client(ctx: Context, user: str, password: str) -> Client:
+def connect_as(ctx: Context, user: str, password: str) -> Client:
+    """A client with some login; empty: none."""
     server = ctx.site.etcd
     try:
         tls = client_tls(server)

@@ -6,7 +6,6 @@ Keys and values are text; bytes that are no UTF-8 survive a round trip.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
@@ -213,16 +212,6 @@ class Client:
             said = answer.get("message") or answer.get("error") or f"HTTP {status}"
             raise Refused(endpoint, int(answer.get("code", 0)), str(said))
         return dict(answer)
-
-
-def claims(token: str) -> dict[str, Any]:
-    """What a signed token (JWT) says: exp (Unix time), revision (of users); {} for another kind."""
-    try:
-        _, payload, _ = token.split(".")
-        found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, binascii.Error):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def end_of(prefix: str) -> str:

@@ -49,7 +49,6 @@ def _volumes(ctx: Context) -> dict[str, str]:
         proxy = {
             "client_api": addresses.public_url(ctx, "storage-proxy", "client", node),
             "manager_api": addresses.internal_url(ctx, "storage-proxy", "manager", node),
-            "secret": ctx.secrets.get("storage-manager"),
             "ssl_verify": "true",
         }
         if ctx.site.agent.sftp:

@@ -1,27 +1,40 @@
-"""Logins of the etcd that we look after: root, and the services' user with a role for its keys.
+"""Users of the etcd that we look after: root, and each service's own with a role for the keys it needs.
 
-Every call may be repeated after a kill at any instant: what is there already is no error.
+Where the site file gives one password for all services, they are one user with a role for all their keys.
+What users can do is in BUILD files (`etcd_keys`). Every call may be repeated after a kill at any instant:
+what is there already is no error.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from backendai_ctl import credentials
 from backendai_ctl.context import Context
-from backendai_ctl.etcd.access import ROOT, connect, connect_as_service, services_prefix
-from backendai_ctl.etcd.client import Client, Refused, claims, end_of
+from backendai_ctl.etcd.access import ROOT, connect, connect_as, services_prefix
+from backendai_ctl.etcd.client import Client, Refused, end_of
+from backendai_ctl.secrets import Secrets
+from backendai_ctl.topology import layout
+from backendai_ctl.topology.holders import of_nodes
 
 _THERE = ("already exists",)
 _GONE = ("not found", "is not granted")
+_PING = "_"  # the key that upstream's client reads to learn whether etcd answers
+_RIGHTS = {"read": "READ", "write": "READWRITE", "own": "READWRITE"}
+
+Permission = dict[str, str]
 
 
-def login_flag(ctx: Context) -> Path:
-    """Holds the revision of etcd's users with which the services of this host logged in."""
-    return ctx.paths.ctl / "etcd-login"
+@dataclass(frozen=True)
+class _Login:
+    """A user, whose role has its name. Not to be printed."""
+
+    user: str
+    password: str
+    permissions: tuple[Permission, ...]
 
 
 def enabled(client: Client) -> bool:
@@ -29,57 +42,124 @@ def enabled(client: Client) -> bool:
     return bool(client.login())
 
 
-def revision(client: Client) -> int:
-    """Of users and roles. Signed tokens given out before it changed are refused for ever."""
-    return int(claims(client.login()).get("revision", 0))
-
-
 def missing(ctx: Context) -> list[tuple[str, str]]:
-    """What the services lack to work with etcd: (about, what would be done)."""
-    client, user = connect(ctx), ctx.site.etcd.user or ""
+    """What services lack to work with etcd, and who could and should not: (about, what would be done)."""
+    client, wanted = connect(ctx), list(_wanted(ctx))
     if not enabled(client):
-        return [("etcd", f"require a login; users {ROOT} and {user}")]
-    try:
-        roles = client.call("auth/user/get", {"name": user}).get("roles", [])
-    except Refused as refused:
-        _unless(refused, _GONE)
-        return [(f"etcd user {user}", "create it")]
-    found = []
-    if user not in roles or not _granted(client, ctx):
-        prefix = services_prefix(ctx)
-        found.append((f"etcd role {user}", f"allow it to read and write {prefix}"))
-    try:
-        connect_as_service(ctx).login()
-    except Refused:
-        found.append((f"etcd user {user}", "set its password"))
-    return found
+        names = ", ".join([ROOT, *(login.user for login in wanted)])
+        return [("etcd", f"require a login; users {names}")]
+    there = _names(client)
+    found = [row for login in wanted for row in _missing(ctx, client, there, login)]
+    return found + [
+        (f"etcd user {user}", "remove it: no service has it") for user in _left(ctx, there)
+    ]
 
 
 def create(ctx: Context) -> None:
-    """Make users and role what they should be, and require a login from then on."""
-    client, user = connect(ctx), ctx.site.etcd.user or ""
+    """Make users and roles what they should be, and require a login from then on."""
+    client = connect(ctx)
     if not enabled(client):
         # Without authentication nobody can tell whether root's password is ours: set it.
         _user(client, ROOT, ctx.secrets.get("etcd-root-password"))
         client.call("auth/user/grant", {"user": ROOT, "role": ROOT})
-    _user(client, user, credentials.etcd_password(ctx) or "")
-    _tolerant(client, "auth/role/add", {"name": user}, _THERE)
-    if not _granted(client, ctx):
-        client.call("auth/role/grant", {"name": user, "perm": _permission(ctx)})
-    client.call("auth/user/grant", {"user": user, "role": user})
+    there = _names(client)
+    for login in _wanted(ctx):
+        # Each change ends the tokens of all: what is as it should be is left alone.
+        if not enabled(client) or list(_missing(ctx, client, there, login)):
+            _make(client, login)
+    for user in _left(ctx, there):
+        _delete(client, user)
     if not enabled(client):
         client.call("auth/enable", {})
 
 
 def remove(ctx: Context) -> None:
-    """Require no login any more; without our users and role."""
-    client, user = connect(ctx), ctx.site.etcd.user or ""
+    """Require no login any more; without our users and roles."""
+    client = connect(ctx)
     if enabled(client):
         client.call("auth/disable", {})
         client.login()
-    for name in (user, ROOT):
-        _tolerant(client, "auth/user/delete", {"name": name}, _GONE)
-    _tolerant(client, "auth/role/delete", {"role": user}, _GONE)
+    for user in (*(login.user for login in _wanted(ctx)), *_left(ctx, _names(client)), ROOT):
+        _delete(client, user)
+
+
+def _wanted(ctx: Context) -> Iterator[_Login]:
+    """The logins of the whole site."""
+    etcd, facts = ctx.site.etcd, ctx.facts
+    using = [name for name in facts.using("etcd") if ctx.here(name)]
+    if not etcd.logins:
+        login = credentials.etcd_login(ctx, using[0]) if using else None
+        if login:
+            yield _Login(login.user, login.password, (_permission(ctx, "", "write"),))
+        return
+    of_others = ((node, ctx.secrets.of_node(node), secret) for node, secret in of_nodes(ctx))
+    here = ((ctx.node, ctx.secrets, facts.components[name].etcd_secret) for name in using)
+    for node, secrets, secret in (*here, *of_others):
+        yield _login(ctx, node, secrets, secret)
+
+
+def _login(ctx: Context, node: str, secrets: Secrets, secret: str) -> _Login:
+    components = ctx.facts.components.values()
+    component = next(one for one in components if one.etcd_secret == secret)
+    given = [
+        _permission(ctx, key, right)
+        for prefix, right in component.etcd_keys.items()
+        for key in (_of_agents(ctx, prefix, node) if right == "own" else [prefix])
+    ]
+    user = ctx.site.etcd.user_of(component.name, node)
+    return _Login(user, secrets.get(secret), (*given, _permission(ctx, _PING, "read")))
+
+
+def _of_agents(ctx: Context, prefix: str, node: str) -> list[str]:
+    """Prefixes of what agents of a node keep: its own, and that of folders by SFTP.
+
+    An agent of an earlier release has the whole name of its host, which begins as the node's.
+    """
+    if not node:
+        return [f"{prefix}/"]
+    agent = layout.agent_id(node)
+    return [f"{prefix}/{agent}{end}" for end in ("/", ".", f"-{layout.SFTP}/")]
+
+
+def _missing(
+    ctx: Context, client: Client, there: set[str], login: _Login
+) -> Iterator[tuple[str, str]]:
+    about = f"etcd user {login.user}"
+    if login.user not in there:
+        yield about, "create it"
+        return
+    roles = client.call("auth/user/get", {"name": login.user}).get("roles", [])
+    if login.user not in roles or _not_granted(client, login):
+        yield f"etcd role {login.user}", "allow it to read and write the keys it needs"
+    try:
+        connect_as(ctx, login.user, login.password).login()
+    except Refused:
+        yield about, "set its password"
+
+
+def _make(client: Client, login: _Login) -> None:
+    _user(client, login.user, login.password)
+    _tolerant(client, "auth/role/add", {"name": login.user}, _THERE)
+    for permission in _not_granted(client, login):
+        client.call("auth/role/grant", {"name": login.user, "perm": permission})
+    client.call("auth/user/grant", {"user": login.user, "role": login.user})
+
+
+def _names(client: Client) -> set[str]:
+    return set(client.call("auth/user/list", {}).get("users", []))
+
+
+def _left(ctx: Context, there: set[str]) -> list[str]:
+    """Users that were services' and are no longer: of a node that the site file does not name any more."""
+    name = ctx.site.etcd.user or ""
+    ours = {user for user in there if user == name or user.startswith(f"{name}-")}
+    return sorted(ours - {login.user for login in _wanted(ctx)})
+
+
+def _delete(client: Client, name: str) -> None:
+    _tolerant(client, "auth/user/delete", {"name": name}, _GONE)
+    if name != ROOT:
+        _tolerant(client, "auth/role/delete", {"role": name}, _GONE)
 
 
 def _user(client: Client, name: str, password: str) -> None:
@@ -91,20 +171,23 @@ def _user(client: Client, name: str, password: str) -> None:
         client.call("auth/user/changepw", body)
 
 
-def _granted(client: Client, ctx: Context) -> bool:
+def _not_granted(client: Client, login: _Login) -> list[Permission]:
+    """What its role lacks."""
     try:
-        answer = client.call("auth/role/get", {"role": ctx.site.etcd.user})
+        answer = client.call("auth/role/get", {"role": login.user})
     except Refused as refused:
         _unless(refused, _GONE)
-        return False
-    return _permission(ctx) in answer.get("perm", [])
+        return list(login.permissions)
+    # etcd leaves out what is 0, which is READ.
+    has = [{"permType": "READ", **given} for given in answer.get("perm", [])]
+    return [wanted for wanted in login.permissions if wanted not in has]
 
 
-def _permission(ctx: Context) -> dict[str, str]:
-    prefix = services_prefix(ctx)
+def _permission(ctx: Context, key: str, right: str) -> Permission:
+    prefix = services_prefix(ctx) + key
     ends = {"key": prefix, "range_end": end_of(prefix)}
-    encoded = {name: base64.b64encode(key.encode()).decode() for name, key in ends.items()}
-    return {"permType": "READWRITE", **encoded}
+    encoded = {name: base64.b64encode(end.encode()).decode() for name, end in ends.items()}
+    return {"permType": _RIGHTS[right], **encoded}
 
 
 def _tolerant(client: Client, path: str, body: Mapping[str, Any], fine: tuple[str, ...]) -> None:

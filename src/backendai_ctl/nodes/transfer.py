@@ -218,8 +218,12 @@ def _whole(ctx: Context, text: str) -> Site:
 
 
 def _secrets(ctx: Context, given: Context) -> Mapping[str, str]:
-    names = holders.needed(given)
-    return {f"secrets/{name}": f"{ctx.secrets.get(name)}\n" for name in names}
+    own = {name for node, name in holders.of_nodes(ctx) if node == given.node}
+    places = {
+        name: ctx.secrets.of_node(given.node) if name in own else ctx.secrets
+        for name in holders.needed(given)
+    }
+    return {f"secrets/{name}": f"{place.get(name)}\n" for name, place in places.items()}
 
 
 def _certificates(ctx: Context, given: Context, *, dry_run: bool) -> Mapping[str, str]:

@@ -174,6 +174,7 @@ def _names(ctx: Context) -> dict[str, object]:
         "asked_at": reachable(site.network.listen),  # by this host, what listens for users
         "managers": _managers(ctx),
         "proxy": _proxy(ctx),
+        "storage_proxies": layout.storage_proxies(site, ctx.facts),
         "worker": _worker(ctx),
         "apps_domain": layout.apps_domain(site, ctx.facts, ctx.node),
         "workers": lambda component: workers.workers(ctx.facts.components[component]),
@@ -195,7 +196,7 @@ def _names(ctx: Context) -> dict[str, object]:
         "file_browser_image": lambda: buttons.file_browser(ctx),
         "ssh_image": lambda: buttons.ssh(ctx),
         "cache_password": lambda: credentials.cache_password(ctx),
-        "etcd_password": lambda: credentials.etcd_password(ctx),
+        "etcd_login": lambda component: credentials.etcd_login(ctx, component),
     }
 
 
@@ -275,8 +276,8 @@ def _agent_id(ctx: Context) -> str:
     """
     made = files.read(base_path(ctx, ctx.facts.components["agent"]))
     if made is None:
-        return f"i-{ctx.node or socket.gethostname()}"
-    return str(tomllib.loads(made)["agent"].get("id") or f"i-{socket.gethostname()}")
+        return layout.agent_id(ctx.node or socket.gethostname())
+    return str(tomllib.loads(made)["agent"].get("id") or layout.agent_id(socket.gethostname()))
 
 
 def _pair(text: str) -> dict[str, object]:

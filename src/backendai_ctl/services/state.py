@@ -14,7 +14,6 @@ from pathlib import Path
 from backendai_ctl.change import Change
 from backendai_ctl.context import Context
 from backendai_ctl.etcd import seed
-from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.platform import files, systemd
 from backendai_ctl.services import dropins, plugins
@@ -90,7 +89,7 @@ def fingerprint(ctx: Context, component: Component) -> str:
     if not isinstance(component, OwnServer):  # these know no authorities
         given.append(trust_file(ctx, component.name))  # read once; the file itself is in its mounts
     if component.name in ctx.facts.using("etcd"):
-        given += [login_flag(ctx), seed.flag(ctx)]  # etcd tells its clients of neither
+        given.append(seed.flag(ctx))  # etcd does not tell its clients
     for path in given:
         digest.update(f"\0{path}\0{files.read(path) or ''}".encode())
     return digest.hexdigest()

@@ -8,13 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from backendai_ctl.site import values
 from backendai_ctl.site.apps import Apps
@@ -207,11 +201,25 @@ class Etcd(Proxied):
     )
     namespace: Name = Field("local", description="Prefix of all keys is /sorna/NAMESPACE/.")
     user: Annotated[Identifier | None, BeforeValidator(values.none_if_empty)] = Field(
-        "backendai", description='User of the services; `""`: no login.'
+        "backendai",
+        description='User of the services; `""`: no login. In the etcd of the site each service of each '
+        "node has one of its own, whose name begins so, with rights to what it needs.",
     )
     password_file: AbsolutePath | None = Field(
-        None, description="File that holds the password. Default: generated (local servers only)."
+        None,
+        description="File that holds the password, of one for all. Default: generated (local servers only).",
     )
+
+    @property
+    def logins(self) -> bool:
+        """Whether each service has a login of its own."""
+        return self.user is not None and self.password_file is None
+
+    def user_of(self, component: str, node: str) -> str:
+        """The user that a service of a node logs in as; an empty node: the only host."""
+        if not self.logins:
+            return self.user or ""
+        return f"{self.user}-{component}" + (f"@{node}" if node else "")
 
 
 class Volume(Table):

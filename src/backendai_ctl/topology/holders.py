@@ -25,6 +25,17 @@ def required(ctx: Context) -> list[str]:
     return [name for name in needed(ctx) if not (joined(ctx) and holders[name] <= optional)]
 
 
+def of_nodes(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Node and secret of what this host makes for each other node alone: its services' logins."""
+    if not ctx.node or joined(ctx) or not ctx.site.etcd.logins:
+        return
+    for node in ctx.site.nodes:
+        if node != ctx.node:
+            for name in sorted(layout.components_of(ctx.site, ctx.facts, node)):
+                if secret := ctx.facts.components[name].etcd_secret:
+                    yield node, secret
+
+
 def joined(ctx: Context) -> bool:
     """Whether secrets and certificates of this host come from another node of the site."""
     return ctx.node != layout.origin(ctx.site, ctx.facts)
@@ -41,6 +52,11 @@ def _not_ours(ctx: Context) -> Iterator[str]:
     """Those that components elsewhere hold, or that the operator gave in a file."""
     site, facts = ctx.site, ctx.facts
     installed = set(facts.installed())
+    yield from (
+        component.etcd_secret
+        for name, component in facts.components.items()
+        if component.etcd_secret and not (site.etcd.logins and name in installed)
+    )
     if ctx.node and not joined(ctx):  # it makes those of all nodes
         installed |= {c for n in site.nodes for c in layout.components_of(site, facts, n)}
     servers = {
@@ -49,17 +65,12 @@ def _not_ours(ctx: Context) -> Iterator[str]:
     for name, holders in facts.holders().items():
         if not holders & (installed | servers):
             yield name
-    if ctx.node:  # a single host has all
-        if not installed & set(facts.using("valkey")):
-            yield "cache-password"
-        if not installed & set(facts.using("etcd")):
-            yield "etcd-password"
+    if ctx.node and not installed & set(facts.using("valkey")):  # a single host has all
+        yield "cache-password"
     for database in facts.databases():
         if site.database.of(database.name).password_file:
             yield database.secret
     if site.cache.password_file:
         yield "cache-password"
-    if site.etcd.password_file or site.etcd.user is None:
-        yield "etcd-password"
     if site.etcd.mode == "external" or site.etcd.user is None:
         yield from ("etcd-root-password", "etcd-token")

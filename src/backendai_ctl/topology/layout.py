@@ -163,6 +163,11 @@ def group_of(site: Site, name: str) -> str:
     return (node.resource_group if node else None) or site.agent.group
 
 
+def agent_id(host: str) -> str:
+    """What the manager knows the agent of a host by, unless that one was set up as another."""
+    return f"i-{host}"
+
+
 def apps_domain(site: Site, facts: Facts, name: str) -> str:
     """The domain in which apps have their names that a node's app proxy leads to; empty: they have ports."""
     nodes = running(site, facts, "appproxy-worker")

@@ -14,6 +14,7 @@ import browser
 import own_servers
 import pytest
 from host import Host
+from own_servers import ETCDCTL
 from scenario import EMAIL, VENV_PYTHON, changed, ctl
 from site_of_nodes import (
     ADDRESSES,
@@ -34,6 +35,7 @@ FOLDER = "shared"
 STRANGER = "10.77.0.99"  # in the networks of users, and no node
 RULES = "/etc/backendai/firewall.nft"
 ETCD = 8120
+LOGIN = "/etc/backendai/secrets/etcd-agent"
 # Ports by which nodes tell the management node what they measure.
 FIGURES = {
     "storage1": (16023, 8131),
@@ -148,7 +150,7 @@ def test_a_compute_node_joins_and_its_agent_is_alive(nodes: Site) -> None:
     assert before.returncode == 0 and "site.toml: write it" in before.stdout
     assert host.sh(SECRETS) == ""
     nodes.join("storage1", "compute1", "compute2")
-    assert host.sh(SECRETS).split() == ["cache-password", "etcd-password"]
+    assert host.sh(SECRETS).split() == ["cache-password", "etcd-agent"]
     assert host.run(["test", "-e", "/etc/backendai/tls/ca.key"]).returncode != 0
     agent = nodes.agent("compute1")
     assert agent["addr"] == f"tcp://{ADDRESSES['compute1']}:6001"
@@ -158,6 +160,26 @@ def test_a_compute_node_joins_and_its_agent_is_alive(nodes: Site) -> None:
     assert groups == [{"name": n, "wsproxy_addr": proxy} for n in ("default", "gpu")]
     nodes.agent("compute2")
     nodes.healthy()
+
+
+def test_a_node_writes_in_etcd_of_itself_alone(nodes: Site) -> None:
+    """By all that lies on its disk: who has taken one over is not on the way to the others."""
+    logins = {
+        name: f"ETCDCTL_USER=backendai-agent@{name} ETCDCTL_PASSWORD={nodes.hosts[name].sh('cat ' + LOGIN)}"
+        for name in ("compute1", "compute2")
+    }
+
+    def said(login: str, words: str) -> str:
+        done = nodes.mgmt.run(["/bin/sh", "-c", f"{login} {ETCDCTL} {words}"])
+        return done.stdout + done.stderr
+
+    mine, other = (f"/sorna/local/nodes/agents/i-{name}/ip" for name in logins)
+    assert ADDRESSES["compute1"] in said(logins["compute1"], f"get {mine}"), "it told so itself"
+    assert "OK" in said(logins["compute1"], f"put {mine} {ADDRESSES['compute1']}")
+    for words in (f"put {other} 10.77.0.99", f"get {other}", "put /sorna/local/config/x 1"):
+        assert "permission denied" in said(logins["compute1"], words)
+    crossed = logins["compute1"].replace("@compute1", "@compute2")
+    assert "authentication failed" in said(crossed, f"get {other}")
 
 
 def test_another_run_changes_nothing_anywhere(nodes: Site) -> None:

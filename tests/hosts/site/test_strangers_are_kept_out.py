@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import people as everybody
 import pytest
 from host import Host
+from own_servers import etcdctl
 from people import People
 from scenario import INSIDE, VENV_PYTHON
 from sealed import ADDRESS
@@ -94,6 +95,18 @@ def test_no_user_is_told_what_lets_the_manager_in(people: People) -> None:
     assert status == 200 and "https://" in json.dumps(said), said  # its address: it was found
     token = people.ann.host.check(["cat", "/etc/backendai/secrets/appproxy-api"]).stdout.strip()
     assert token and token not in json.dumps(said)
+
+
+def test_services_log_in_again_where_the_users_of_etcd_change(people: People) -> None:
+    """As when a node joins, or is shut out: etcd refuses every token that it gave before."""
+    asked = ("admin", "etcd", "get", "config/redis/addr")
+    before = people.admin.client(*asked)
+    host = people.ann.host
+    etcdctl(host, "user add somebody:else")
+    try:
+        assert people.admin.client(*asked) == before and ":8110" in before
+    finally:
+        etcdctl(host, "user delete somebody")
 
 
 def test_its_owner_opens_the_terminal_of_a_session(people: People, session: str) -> None:

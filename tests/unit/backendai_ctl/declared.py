@@ -90,6 +90,7 @@ GENERATED = sorted(
         secret
         for name, one in {**components(), **servers()}.items()
         if name in _BROUGHT or name in servers()
-        for secret in one.secrets
+        for secret in (*one.secrets, one.etcd_secret)
+        if secret
     }
 )

@@ -84,6 +84,7 @@ class FakeEtcd:
         if method == "kv/range":
             return {"header": self._header(), **self._range(body, user)}
         if method == "kv/deleterange":
+            self._allow(_text(body["key"]), user, write=True)
             for row in self._range(body, user).get("kvs", []):
                 self.put(_text(row["key"]), None)
             return {"header": self._header()}
@@ -179,7 +180,7 @@ class FakeEtcd:
         for op in body["success"]:
             ((kind, request),) = op.items()
             key = _text(request["key"])
-            self._allow(key, user)
+            self._allow(key, user, write=kind != "request_range")
             if kind == "request_range":
                 answers.append({"response_range": self._range(request, user)})
             elif kind == "request_put":
@@ -188,11 +189,12 @@ class FakeEtcd:
                 self.keys.pop(key, None)
         return {"succeeded": True, "responses": answers}
 
-    def _allow(self, key: str, user: str) -> None:
+    def _allow(self, key: str, user: str, *, write: bool = False) -> None:
         if user == ROOT:
             return
         for perm in self.roles.get(user, []) if user in self.grants.get(user, ()) else []:
-            if _text(perm["key"]) <= key < _text(perm["range_end"]):
+            enough = not write or perm["permType"] == "READWRITE"
+            if enough and _text(perm["key"]) <= key < _text(perm["range_end"]):
                 return
         raise Wrong(7, "etcdserver: permission denied")
 

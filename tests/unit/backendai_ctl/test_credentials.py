@@ -15,14 +15,17 @@ from backendai_ctl.site.schema import Cache, Database, DatabaseOf, Etcd, Site
 
 
 def test_generated_unless_a_file_is_named(ctx: Context, tmp_path: Path) -> None:
-    for name in ("database-manager", "database-coordinator", "cache-password", "etcd-password"):
+    for name in ("database-manager", "database-coordinator", "cache-password", "etcd-agent"):
         ctx.secrets.create(name)
     assert credentials.database_password(ctx, MANAGER) == ctx.secrets.get("database-manager")
     assert credentials.database_password(ctx, COORDINATOR) == ctx.secrets.get(
         "database-coordinator"
     )
     assert credentials.cache_password(ctx) == ctx.secrets.get("cache-password")
-    assert credentials.etcd_password(ctx) == ctx.secrets.get("etcd-password")
+    own = credentials.Login("backendai-agent", ctx.secrets.get("etcd-agent"))
+    assert credentials.etcd_login(ctx, "agent") == own
+    of_node = credentials.etcd_login(replace(ctx, node="gpu1"), "agent")
+    assert of_node == replace(own, user="backendai-agent@gpu1")
 
     given = tmp_path / "password"
     given.write_text("yours\n")
@@ -35,11 +38,11 @@ def test_generated_unless_a_file_is_named(ctx: Context, tmp_path: Path) -> None:
     yours = replace(ctx, site=site)
     assert credentials.database_password(yours, MANAGER) == "yours"
     assert credentials.cache_password(yours) == "yours"
-    assert credentials.etcd_password(yours) == "yours"
+    assert credentials.etcd_login(yours, "agent") == credentials.Login("backendai", "yours")
 
 
 def test_etcd_without_login_has_no_password(ctx: Context) -> None:
-    assert credentials.etcd_password(replace(ctx, site=Site(etcd=Etcd(user=None)))) is None
+    assert credentials.etcd_login(replace(ctx, site=Site(etcd=Etcd(user=None))), "agent") is None
 
 
 @pytest.mark.parametrize(

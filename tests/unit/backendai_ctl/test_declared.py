@@ -33,8 +33,11 @@ def test_a_template_takes_what_its_component_declares_and_nothing_else(name: str
     # The manager's rows hold some of its secrets, not its file.
     assert taken <= set(one.secrets)
     assert databases == ({one.database.name} if one.database else set())
-    for server, word in (("valkey", "cache_password"), ("etcd", "etcd_password")):
-        assert f"{word}()" not in text or server in one.uses, server
+    assert "cache_password()" not in text or "valkey" in one.uses
+    assert set(re.findall(r'\betcd_login\("([\w-]+)"\)', text)) == (
+        {name} if one.etcd_keys else set()
+    )
+    assert bool(one.etcd_keys) == ("etcd" in one.uses)
     assert ("postgresql" in one.uses) == bool(databases)
 
 

@@ -108,7 +108,7 @@ def test_an_export_is_for_the_owner_alone_and_shows_no_secret(
     said = run(mgmt, "export", "gpu1", "--output", str(file)).stdout
     assert file.stat().st_mode & 0o777 == 0o600
     assert "Passphrase, shown this once:" in said
-    for name in mgmt.paths.secrets.iterdir():
+    for name in filter(Path.is_file, mgmt.paths.secrets.rglob("*")):
         assert name.read_text().strip() not in said + file.read_text()
 
 

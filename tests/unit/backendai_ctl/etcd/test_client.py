@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fake_etcd import FakeEtcd, running
 
-from backendai_ctl.etcd.client import Client, Refused, Unreachable, claims, end_of
+from backendai_ctl.etcd.client import Client, Refused, Unreachable, end_of
 
 
 def test_reads_and_writes_what_is_asked(etcd: FakeEtcd) -> None:
@@ -95,12 +95,6 @@ def test_a_member_that_came_back_is_used_again(etcd: FakeEtcd) -> None:
         assert client.endpoints[0] == other.endpoint
     client.prefix("/")
     assert client.endpoints[0] == etcd.endpoint
-
-
-def test_claims_of_tokens() -> None:
-    assert claims("x.eyJyZXZpc2lvbiI6N30.y") == {"revision": 7}
-    for other in ("", "simple.12", "a.b.c", "a.MTI.c"):
-        assert claims(other) == {}
 
 
 def test_the_end_of_a_prefix_is_after_all_that_begin_with_it() -> None:

@@ -32,7 +32,7 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_the_first_run_writes_all_settings(there: Context, etcd: FakeEtcd) -> None:
     seed.seed(there)
     assert now(etcd) == settings.wanted(there)
-    assert now(etcd)["volumes/proxies/local/secret"] == there.secrets.get("storage-manager")
+    assert now(etcd)["config/redis/password"] == there.secrets.get("cache-password")
 
 
 def test_a_second_run_writes_nothing(there: Context, etcd: FakeEtcd) -> None:

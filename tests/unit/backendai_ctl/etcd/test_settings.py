@@ -43,7 +43,6 @@ def test_a_single_host(facts: Facts) -> None:
         "volumes/exposed_volume_info": "percentage",
         "volumes/proxies/local/client_api": "https://localhost:6021",
         "volumes/proxies/local/manager_api": "http://127.0.0.1:6022",
-        "volumes/proxies/local/secret": secrets.get("storage-manager"),
         "volumes/proxies/local/ssl_verify": "true",
     }
 

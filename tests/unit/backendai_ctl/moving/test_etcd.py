@@ -22,7 +22,7 @@ def old(there: Context) -> Iterator[FakeEtcd]:
         for key, value in OURS.items():
             fake.put(key, value)
         root = there.secrets.get("etcd-root-password")
-        fake.users = {"root": root, "backendai": there.secrets.get("etcd-password")}
+        fake.users = {"root": root, "backendai": "shared by all"}
         fake.grants, fake.auth = {"root": {"root"}}, True
         yield fake
 

@@ -53,7 +53,7 @@ def secrets(bundle: Bundle) -> set[str]:
 def test_a_compute_node_is_given_two_passwords(mgmt: Context) -> None:
     found = secrets(transfer.export(mgmt, "gpu1"))
     assert found == {
-        *("secrets/cache-password", "secrets/etcd-password"),
+        *("secrets/cache-password", "secrets/etcd-agent"),
         *("rpc/manager.key", "tls/ca.crt", "tls/trust.crt"),
     }
 
@@ -84,6 +84,11 @@ def test_no_node_is_given_what_only_its_maker_needs(mgmt: Context) -> None:
         kept = ("root-password", "etcd-token", "ca.key", "admin-", "key_secret", "database-manager")
         assert not [name for name in found if any(word in name for word in kept)]
     assert "secrets/database-coordinator" in transfer.export(mgmt, "edge").files
+
+
+def test_each_node_has_a_login_of_its_own(mgmt: Context) -> None:
+    given = [transfer.export(mgmt, node).files for node in ("gpu1", "gpu2")]
+    assert len({files["secrets/etcd-agent"] for files in given}) == len(given)
 
 
 def test_options_of_a_volume_go_to_storage_proxies_alone(at: At, tmp_path: Path) -> None:
@@ -118,7 +123,7 @@ def test_files_of_the_operators_come_along_where_they_are_needed(at: At, tmp_pat
         step.apply(ctx)
     bundle = transfer.export(ctx, "gpu1")
     assert bundle.files[str(password)] == "given\n"
-    assert "secrets/etcd-password" not in bundle.files
+    assert not [name for name in bundle.files if name.startswith("secrets/etcd")]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +153,8 @@ def test_a_host_becomes_the_node_and_the_second_time_nothing_changes(
     assert not other.paths.config.exists(), "nothing is written by looking"
     transfer.write(other, wanted, bundle)
     assert here.name_file(other).read_text() == "gpu1\n"
-    password = other.paths.secrets / "etcd-password"
-    assert password.read_text() == mgmt.secrets.path("etcd-password").read_text()
+    password = other.paths.secrets / "etcd-agent"
+    assert password.read_text() == mgmt.secrets.of_node("gpu1").path("etcd-agent").read_text()
     assert password.stat().st_mode & 0o777 == 0o600
     _, again = transfer.take(other, bundle)
     assert not [file.change for file in again if file.change]
@@ -236,7 +241,9 @@ def test_a_second_management_node_joins_until_its_manager_was_started(
 ) -> None:
     """Its packages make secrets of a site before it joins; only a manager has a site to lose."""
     more = '[nodes.second]\naddress = "10.77.0.31"\nroles = ["management"]\n'
-    bundle = transfer.export(at("mgmt", EDGE + more), "second")
+    wider = at("mgmt", EDGE + more)
+    create_secrets.CreateSecrets().apply(wider)
+    bundle = transfer.export(wider, "second")
     other.paths.secrets.mkdir(parents=True)
     (other.paths.secrets / "etcd-root-password").write_text("x\n")
     transfer.take(other, bundle)

@@ -54,9 +54,11 @@ def test_every_service_gets_a_file(ready: Context) -> None:
 def test_secrets_agree_between_services(ready: Context) -> None:
     made, get = rendered(ready), ready.secrets.get
     assert made["manager"]["db"]["password"] == get("database-manager")
-    assert made["manager"]["etcd"]["password"] == get("etcd-password")
-    assert made["agent"]["etcd"] == made["storage-proxy"]["etcd"] == made["manager"]["etcd"]
+    for name in ("manager", "agent", "storage-proxy"):
+        login = {key: made[name]["etcd"][key] for key in ("user", "password")}
+        assert login == {"user": f"backendai-{name}", "password": get(f"etcd-{name}")}
     assert made["storage-proxy"]["api"]["manager"]["secret"] == get("storage-manager")
+    assert made["manager"]["volumes"]["proxies"] == {"local": {"secret": get("storage-manager")}}
     assert made["webserver"]["session"]["redis"]["password"] == get("cache-password")
     coordinator, worker = made["appproxy-coordinator"], made["appproxy-worker"]
     assert coordinator["secrets"] == worker["secrets"]
@@ -111,8 +113,11 @@ def test_no_service_gets_a_secret_that_is_not_its_own(ready: Context) -> None:
         "database-account-manager": {"account-manager"},
         "database-coordinator": {"appproxy-coordinator"},
         "database-manager": {"manager"},
-        "etcd-password": {"account-manager", "manager", "agent", "storage-proxy"},
-        "storage-manager": {"storage-proxy"},
+        "etcd-account-manager": {"account-manager"},
+        "etcd-agent": {"agent"},
+        "etcd-manager": {"manager"},
+        "etcd-storage-proxy": {"storage-proxy"},
+        "storage-manager": {"manager", "storage-proxy"},
         "storage-token": {"storage-proxy"},
     }
 

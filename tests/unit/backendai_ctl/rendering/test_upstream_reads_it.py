@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomllib
@@ -18,6 +19,7 @@ from site_nodes import FOUR, At
 from upstream import shared, unpack
 
 from backendai_ctl.context import Context
+from backendai_ctl.etcd import settings
 from backendai_ctl.rendering.render import render, with_config
 from backendai_ctl.site import reference
 from backendai_ctl.site.reference import Schema
@@ -141,10 +143,11 @@ WITHOUT_MODEL = {"account-manager: no setting logging"}
 OPTIONS = 'weka_endpoint = "https://192.0.2.9:14000"\n'  # of a storage backend
 # As the programs do when they start; and names that no model knows, which they would pass over.
 VALIDATE = """
-import importlib, sys, tomllib, typing
+import importlib, json, sys, tomllib, typing
 from pathlib import Path
 from pydantic import AliasChoices, BaseModel
 from ai.backend.agent.config.unified import AgentConfigValidationContext
+from ai.backend.common.configs.loader.loader_chain import merge_configs
 from ai.backend.logging.types import LogLevel
 
 context = AgentConfigValidationContext(
@@ -179,8 +182,10 @@ for path in sorted(Path(sys.argv[1]).glob("*/*.toml")):
     said = tomllib.loads(path.read_text())
     said.setdefault("debug", {})["enabled"] = False
     said = getattr(importlib.import_module(module), "config_key_to_snake_case", dict)(said)
+    more = path.with_name("etcd.json")
+    whole = merge_configs(json.loads(more.read_text()), said) if more.exists() else said
     try:
-        model.model_validate(said, context=context, by_name=True)
+        model.model_validate(whole, context=context, by_name=True)
         wrong = [f"no setting {key}" for key in unknown(model, said, "")]
     except Exception as error:
         listed = getattr(error, "extra_data", {}).get("errors", ())
@@ -204,8 +209,22 @@ def write(ctx: Context, folder: Path) -> int:
                 (target / name).write_text("given by systemd\n")
             text = re.sub(r"/run/credentials/[^/]+/", f"{target}/", text)
             (target / f"{MODELS[component.name]}.toml").write_text(text)
+            if component.name == "manager":
+                (target / "etcd.json").write_text(json.dumps(from_etcd(ctx)))
             found += 1
     return found
+
+
+def from_etcd(ctx: Context) -> dict[str, Any]:
+    """What the manager reads beside its file."""
+    made: dict[str, Any] = {}
+    for key, value in settings.wanted(ctx).items():
+        *tables, name = key.removeprefix("config/").split("/")
+        table = made
+        for one in tables:
+            table = table.setdefault(one, {})
+        table[name] = value
+    return made
 
 
 def given(text: str, folder: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 from fake_systemd import FakeSystemd, install
 
 from backendai_ctl.context import Context
-from backendai_ctl.facts import Component, OwnServer
+from backendai_ctl.facts import Component
 from backendai_ctl.platform import files
 from backendai_ctl.services import state
 from backendai_ctl.services.state import find, fingerprint
@@ -94,11 +94,3 @@ def test_an_emptied_flag_is_no_new_service(
     assert not find(ctx, known).new
     host.enabled[known.unit] = "disabled"
     assert find(ctx, known).change() is None
-
-
-def test_logins_of_etcd_concern_who_uses_it_and_not_itself(ctx: Context, host: FakeSystemd) -> None:
-    uses, itself = ctx.facts.components["manager"], ctx.facts.servers["etcd"]
-    assert isinstance(itself, OwnServer)
-    before = fingerprint(ctx, uses), fingerprint(ctx, itself)
-    files.write(state.login_flag(ctx), "8\n")
-    assert fingerprint(ctx, uses) != before[0] and fingerprint(ctx, itself) == before[1]

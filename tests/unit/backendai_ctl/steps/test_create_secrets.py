@@ -17,6 +17,12 @@ from backendai_ctl.steps.create_secrets import CreateSecrets
 from backendai_ctl.topology.holders import needed
 
 STEP = CreateSecrets()
+OF_SERVICES = {f"etcd-{name}" for name in ("agent", "manager", "storage-proxy")}
+THREE = {
+    "first": "10.77.0.1 management",
+    "second": "10.77.0.2 management",
+    "other": "10.77.0.3 storage compute",
+}
 
 
 def only(ctx: Context, *names: str) -> Context:
@@ -60,7 +66,7 @@ def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
     assert missing == {
         "database-manager",
         "cache-password",
-        "etcd-password",
+        *OF_SERVICES,
         "etcd-root-password",
         "etcd-token",
     }
@@ -68,10 +74,10 @@ def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
 
 def test_a_node_has_the_secrets_of_its_components(ctx: Context) -> None:
     found = set(needed(only(ctx, "agent")))
-    of_servers = {"cache-password", "etcd-password", "etcd-root-password", "etcd-token"}
-    assert found == {*of_servers, "registry-password"}
+    its = {"cache-password", "etcd-agent", "etcd-root-password", "etcd-token"}
+    assert found == {*its, "registry-password"}
     (ctx.paths.units / "backendai-registry.service").unlink()
-    assert set(needed(only(ctx, "agent"))) == of_servers
+    assert set(needed(only(ctx, "agent"))) == its
 
 
 def test_no_secret_is_told(ctx: Context) -> None:
@@ -82,12 +88,7 @@ def test_no_secret_is_told(ctx: Context) -> None:
 
 def test_a_node_of_a_release_before_goes_on_without_the_registrys(facts: Facts) -> None:
     """Its file was made when there was no such secret; only the registry waits for another."""
-    text = site_of(
-        first="10.77.0.1 management",
-        second="10.77.0.2 management",
-        other="10.77.0.3 storage compute",
-    )
-    ctx = as_node(facts, "second", text)
+    ctx = as_node(facts, "second", site_of(**THREE))
     assert "registry-password" in needed(ctx)
     for name in needed(ctx):
         if name != "registry-password":
@@ -98,3 +99,29 @@ def test_a_node_of_a_release_before_goes_on_without_the_registrys(facts: Facts) 
     (ctx.secrets.path("cache-password")).unlink()
     with pytest.raises(Problem, match="cache-password: not here"):
         STEP.check(ctx)
+
+
+def test_the_first_node_makes_a_login_of_its_own_for_each_service_of_each_other(
+    facts: Facts,
+) -> None:
+    ctx = as_node(facts, "first", site_of(**THREE))
+    STEP.apply(ctx)
+    assert STEP.check(ctx) == []
+    made = ctx.paths.secrets / "nodes"
+    found = {f"{path.parent.name} {path.name}": path.read_text() for path in made.glob("*/*")}
+    assert found.keys() == {"second etcd-manager", "other etcd-agent", "other etcd-storage-proxy"}
+    assert len({*found.values(), ctx.secrets.get("etcd-manager")}) == len(found) + 1
+    assert {path.stat().st_mode & 0o777 for path in made.glob("*/*")} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (made, *made.iterdir())} == {0o700}
+
+
+def test_a_node_that_is_none_any_more_leaves_no_login(facts: Facts) -> None:
+    """Named again, it is given others: what lay on its disk opens nothing."""
+    STEP.apply(as_node(facts, "first", site_of(**THREE)))
+    fewer = {**THREE, "another": THREE["other"].replace("0.3", "0.4")}
+    del fewer["other"]
+    ctx = as_node(facts, "first", site_of(**fewer))
+    gone = ctx.paths.secrets / "nodes/other"
+    assert str(gone) in [change.what for change in STEP.check(ctx)]
+    STEP.apply(ctx)
+    assert STEP.check(ctx) == [] and not gone.exists()

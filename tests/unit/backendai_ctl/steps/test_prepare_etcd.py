@@ -1,4 +1,4 @@
-"""prepare-etcd: a login that lasts, and services that log in again when users changed."""
+"""prepare-etcd: logins that last, and a server that is set up as any of ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from fake_systemd import FakeSystemd, install
 
 from backendai_ctl.context import Context
 from backendai_ctl.errors import Pending
-from backendai_ctl.etcd.users import login_flag
 from backendai_ctl.platform import systemd
 from backendai_ctl.site.schema import Etcd, Site
 from backendai_ctl.steps.prepare_etcd import PrepareEtcd
@@ -57,16 +56,6 @@ def test_another_secret_of_tokens_restarts_it(there: Context, host: FakeSystemd)
     assert host.calls[-1] == f"restart --no-block {UNIT}"
 
 
-def test_users_that_changed_make_services_log_in_again(there: Context, etcd: FakeEtcd) -> None:
-    STEP.apply(there)
-    before = login_flag(there).read_text()
-    etcd.auth_revision += 1  # etcdctl user add
-    assert [change.what for change in STEP.check(there)] == ["etcd logins"]
-    STEP.apply(there)
-    assert login_flag(there).read_text() != before
-    assert STEP.check(there) == []
-
-
 def test_one_that_runs_and_does_not_answer_is_pending(there: Context, free_port: int) -> None:
     there.site.etcd.endpoints[:] = [f"127.0.0.1:{free_port}"]
     with pytest.raises(Pending, match="connection refused"):
@@ -105,6 +94,6 @@ def test_undo_stops_it_and_keeps_its_logins(
     users = dict(etcd.users)
     STEP.undo(there)
     assert host.active[UNIT] == "inactive" and etcd.users == users and etcd.auth
-    assert not login_flag(there).exists() and not (there.paths.config / "etcd.json").exists()
+    assert not (there.paths.config / "etcd.json").exists()
     STEP.apply(there)
     assert STEP.check(there) == []

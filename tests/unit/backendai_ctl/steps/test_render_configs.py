@@ -143,7 +143,7 @@ def test_no_secret_is_told(done: Context) -> None:
     secret = done.secrets.get("database-manager")
     path = file(done)
     path.write_text(path.read_text().replace(secret, "hunter2"))
-    done.secrets.path("etcd-password").write_text("changed\n")
+    done.secrets.path("etcd-manager").write_text("changed\n")
     told = str(STEP.check(done))
     assert "db.password: (hidden) -> (hidden)" in told
     assert "etcd.password: (hidden) -> (hidden)" in told

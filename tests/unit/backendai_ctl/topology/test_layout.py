@@ -169,6 +169,7 @@ def test_every_worker_of_the_app_proxy_has_a_name_of_its_own(at: At, templates: 
 def test_an_agents_configuration_is_its_nodes(at: At, templates: object) -> None:
     agent = rendered(at("gpu1"), "agent")
     assert agent["etcd"]["addr"] == {"host": "10.77.0.1", "port": 8120}
+    assert agent["etcd"]["user"] == "backendai-agent@gpu1"
     assert agent["agent"]["rpc-listen-addr"] == {"host": "10.77.0.11", "port": 6001}
     assert agent["agent"]["initial-resource-group-name"] == "gpu"
     assert str(agent["agent"]["rpc-auth-agent-keypair"]).endswith("/agent.key_secret")
