@@ -28,6 +28,7 @@ KEYS = (
     *OF_AGENTS,
     "nodes/agents",
     "nodes/manager/m",
+    "nodes/storage/i-1/config/redis",
     "manager/status",
     "ai/backend/config/manager/x",
 )
@@ -65,7 +66,7 @@ def test_afterwards_nobody_reads_without_a_password(there: Context, etcd: FakeEt
     [
         ("manager", set(KEYS), set(KEYS)),
         ("agent", {*SETTINGS, "nodes/manager/m", *OF_AGENTS}, set(OF_AGENTS)),
-        ("storage-proxy", set(SETTINGS), set()),
+        ("storage-proxy", {*SETTINGS, "nodes/storage/i-1/config/redis"}, set()),
     ],
 )
 def test_a_service_does_what_it_needs_and_nothing_else(
