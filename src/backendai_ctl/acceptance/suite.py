@@ -27,6 +27,7 @@ from backendai_ctl.topology.addresses import internal_url, public_url
 
 log = logging.getLogger(__name__)
 GROUP = "upstream"
+ALWAYS = "fails on every site: "
 PACKAGE = "backendai-test"
 UNIT = "backendai-accept.service"
 LIMIT = 240  # seconds for one spec
@@ -170,7 +171,7 @@ def unmet(known: Table, agents: Sequence[Agent], containers: int) -> dict[str, s
     `containers`: how many one session may have.
     """
     room = sorted((agent.cores // CORES for agent in agents), reverse=True)
-    found = dict(known.left_out)
+    found = {name: f"{ALWAYS}{why}" for name, why in known.left_out.items()}
     for name, needs in known.needs.items():
         free = sum(room[: needs.nodes])
         if needs.containers > containers:
@@ -196,7 +197,7 @@ def judge(row: Mapping[str, Any], known: Table) -> Outcome:
         listed = f"passes, although it is listed as failing: {why}"
         return Outcome(GROUP, name, "ok", listed if why else "passes", seconds=seconds)
     if all(any(says in one["error"] for says in listed_as) for one in failures):
-        return Outcome(GROUP, name, "skip", f"fails on every site: {why}", seconds=seconds)
+        return Outcome(GROUP, name, "skip", f"{ALWAYS}{why}", seconds=seconds)
     message = "; ".join(f"{one['stage'] or 'test'}: {one['error']}" for one in failures)
     return Outcome(GROUP, name, "fail", message, _LOOK, seconds)
 

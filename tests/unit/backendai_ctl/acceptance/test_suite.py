@@ -60,7 +60,9 @@ def test_what_the_site_has_no_room_for_is_not_run() -> None:
         "two": "needs 4 free cores on 2 nodes, there are 3",
         "three": "needs sessions of 3 containers, the site allows 1",
     }
-    assert suite.unmet(KNOWN, agents(8), 8) == {"template": "it leaves a template"}
+    assert suite.unmet(KNOWN, agents(8), 8) == {
+        "template": "fails on every site: it leaves a template"
+    }
 
 
 def test_the_table_names_specs_of_this_release(tmp_path_factory: pytest.TempPathFactory) -> None:
