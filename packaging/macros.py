@@ -179,6 +179,7 @@ def backendai_component(
     opens=None,
     secrets=(),
     etcd_keys=None,
+    cache_databases=(),
     database=None,
     volumes=None,
     engine=False,
@@ -217,14 +218,15 @@ def backendai_component(
     {what for: "users" or "nodes"} of the ports to which others than this host come; opens: {what for:
     [first port, last, "users" or "containers"]} besides `listens`; secrets: generated ones that it holds;
     etcd_keys: {prefix of keys below /sorna/NAMESPACE/: "read", "write", or "own", which is to write below the
-    names of its node's agents there} for its login at etcd, which may do nothing else;
+    names of its node's agents there} for its login at etcd, which may do nothing else; cache_databases: numbers
+    of Valkey's databases for a login of its own, and for no other those that upstream has no use for (9 to 15);
     database: {name, default (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own),
     create (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
     """
     known = (
         "name summary description distributions runs pex command program config credentials tls listens "
         "health metrics environment after memory resident uses calls serves opens secrets etcd_keys "
-        "database volumes engine hardening private_loader files licenses dependencies suggests replaces "
+        "cache_databases database volumes engine hardening private_loader files licenses dependencies suggests replaces "
         "extends devices groups libraries"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
@@ -281,6 +283,7 @@ def backendai_component(
                 opens=dict(opens or {}),
                 secrets=[*secrets, *([f"database-{database['name']}"] if database else [])],
                 etcd_keys=dict(etcd_keys or {}),
+                cache_databases=list(cache_databases),
                 resident=resident,
                 volumes=bool(volumes),
                 database=database,

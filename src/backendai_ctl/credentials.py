@@ -35,6 +35,25 @@ class Login:
     password: str
 
 
+def cache_root(ctx: Context) -> Login:
+    """The login that may do everything at the site's own Valkey, on the host where that runs."""
+    return Login("backendai-ctl", ctx.secrets.get("cache-root-password"))
+
+
+def cache_login(ctx: Context, component: str) -> Login:
+    """How a service logs in to Valkey; an empty user: as all do that have none of their own."""
+    user = cache_user(ctx, component)
+    if not user:
+        return Login("", cache_password(ctx))
+    return Login(user, ctx.secrets.get(ctx.facts.components[component].cache_secret))
+
+
+def cache_user(ctx: Context, component: str) -> str:
+    """The user of its own that a service has at Valkey; empty: it has none."""
+    own = ctx.facts.components[component].cache_secret and not ctx.site.cache.password_file
+    return component if own else ""
+
+
 def etcd_login(ctx: Context, component: str) -> Login | None:
     """How a service of this host logs in to etcd; None where the site uses etcd without login."""
     etcd = ctx.site.etcd

@@ -108,6 +108,7 @@ class Component:
     etcd_keys: dict[str, str] = field(default_factory=dict)
     resident: int = 0  # MB of memory once all is up, as measured on two cores
     volumes: bool = False  # it works on users' folders
+    cache_databases: tuple[int, ...] = ()  # of Valkey, for a login of its own; none: as most do
     database: Database | None = None
     user: str = ""  # the account it runs as; empty: the site's, whose the files of users are
 
@@ -115,6 +116,11 @@ class Component:
     def etcd_secret(self) -> str:
         """The secret that is the password of its login at the site's own etcd; empty: it has none."""
         return f"etcd-{self.name}" if self.etcd_keys else ""
+
+    @property
+    def cache_secret(self) -> str:
+        """The secret that is the password of its own login at the site's own Valkey; empty: it has none."""
+        return f"cache-{self.name}" if self.cache_databases else ""
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,8 @@ class Facts:
         """Names of the secrets that are generated at a site -> the components and servers that hold each."""
         found: dict[str, set[str]] = {}
         for name, service in self.services().items():
-            for secret in (*service.secrets, *filter(None, [service.etcd_secret])):
+            own = filter(None, [service.etcd_secret, service.cache_secret])
+            for secret in (*service.secrets, *own):
                 found.setdefault(secret, set()).add(name)
         return {secret: frozenset(found[secret]) for secret in sorted(found)}
 

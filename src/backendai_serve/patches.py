@@ -31,6 +31,7 @@ TABLE: Mapping[str, str] = {
     "ai.backend.agent.kernel_registry.types": "batch",
     "ai.backend.agent.plugin.network": "clusters",
     "ai.backend.agent.resources": "shares",
+    "ai.backend.common.clients.valkey_client.client": "cache",
     "ai.backend.common.etcd": "logins",
     "ai.backend.common.health_checker.probe": "probes",
     "ai.backend.common.identity": "clouds",

@@ -15,8 +15,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from backendai_serve import webui
-from backendai_serve.patches import part
+from backendai_serve.patches import exchanged, part
 
+SERVER = "ai.backend.web.server"
+LOGINS = 9  # as the component's BUILD file says
 SAFE = {"GET", "HEAD", "OPTIONS"}
 # What identity providers have browsers post to, from pages of their own.
 SIGN_ON = ("/func/saml/", "/func/openid/", "/func/custom-auth/")
@@ -106,4 +108,15 @@ def _harden(module: Any) -> None:
     module.webapp_ctx = webapp_ctx
 
 
-EXECUTED = {"ai.backend.web.server": change}
+def keep_logins_apart(text: str) -> str:
+    """Who is signed in is in a database of Valkey that web servers alone enter."""
+    return exchanged(
+        SERVER,
+        text,
+        "db_id=REDIS_STATISTICS_DB,  # Use default database for session storage",
+        f"db_id={LOGINS},",
+    )
+
+
+SOURCES = {SERVER: keep_logins_apart}
+EXECUTED = {SERVER: change}

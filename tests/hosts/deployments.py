@@ -98,12 +98,13 @@ class Deployment:
         """Until the person has no session, and the host no container of one; again does no harm."""
         words = {"query": DELETE, "variables": {"input": {"id": self.number}}}
         self.person.browse(posts=[["/func/admin/gql", words]])
+        # The client takes a second of a core for each look: first the containers.
+        containers = "backendai-ctl docker ps -aq --filter label=ai.backend.session-id"
+        self.person.host.sh(f'until [ -z "$({containers})" ]; do sleep 1; done', timeout=TIMEOUT)
         until = time.monotonic() + TIMEOUT
         while left := self.person.items("session", "list"):
             assert time.monotonic() < until, left
             time.sleep(LOOK)
-        containers = "backendai-ctl docker ps -aq --filter label=ai.backend.session-id"
-        self.person.host.sh(f'until [ -z "$({containers})" ]; do sleep 1; done')
 
 
 @contextmanager

@@ -63,7 +63,11 @@ ETCDCTL_AS = {
     )
 }
 VALKEY = f"{SERVERS}/valkey/bin/valkey-cli -p {PORTS['valkey']}"
-VALKEY_LOGGED_IN = f'REDISCLI_AUTH="$(cat {SECRETS}/cache-password)" {VALKEY}'
+VALKEY_LOGGED_IN = (
+    f'REDISCLI_AUTH="$(cat {SECRETS}/cache-root-password)" {VALKEY} --user backendai-ctl'
+)
+# As services log in that have no login of their own.
+VALKEY_SHARED = f'REDISCLI_AUTH="$(cat {SECRETS}/cache-password)" {VALKEY}'
 
 
 def sql(host: Host, text: str, database: str = "postgres") -> str:

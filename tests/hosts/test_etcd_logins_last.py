@@ -9,7 +9,19 @@ import json
 
 import pytest
 from host import Host
-from own_servers import ETCDCTL, ETCDCTL_AS, PORTS, UNITS, VALKEY, VALKEY_LOGGED_IN, main_pid
+from own_servers import (
+    ETCDCTL,
+    ETCDCTL_AS,
+    PORTS,
+    SECRETS,
+    UNITS,
+    VALKEY,
+    VALKEY_LOGGED_IN,
+    VALKEY_SHARED,
+    main_pid,
+)
+
+from backendai_serve.web import LOGINS
 
 PYTHON = "/opt/backendai/current/bin/python"
 PASSWORD = "/etc/backendai/secrets/etcd-manager"
@@ -105,10 +117,47 @@ def test_valkey_wants_its_password_from_everybody(configured: Host) -> None:
     assert main_pid(configured, "valkey") != before
 
 
+def test_who_signed_in_is_for_web_servers_alone(configured: Host) -> None:
+    """Agents have the password that services share: nothing leads from their databases to that one."""
+    web = f'REDISCLI_AUTH="$(cat {SECRETS}/cache-webserver)" {VALKEY} --user webserver'
+    assert configured.sh(f"{web} -n {LOGINS} set AIOHTTP_SESSION_x theirs") == "OK"
+    assert configured.sh(f"{web} -n {LOGINS} get AIOHTTP_SESSION_x") == "theirs"
+    assert configured.sh(f"{VALKEY_SHARED} -n 4 set forged yes") == "OK"
+    script = f"redis.call('select','{LOGINS}') return redis.call('get','AIOHTTP_SESSION_x')"
+    for words in (
+        f"-n {LOGINS} get AIOHTTP_SESSION_x",
+        f'-n 0 eval "{script}" 0',
+        f"swapdb 4 {LOGINS}",
+        f"-n 4 move forged {LOGINS}",
+        f"-n 4 copy forged AIOHTTP_SESSION_y DB {LOGINS}",
+        "client tracking on bcast",
+        "replicaof 127.0.0.1 1",
+        "config set dir /tmp",
+        "acl list",
+        "monitor",
+        "flushall",
+    ):
+        denied = configured.run(["/bin/sh", "-c", f"{VALKEY_SHARED} {words}"])
+        said = denied.stdout + denied.stderr
+        assert "NOPERM" in said or "ACL failure" in said, words
+        assert "theirs" not in said
+    for number in (2, 4):
+        denied = configured.run(["/bin/sh", "-c", f"{web} -n {number} get x"])
+        assert "NOPERM" in denied.stdout + denied.stderr
+
+
 def test_no_process_shows_a_password(configured: Host) -> None:
-    names = ("cache-password", "etcd-agent", "etcd-manager", "etcd-root-password", "etcd-token")
+    names = (
+        "cache-password",
+        "cache-root-password",
+        "cache-webserver",
+        "etcd-agent",
+        "etcd-manager",
+        "etcd-root-password",
+        "etcd-token",
+    )
     shown = configured.sh(
         "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '"
     )
-    secrets = {name: configured.sh(f"cat /etc/backendai/secrets/{name}") for name in names}
+    secrets = {name: configured.sh(f"cat {SECRETS}/{name}") for name in names}
     assert [name for name, secret in secrets.items() if secret in shown] == []

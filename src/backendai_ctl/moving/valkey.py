@@ -144,18 +144,18 @@ def _password(ctx: Context) -> str:
 
 
 def _old(ctx: Context, former: Former) -> resp.Connection:
-    return _log_in(former.host, former.port, _password(ctx), "of Debian")
+    return _log_in(former.host, former.port, [_password(ctx)], "of Debian")
 
 
 def _new(ctx: Context) -> resp.Connection:
-    cache = ctx.site.cache
-    return _log_in(cache.host, cache.port, credentials.cache_password(ctx), "of the site")
+    cache, login = ctx.site.cache, credentials.cache_root(ctx)
+    return _log_in(cache.host, cache.port, [login.user, login.password], "of the site")
 
 
-def _log_in(host: str, port: int, password: str, whose: str) -> resp.Connection:
+def _log_in(host: str, port: int, login: list[str], whose: str) -> resp.Connection:
     server = resp.Connection(host, port, timeout=60)
     try:
-        server.call("AUTH", password)
+        server.call("AUTH", *login)
     except resp.Refused as refused:
         server.__exit__()
         raise Problem(

@@ -41,6 +41,7 @@ from backendai_ctl.topology.listeners import (
 )
 
 TOKEN_YEARS = 10  # a login of etcd is valid
+SHARED_DATABASES = 9  # of Valkey: upstream has its data in 0 to 8
 ETCD_QUOTA = 4 * 2**30  # bytes; etcd's size limit, at which it refuses to write
 
 
@@ -196,6 +197,7 @@ def _names(ctx: Context) -> dict[str, object]:
         "file_browser_image": lambda: buttons.file_browser(ctx),
         "ssh_image": lambda: buttons.ssh(ctx),
         "cache_password": lambda: credentials.cache_password(ctx),
+        "cache_login": lambda component: credentials.cache_login(ctx, component),
         "etcd_login": lambda component: credentials.etcd_login(ctx, component),
     }
 
@@ -231,11 +233,23 @@ def _of_servers(ctx: Context) -> dict[str, object]:
             for target in targets(ctx)
         ),
         "database_callers": list(callers(ctx)),
+        "shared_databases": range(SHARED_DATABASES),
+        "cache_root": lambda: credentials.cache_root(ctx),
+        "cache_users": lambda: _cache_users(ctx),
         "etcd_urls": [f"http://{host}:{port('etcd', 'clients')}" for host in etcd],
         "etcd_peers": f"http://{LOOPBACK}:{port('etcd', 'peers')}",
         "etcd_token_hours": TOKEN_YEARS * 365 * 24,
         "etcd_quota": ETCD_QUOTA,
     }
+
+
+def _cache_users(ctx: Context) -> list[tuple[credentials.Login, tuple[int, ...]]]:
+    """Logins at Valkey beside the one that most share, and the databases of each."""
+    return [
+        (credentials.cache_login(ctx, name), component.cache_databases)
+        for name, component in ctx.facts.components.items()
+        if component.cache_secret and ctx.secrets.exists(component.cache_secret)
+    ]
 
 
 def _managers(ctx: Context) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from backendai_ctl import accounts
+from backendai_ctl import accounts, credentials
 from backendai_ctl.context import Context
 from backendai_ctl.facts import Component, OwnServer
 from backendai_ctl.platform import files, folders, resolv
@@ -44,6 +44,8 @@ def wanted(ctx: Context) -> dict[Path, str]:
         if url != component.health.format(**component.ports):
             lines.append(f"Environment=BACKENDAI_HEALTH={url}")
         lines += [f"Environment={key}={value}" for key, value in environment]
+        if component.cache_secret and (user := credentials.cache_user(ctx, name)):
+            lines.append(f"Environment=BACKENDAI_CACHE_USER={user}")
         lines += [f"IPAddressAllow={network}" for network in peers]
         lines += _registries(ctx) if name == "manager" else []
         if ctx.site.database.ca:  # named in the environment, and it may lie where units see nothing

@@ -72,5 +72,8 @@ def _not_ours(ctx: Context) -> Iterator[str]:
             yield database.secret
     if site.cache.password_file:
         yield "cache-password"
+        yield from filter(None, (one.cache_secret for one in facts.components.values()))
+    if site.cache.mode == "external":
+        yield "cache-root-password"
     if site.etcd.mode == "external" or site.etcd.user is None:
         yield from ("etcd-root-password", "etcd-token")

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import people as everybody
 import pytest
 from host import Host
-from own_servers import etcdctl
+from own_servers import etcdctl, valkey
 from people import People
 from scenario import INSIDE, VENV_PYTHON
 from sealed import ADDRESS
 from site_host import SiteHost
+
+from backendai_serve.web import LOGINS
 
 APP_PORT = 9000
 NFS = 2049
@@ -95,6 +97,14 @@ def test_no_user_is_told_what_lets_the_manager_in(people: People) -> None:
     assert status == 200 and "https://" in json.dumps(said), said  # its address: it was found
     token = people.ann.host.check(["cat", "/etc/backendai/secrets/appproxy-api"]).stdout.strip()
     assert token and token not in json.dumps(said)
+
+
+def test_who_signed_in_is_not_among_what_services_share(people: People) -> None:
+    host = people.ann.host
+    kept = [
+        valkey(host, f"-n {number} --scan --pattern 'AIOHTTP_SESSION*'") for number in range(16)
+    ]
+    assert [number for number, found in enumerate(kept) if found] == [LOGINS]
 
 
 def test_services_log_in_again_where_the_users_of_etcd_change(people: People) -> None:

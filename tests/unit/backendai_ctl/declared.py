@@ -90,7 +90,7 @@ GENERATED = sorted(
         secret
         for name, one in {**components(), **servers()}.items()
         if name in _BROUGHT or name in servers()
-        for secret in (*one.secrets, one.etcd_secret)
+        for secret in (*one.secrets, one.etcd_secret, one.cache_secret)
         if secret
     }
 )

@@ -59,7 +59,7 @@ def test_secrets_agree_between_services(ready: Context) -> None:
         assert login == {"user": f"backendai-{name}", "password": get(f"etcd-{name}")}
     assert made["storage-proxy"]["api"]["manager"]["secret"] == get("storage-manager")
     assert made["manager"]["volumes"]["proxies"] == {"local": {"secret": get("storage-manager")}}
-    assert made["webserver"]["session"]["redis"]["password"] == get("cache-password")
+    assert made["webserver"]["session"]["redis"]["password"] == get("cache-webserver")
     coordinator, worker = made["appproxy-coordinator"], made["appproxy-worker"]
     assert coordinator["secrets"] == worker["secrets"]
     assert coordinator["permit_hash"] == worker["permit_hash"]
@@ -109,7 +109,8 @@ def test_no_service_gets_a_secret_that_is_not_its_own(ready: Context) -> None:
         "appproxy-api": proxies,
         "appproxy-jwt": proxies,
         "appproxy-permit": proxies,
-        "cache-password": {*proxies, "webserver"},
+        "cache-password": proxies,
+        "cache-webserver": {"webserver"},
         "database-account-manager": {"account-manager"},
         "database-coordinator": {"appproxy-coordinator"},
         "database-manager": {"manager"},

@@ -7,6 +7,8 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.rendering import render
 from backendai_ctl.site.schema import Cache, Database, Etcd, Site
+from backendai_serve.web import LOGINS
 
 NODES = site_of(
     mgmt="10.77.0.1 management storage",
@@ -125,12 +128,48 @@ def test_no_rule_trusts_anybody_without_a_password(node: Node, ready: Context) -
         assert postgresql(ctx)["password_encryption"] == OPEN
 
 
+def users(ctx: Context) -> dict[str, tuple[str, list[str]]]:
+    """{user of Valkey: (its secret, what it may)}."""
+    rows = [line.split() for line in text(ctx, "valkey.acl").splitlines() if line]
+    secrets = {
+        hashlib.sha256(ctx.secrets.get(name).encode()).hexdigest(): name
+        for name in ("cache-password", "cache-root-password", "cache-webserver")
+    }
+    return {row[1]: (secrets[row[3].removeprefix("#")], row[4:]) for row in rows}
+
+
+def test_who_is_signed_in_is_in_a_database_that_web_servers_alone_enter(ready: Context) -> None:
+    found = users(ready)
+    assert found["backendai-ctl"] == ("cache-root-password", ["~*", "&*", "+@all"])
+    entered = {
+        user: [int(one.removeprefix("+select|")) for one in rights if one.startswith("+select|")]
+        for user, (_, rights) in found.items()
+        if user != "backendai-ctl"
+    }
+    assert entered == {"default": list(range(9)), "webserver": [1, LOGINS]}
+    others = ["-@admin", "-flushall", "-swapdb", "-move", "-copy", "-migrate", "-client|tracking"]
+    for user in entered:
+        rights = found[user][1]
+        assert {*others, "-select"} <= {*rights} and rights.index("-select") < len(rights) - 1
+    given = Site(cache=Cache(password_file=password_of(ready)))
+    assert "user webserver" not in text(replace(ready, site=given), "valkey.acl")
+
+
+def password_of(ctx: Context) -> Path:
+    """A file of the operator's."""
+    path = ctx.paths.config / "given"
+    path.write_text("theirs\n")
+    path.chmod(0o600)
+    return path
+
+
 def test_no_password_is_in_the_clear(ready: Context) -> None:
     """Valkey is given what it compares with; its supervisor alone has the password, to ask how it is."""
     password = ready.secrets.get("cache-password")
-    digest = hashlib.sha256(password.encode()).hexdigest()
-    assert text(ready, "valkey.acl") == f"user default on #{digest} ~* &* +@all\n"
     assert text(ready, "valkey.password") == f"{password}\n"
+    for name, _ in users(ready).values():
+        digest = hashlib.sha256(ready.secrets.get(name).encode()).hexdigest()
+        assert f" on #{digest} " in text(ready, "valkey.acl")
     secrets = [ready.secrets.get(path.name) for path in ready.paths.secrets.iterdir()]
     for server in ready.facts.servers.values():
         for name in set(server.templates) - {"valkey.password"}:

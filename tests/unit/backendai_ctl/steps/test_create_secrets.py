@@ -65,7 +65,7 @@ def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
     missing = set(GENERATED) - set(needed(replace(ctx, site=site)))
     assert missing == {
         "database-manager",
-        "cache-password",
+        *("cache-password", "cache-root-password", "cache-webserver"),
         *OF_SERVICES,
         "etcd-root-password",
         "etcd-token",
@@ -74,7 +74,8 @@ def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
 
 def test_a_node_has_the_secrets_of_its_components(ctx: Context) -> None:
     found = set(needed(only(ctx, "agent")))
-    its = {"cache-password", "etcd-agent", "etcd-root-password", "etcd-token"}
+    of_servers = {"cache-root-password", "etcd-root-password", "etcd-token"}
+    its = {"cache-password", "etcd-agent", *of_servers}
     assert found == {*its, "registry-password"}
     (ctx.paths.units / "backendai-registry.service").unlink()
     assert set(needed(only(ctx, "agent"))) == its

@@ -138,7 +138,7 @@ def test_settings_name_every_storage_proxy(at: At) -> None:
 
 def test_several_managers_are_all_known(at: At, templates: object) -> None:
     ctx = at("mgmt", SECOND)
-    for name in GENERATED:
+    for name in ctx.facts.holders():
         ctx.secrets.create(name)
     text = render(ctx, ctx.facts.components["gateway"])
     assert '["http://10.77.0.1:8081", "http://10.77.0.3:8081"]' in text
