@@ -264,7 +264,10 @@ def backendai_component(
             program=program or ["{current}/bin/backend.ai", *command, "-f"],
             config=config,
             credentials=list(credentials),
-            optional=["tls/server.crt", "tls/server.key"] if tls else [],
+            optional=[
+                *(["tls/server.crt", "tls/server.key"] if tls else []),
+                *([f"secrets/cache-{name}"] if cache_databases else []),
+            ],
             ports=dict(listens or {}),
             health=health or "",
             metrics=metrics or "",

@@ -49,6 +49,7 @@ TABLE: Mapping[str, str] = {
     "ai.backend.manager.actions.v2.single_entity.validator.rbac": "rights",
     "ai.backend.manager.api.gql_legacy.scaling_group": "tokens",
     "ai.backend.manager.clients.appproxy.client": "tokens",
+    "ai.backend.manager.dependencies.infrastructure.redis": "cache",
     "ai.backend.manager.idle": "idleness",
     "ai.backend.manager.plugin.network": "clusters",
     "ai.backend.manager.repositories.ops.v2.user.write": "members",

@@ -15,10 +15,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from backendai_serve import webui
+from backendai_serve.cache import LOGINS
 from backendai_serve.patches import exchanged, part
 
 SERVER = "ai.backend.web.server"
-LOGINS = 9  # as the component's BUILD file says
 SAFE = {"GET", "HEAD", "OPTIONS"}
 # What identity providers have browsers post to, from pages of their own.
 SIGN_ON = ("/func/saml/", "/func/openid/", "/func/custom-auth/")
@@ -109,7 +109,7 @@ def _harden(module: Any) -> None:
 
 
 def keep_logins_apart(text: str) -> str:
-    """Who is signed in is in a database of Valkey that web servers alone enter."""
+    """See backendai_serve.cache."""
     return exchanged(
         SERVER,
         text,

@@ -24,7 +24,9 @@ from suites import REPO, family
 
 RECORD = "/var/lib/backendai/ctl/moved.json"
 NO_CONFIGURE = "/etc/backendai/no-configure"
-MOVE = ["backendai-ctl", "reconfigure", "--only", "move-servers", "--json"]
+# With the secrets that the earlier release had not.
+MOVE = ["backendai-ctl", "reconfigure"]
+MOVE += ["--only", "create-secrets", "--only", "move-servers", "--json"]
 STAND_IN = "backendai-webserver.service"  # a service that is started and stopped, and does nothing
 FLAG = "/var/lib/backendai/ctl/ready/webserver"
 STOPPING = 3  # seconds that it takes to stop

@@ -21,7 +21,7 @@ from own_servers import (
     main_pid,
 )
 
-from backendai_serve.web import LOGINS
+from backendai_serve.cache import LOGINS
 
 PYTHON = "/opt/backendai/current/bin/python"
 PASSWORD = "/etc/backendai/secrets/etcd-manager"

@@ -1,10 +1,10 @@
 """Promise: whatever happens while a step runs, running `backendai-ctl reconfigure` again mends it.
 
-Every step meets every fault: it is killed, the disk is full, a server is down that it builds on, no
-systemd runs. (With --all each of them meets all that there are, and is killed at three moments.) Under
-the fault it may fail, wait or not care; afterwards one more run must end well, and the one after that
-must find nothing to do. The start of the services meets them in a whole run, for it follows from how
-the other steps ended.
+Every step is killed, and meets every server that it builds on when it is down; every other one a full disk,
+the rest a host without systemd. (With --all each of them meets all that there are, and is killed at three
+moments.) Under the fault it may fail, wait or not care; afterwards one more run must end well, and the one
+after that must find nothing to do. The start of the services meets them in a whole run, for it follows from
+how the other steps ended.
 """
 
 from __future__ import annotations
@@ -208,6 +208,7 @@ print(json.dumps({name: sorted(needs) for name, needs in direct.items()}))
 """
 
 
+TURNS = ("disk full", "no systemd")  # one of them for each step
 OF_SERVICES = ("kill -9", "disk full", "database down")  # of whole runs: each takes a minute or two
 
 
@@ -215,17 +216,19 @@ def faults_of(host: Host, *, every: bool) -> dict[str, list[str]]:
     """Which faults each step meets, in the order of the steps."""
     built_on = json.loads(host.check([stacks.PYTHON, "-I", "-c", BUILT_ON]).stdout)
 
+    names = stacks.step_names(host)
+    takes_turns = {name: TURNS[number % len(TURNS)] for number, name in enumerate(names)}
+
     def met(fault: str, step: str) -> bool:
         if step not in UNDO:  # it has nothing to do on this host, whatever happens
             return fault == "kill -9"
         if step == SERVICES:
             return fault in OF_SERVICES
+        if fault in TURNS:
+            return takes_turns[step] == fault
         return fault not in OF_SERVERS or OF_SERVERS[fault] in built_on[step]
 
-    return {
-        step: [fault for fault in FAULTS if every or met(fault, step)]
-        for step in stacks.step_names(host)
-    }
+    return {step: [fault for fault in FAULTS if every or met(fault, step)] for step in names}
 
 
 def recovered(host: Host, step: str) -> str:

@@ -12,13 +12,14 @@ from bundles import MEDIUM, STATE
 from host import Host
 from installing import KEYRING, SOURCE, check_installed, install, no_source, refused
 from scenario import Hosts
+from suites import PARAMETERS
 
 # A packet to anywhere, even a look-up of a name, needs a socket of these families.
 NO_NETWORK = ["RestrictAddressFamilies=AF_UNIX AF_NETLINK"]
 DEAD = "deb [trusted=yes] http://mirror.invalid/debian stable main\n"
 
 
-@pytest.mark.parametrize("suite", ["trixie", "bookworm"])
+@pytest.mark.parametrize("suite", [param for param in PARAMETERS if param != "el9"])
 def test_a_stick_a_key_and_three_commands(
     suite: str, hosts: Hosts, small_bundle: bundles.Bundle
 ) -> None:

@@ -16,7 +16,7 @@ from scenario import INSIDE, VENV_PYTHON
 from sealed import ADDRESS
 from site_host import SiteHost
 
-from backendai_serve.web import LOGINS
+from backendai_serve.cache import LOGINS
 
 APP_PORT = 9000
 NFS = 2049

@@ -18,7 +18,7 @@ from backendai_ctl.context import Context
 from backendai_ctl.errors import Problem
 from backendai_ctl.rendering import render
 from backendai_ctl.site.schema import Cache, Database, Etcd, Site
-from backendai_serve.web import LOGINS
+from backendai_serve.cache import LOGINS
 
 NODES = site_of(
     mgmt="10.77.0.1 management storage",
@@ -133,7 +133,7 @@ def users(ctx: Context) -> dict[str, tuple[str, list[str]]]:
     rows = [line.split() for line in text(ctx, "valkey.acl").splitlines() if line]
     secrets = {
         hashlib.sha256(ctx.secrets.get(name).encode()).hexdigest(): name
-        for name in ("cache-password", "cache-root-password", "cache-webserver")
+        for name in ("cache-password", "cache-root-password", "cache-manager", "cache-webserver")
     }
     return {row[1]: (secrets[row[3].removeprefix("#")], row[4:]) for row in rows}
 
@@ -146,7 +146,11 @@ def test_who_is_signed_in_is_in_a_database_that_web_servers_alone_enter(ready: C
         for user, (_, rights) in found.items()
         if user != "backendai-ctl"
     }
-    assert entered == {"default": list(range(9)), "webserver": [1, LOGINS]}
+    assert entered == {
+        "default": list(range(LOGINS)),
+        "manager": list(range(LOGINS + 1)),
+        "webserver": [1, LOGINS],
+    }
     others = ["-@admin", "-flushall", "-swapdb", "-move", "-copy", "-migrate", "-client|tracking"]
     for user in entered:
         rights = found[user][1]

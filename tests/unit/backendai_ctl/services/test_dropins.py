@@ -34,9 +34,10 @@ def test_without_tls_only_the_containers_bridge_and_plain_sql_are_said(facts: Fa
     found = texts(facts, Site(tls=PLAIN))
     said = "[Service]\nEnvironment=PGSSLMODE=disable\nIPAddressAllow=172.17.0.0/16\n"
     assert said in found.pop("backendai-agent")
-    user = "Environment=BACKENDAI_CACHE_USER=webserver\n"
-    assert user in found["backendai-webserver"]
-    found["backendai-webserver"] = found["backendai-webserver"].replace(user, "")
+    for name in ("manager", "webserver"):
+        user = f"Environment=BACKENDAI_CACHE_USER={name}\n"
+        assert user in found[f"backendai-{name}"]
+        found[f"backendai-{name}"] = found[f"backendai-{name}"].replace(user, "")
     assert set(found.values()) == {files.HEAD + said}
 
 

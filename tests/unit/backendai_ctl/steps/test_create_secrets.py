@@ -65,7 +65,7 @@ def test_what_the_operator_gives_is_not_generated(ctx: Context) -> None:
     missing = set(GENERATED) - set(needed(replace(ctx, site=site)))
     assert missing == {
         "database-manager",
-        *("cache-password", "cache-root-password", "cache-webserver"),
+        *("cache-password", "cache-root-password", "cache-manager", "cache-webserver"),
         *OF_SERVICES,
         "etcd-root-password",
         "etcd-token",
