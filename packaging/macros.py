@@ -217,10 +217,8 @@ def backendai_component(
     uses: servers it logs in to; calls: {"COMPONENT:WHAT": "each" of the site, or the "nearest"}; serves:
     {what for: "users" or "nodes"} of the ports to which others than this host come; opens: {what for:
     [first port, last, "users" or "containers"]} besides `listens`; secrets: generated ones that it holds;
-    etcd_keys: {prefix of keys below /sorna/NAMESPACE/: "read", "write", or "own", which is to write below the
-    names of its node's agents there} for its login at etcd, which may do nothing else; cache_databases: numbers
-    of Valkey's databases for a login of its own, and for no other those that upstream has no use for (9 to 15);
-    database: {name, default (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own),
+    etcd_keys: {prefix: "read", "write", or "own": to write below the names of its node's agents} for its login
+    at etcd; cache_databases: numbers of Valkey's databases for a login of its own; database: {name, default (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own),
     create (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
     """
     known = (
@@ -264,10 +262,8 @@ def backendai_component(
             program=program or ["{current}/bin/backend.ai", *command, "-f"],
             config=config,
             credentials=list(credentials),
-            optional=[
-                *(["tls/server.crt", "tls/server.key"] if tls else []),
-                *([f"secrets/cache-{name}"] if cache_databases else []),
-            ],
+            optional=(["tls/server.crt", "tls/server.key"] if tls else [])
+            + ([f"secrets/cache-{name}"] if cache_databases else []),
             ports=dict(listens or {}),
             health=health or "",
             metrics=metrics or "",
