@@ -152,7 +152,8 @@ def _names(client: Client) -> set[str]:
 def _left(ctx: Context, there: set[str]) -> list[str]:
     """Users that were services' and are no longer: of a node that the site file does not name any more."""
     name = ctx.site.etcd.user or ""
-    ours = {user for user in there if user == name or user.startswith(f"{name}-")}
+    made = {name, *(f"{name}-{component}" for component in ctx.facts.using("etcd"))}
+    ours = {user for user in there if user.partition("@")[0] in made}
     return sorted(ours - {login.user for login in _wanted(ctx)})
 
 

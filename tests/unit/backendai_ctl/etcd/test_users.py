@@ -190,6 +190,13 @@ def test_permissions_that_somebody_added_stay(there: Context, etcd: FakeEtcd) ->
     assert more in etcd.roles[AGENT]
 
 
+def test_users_that_somebody_added_stay(there: Context, etcd: FakeEtcd) -> None:
+    users.create(there)
+    etcd.users["backendai-backup"] = "theirs"
+    users.create(there)
+    assert users.missing(there) == [] and "backendai-backup" in etcd.users
+
+
 def test_an_etcd_with_another_administrator_is_not_touched(there: Context, etcd: FakeEtcd) -> None:
     etcd.users, etcd.grants, etcd.auth = {"root": "theirs"}, {"root": {"root"}}, True
     with pytest.raises(Refused, match="user root: authentication failed"):
