@@ -39,12 +39,12 @@ def data(host: Context, *words: str) -> Any:
 def test_status_before_and_after_seeding(host: Context) -> None:
     result = run(host, "status")
     assert result.exit_code == EXIT_PENDING
-    assert "12 to change" in result.stdout
+    assert "11 to change" in result.stdout
     run(host, "seed")
     result = run(host, "status")
     assert result.exit_code == 0
     said = data(host, "status")
-    assert (said["login"], said["settings"], said["base"]) == ("wanted", "seeded", "12 keys")
+    assert (said["login"], said["settings"], said["base"]) == ("wanted", "seeded", "11 keys")
     assert (said["ok"], said["members"][0]["ok"]) == (True, True)
 
 
@@ -67,7 +67,7 @@ def test_status_of_a_dead_member(host: Context, free_port: int) -> None:
 def test_a_plan_says_what_it_would_do_and_does_not(host: Context, etcd: FakeEtcd) -> None:
     before = etcd.revision
     said = data(host, "seed", "--dry-run")
-    assert said.pop("dry_run") and len(said["changes"]) == 12
+    assert said.pop("dry_run") and len(said["changes"]) == 11
     assert data(host, "diff") == said
     assert etcd.revision == before
 
