@@ -218,14 +218,15 @@ def backendai_component(
     {what for: "users" or "nodes"} of the ports to which others than this host come; opens: {what for:
     [first port, last, "users" or "containers"]} besides `listens`; secrets: generated ones that it holds;
     etcd_keys: {prefix: "read", "write", or "own": to write below the names of its node's agents} for its login
-    at etcd; cache_databases: numbers of Valkey's databases for a login of its own; database: {name, default (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own),
-    create (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
+    at etcd; cache_databases: numbers of Valkey's databases for a login of its own; database: {name, default
+    (of database and role), holds (what is in it), scripts (Alembic's), landmark (a table of its own), create
+    (words after `backend.ai` that make the tables), seeded (a table that migrations need)}.
     """
     known = (
         "name summary description distributions runs pex command program config credentials tls listens "
         "health metrics environment after memory resident uses calls serves opens secrets etcd_keys "
-        "cache_databases database volumes engine hardening private_loader files licenses dependencies suggests replaces "
-        "extends devices groups libraries"
+        "cache_databases database volumes engine hardening private_loader files licenses dependencies "
+        "suggests replaces extends devices groups libraries"
     ).split()
     _refuse_unknown("backendai_component", name, unknown, known)
     if bool(distributions) == bool(runs):

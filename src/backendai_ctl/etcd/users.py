@@ -8,7 +8,7 @@ what is there already is no error.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,26 +50,26 @@ def missing(ctx: Context) -> list[tuple[str, str]]:
         return [("etcd", f"require a login; users {names}")]
     there = _names(client)
     found = [row for login in wanted for row in _missing(ctx, client, there, login)]
-    return found + [
-        (f"etcd user {user}", "remove it: no service has it") for user in _left(ctx, there)
-    ]
+    left = _left(ctx, there, wanted)
+    return found + [(f"etcd user {user}", "remove it: no service has it") for user in left]
 
 
 def create(ctx: Context) -> None:
     """Make users and roles what they should be, and require a login from then on."""
-    client = connect(ctx)
-    if not enabled(client):
+    client, wanted = connect(ctx), list(_wanted(ctx))
+    closed = enabled(client)
+    if not closed:
         # Without authentication nobody can tell whether root's password is ours: set it.
         _user(client, ROOT, ctx.secrets.get("etcd-root-password"))
         client.call("auth/user/grant", {"user": ROOT, "role": ROOT})
     there = _names(client)
-    for login in _wanted(ctx):
+    for login in wanted:
         # Each change ends the tokens of all: what is as it should be is left alone.
-        if not enabled(client) or list(_missing(ctx, client, there, login)):
+        if not closed or any(_missing(ctx, client, there, login)):
             _make(client, login)
-    for user in _left(ctx, there):
+    for user in _left(ctx, there, wanted):
         _delete(client, user)
-    if not enabled(client):
+    if not closed:
         client.call("auth/enable", {})
 
 
@@ -79,7 +79,8 @@ def remove(ctx: Context) -> None:
     if enabled(client):
         client.call("auth/disable", {})
         client.login()
-    for user in (*(login.user for login in _wanted(ctx)), *_left(ctx, _names(client)), ROOT):
+    # With none that is wanted, all that are services' are left.
+    for user in (*_left(ctx, _names(client), ()), ROOT):
         _delete(client, user)
 
 
@@ -149,12 +150,12 @@ def _names(client: Client) -> set[str]:
     return set(client.call("auth/user/list", {}).get("users", []))
 
 
-def _left(ctx: Context, there: set[str]) -> list[str]:
-    """Users that were services' and are no longer: of a node that the site file does not name any more."""
+def _left(ctx: Context, there: set[str], wanted: Iterable[_Login]) -> list[str]:
+    """Users of services that none has any more: of a node that the site file no longer names."""
     name = ctx.site.etcd.user or ""
     made = {name, *(f"{name}-{component}" for component in ctx.facts.using("etcd"))}
     ours = {user for user in there if user.partition("@")[0] in made}
-    return sorted(ours - {login.user for login in _wanted(ctx)})
+    return sorted(ours - {login.user for login in wanted})
 
 
 def _delete(client: Client, name: str) -> None:

@@ -15,7 +15,7 @@ from backendai_ctl.services.serving import Serve
 
 
 class PrepareEtcd(Serve):
-    """As any server of ours, and then its users."""
+    """As any server of ours, and then its users, which outlive `undo` as its keys do: both are data."""
 
     name = "prepare-etcd"
     title = "Set up etcd"
@@ -37,7 +37,3 @@ class PrepareEtcd(Serve):
         super().apply(ctx)
         if access.administered(ctx):
             users.create(ctx)
-
-    def undo(self, ctx: Context) -> None:
-        """Logins stay, as the keys do: both are data."""
-        super().undo(ctx)
